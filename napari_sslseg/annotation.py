@@ -1,0 +1,155 @@
+"""Annotation: the sparse labels of one image. 0 means that nothing was said; classes have names and colours."""
+
+import colorsys
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from skimage.measure import label as connected_components
+
+from napari_sslseg.errors import LabelError
+
+Labels = npt.NDArray[np.uint16]
+
+FIRST_COLOURS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#edc948", "#76b7b2", "#ff9da7", "#9c755f")
+
+
+@dataclass(frozen=True)
+class LabelClass:
+    """One class of a semantic annotation.
+
+    Parameters
+    ----------
+    value : int
+        The value painted for it, 1 or more.
+    name : str
+        Its name.
+    colour : str
+        Its colour as ``#rrggbb``.
+    """
+
+    value: int
+    name: str
+    colour: str
+
+    @classmethod
+    def default(cls, value: int) -> Self:
+        """Make the class that a value has before anybody names it.
+
+        Parameters
+        ----------
+        value : int
+            The value painted for it.
+
+        Returns
+        -------
+        LabelClass
+            Class 1 is called background.
+        """
+        if value <= len(FIRST_COLOURS):
+            colour = FIRST_COLOURS[value - 1]
+        else:
+            rgb = colorsys.hsv_to_rgb((value * 0.618034) % 1, 0.65, 0.9)
+            colour = "#" + "".join(f"{round(255 * c):02x}" for c in rgb)
+        return cls(value, "background" if value == 1 else f"class {value}", colour)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON.
+
+        Returns
+        -------
+        dict
+            value, name and colour.
+        """
+        return {"value": self.value, "name": self.name, "colour": self.colour}
+
+
+@dataclass(frozen=True, eq=False)
+class Annotation:
+    """Sparse labels of one image.
+
+    Parameters
+    ----------
+    labels : numpy.ndarray
+        ([Z,] Y, X) unsigned integers. 0: nothing said. Semantic task: 1.. are classes.
+        Instance task: 1 is background, every value from 2 on is one whole object.
+    task : str
+        ``semantic`` or ``instance``.
+    """
+
+    labels: Labels
+    task: str = "semantic"
+
+    def __post_init__(self) -> None:
+        if self.labels.ndim not in (2, 3) or self.labels.dtype.kind not in "ui":
+            given = f"Labels of shape {self.labels.shape} and type {self.labels.dtype}"
+            raise LabelError(given, "Labels are whole numbers in 2 or 3 dimensions ([Z,] Y, X)")
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        """The painted values, without 0."""
+        return tuple(int(v) for v in np.unique(self.labels) if v > 0)
+
+    def check(self, shape: tuple[int, ...], name: str = "the image") -> None:
+        """Raise LabelError unless these labels fit an image.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Spatial shape ([Z,] Y, X) of the image.
+        name : str, optional
+            Name of the image for the message.
+        """
+        if tuple(self.labels.shape) != tuple(shape):
+            raise LabelError(
+                f"The labels of {name} have shape {tuple(self.labels.shape)}",
+                f"The image has spatial shape {tuple(shape)}, and both must be the same",
+                "Paint on the image itself, or resample the labels with nearest-neighbour interpolation",
+            )
+
+    def planes(self) -> tuple[int, ...]:
+        """List the planes that carry labels.
+
+        Returns
+        -------
+        tuple of int
+            Plane indices; (0,) for a labelled 2-D image.
+        """
+        if self.labels.ndim == 2:
+            return (0,) if self.labels.any() else ()
+        return tuple(int(z) for z in np.flatnonzero(self.labels.any(axis=(1, 2))))
+
+    def plane(self, z: int) -> Labels:
+        """Return one plane.
+
+        Parameters
+        ----------
+        z : int
+            Plane index.
+
+        Returns
+        -------
+        numpy.ndarray
+            (Y, X).
+        """
+        return self.labels if self.labels.ndim == 2 else self.labels[z]
+
+
+def strokes(plane: Labels) -> tuple[npt.NDArray[np.int32], int]:
+    """Number the strokes of one plane: connected pixels (8 neighbours) of one value.
+
+    Parameters
+    ----------
+    plane : numpy.ndarray
+        (Y, X) labels, 0 unlabelled.
+
+    Returns
+    -------
+    numpy.ndarray
+        (Y, X) stroke numbers, 1.. ; 0 unlabelled.
+    int
+        How many strokes there are.
+    """
+    numbered, count = connected_components(plane, background=0, connectivity=2, return_num=True)
+    return numbered.astype(np.int32), int(count)

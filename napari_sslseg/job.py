@@ -1,0 +1,201 @@
+"""A long computation as a generator: it yields events, can be asked to stop, and returns what it made."""
+
+import threading
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is.
+
+    Parameters
+    ----------
+    fraction : float
+        Share of the work that is done, 0 to 1.
+    text : str
+        What is going on, in a few words.
+    seconds_left : float, optional
+        Estimated time left in seconds; None while unknown.
+    """
+
+    fraction: float
+    text: str = ""
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number of a curve, such as the loss at a step.
+
+    Parameters
+    ----------
+    name : str
+        Name of the curve.
+    value : float
+        The value.
+    step : int
+        Position on the curve.
+    """
+
+    name: str
+    value: float
+    step: int
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A small picture made on the way, such as a restored crop.
+
+    Parameters
+    ----------
+    name : str
+        What it shows.
+    pixels : numpy.ndarray
+        (Y, X) or (Y, X, 3), float in 0 to 1.
+    step : int
+        When it was made.
+    """
+
+    name: str
+    pixels: npt.NDArray[np.float32]
+    step: int
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One sentence for the user, such as an image that was left out and why.
+
+    Parameters
+    ----------
+    text : str
+        The sentence.
+    """
+
+    text: str
+
+
+Event = Progress | Metric | Picture | Notice
+Job = Generator[Event, None, R]
+
+
+class Stop:
+    """A request to stop, safe to make from any thread; a job looks at it at every step."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def request(self) -> None:
+        """Ask the job to finish now and keep its best state."""
+        self._event.set()
+
+    @property
+    def requested(self) -> bool:
+        """Whether a stop was asked for."""
+        return self._event.is_set()
+
+
+class Rhythm:
+    """Says when it is time for the next event, so that a job speaks at most some ten times a second.
+
+    Parameters
+    ----------
+    seconds : float
+        Least time between two events.
+    """
+
+    def __init__(self, seconds: float = 0.1) -> None:
+        self._seconds = seconds
+        self._last = float("-inf")
+
+    def due(self) -> bool:
+        """Return True at most once per interval.
+
+        Returns
+        -------
+        bool
+            Whether the interval has passed since the last True.
+        """
+        now = time.monotonic()
+        if now - self._last < self._seconds:
+            return False
+        self._last = now
+        return True
+
+
+def ignore(event: Event) -> None:
+    """Listen to nothing.
+
+    Parameters
+    ----------
+    event : Event
+        Any event; it is dropped.
+    """
+
+
+def run(job: Job[R], listen: Callable[[Event], Any] = ignore) -> R:
+    """Run a job to its end in this thread and return its result.
+
+    Parameters
+    ----------
+    job : Job
+        The job.
+    listen : callable, optional
+        Called with each event as it comes.
+
+    Returns
+    -------
+    object
+        What the job returns.
+    """
+    try:
+        while True:
+            try:
+                event = next(job)
+            except StopIteration as end:
+                result: R = end.value
+                return result
+            listen(event)
+    finally:
+        job.close()
+
+
+def share(job: Job[R], start: float, end: float) -> Job[R]:
+    """Run a job as one part of a larger one: its progress 0..1 becomes start..end.
+
+    Parameters
+    ----------
+    job : Job
+        The part.
+    start, end : float
+        Where the part begins and ends in the whole, 0 to 1.
+
+    Yields
+    ------
+    Event
+        The part's events, with progress mapped.
+
+    Returns
+    -------
+    object
+        What the part returns.
+    """
+    try:
+        while True:
+            try:
+                event = next(job)
+            except StopIteration as stop:
+                result: R = stop.value
+                return result
+            if isinstance(event, Progress):
+                event = Progress(start + (end - start) * event.fraction, event.text, event.seconds_left)
+            yield event
+    finally:
+        job.close()
