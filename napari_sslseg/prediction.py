@@ -1,0 +1,33 @@
+"""Prediction: what a model says of one image, in the values that a user paints."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Masks of one image and, if asked for, how probable each class is.
+
+    Parameters
+    ----------
+    image : str
+        Id or name of the image.
+    labels : numpy.ndarray
+        ([Z,] Y, X). Semantic: 1 background, 2.. classes. Instance: 1 background, 2.. one object each.
+        With `planes` given, the other planes are 0.
+    classes : tuple of str
+        Name of each channel of `probabilities`.
+    probabilities : numpy.ndarray, optional
+        (K, [Z,] Y, X) float16 or float32 in 0 to 1, summing to 1 over K.
+    planes : tuple of int, optional
+        The planes that were predicted; None for all.
+    """
+
+    image: str
+    labels: npt.NDArray[Any]
+    classes: tuple[str, ...] = ()
+    probabilities: npt.NDArray[np.floating[Any]] | None = None
+    planes: tuple[int, ...] | None = None

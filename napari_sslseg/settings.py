@@ -1,0 +1,120 @@
+"""What each verb is asked to do: the parameters of pretraining, fine-tuning, prediction and of the machine."""
+
+from dataclasses import dataclass
+
+from napari_sslseg.config import Config, param
+
+
+@dataclass(frozen=True)
+class PretrainConfig(Config):
+    """Parameters of self-supervised pretraining.
+
+    Parameters
+    ----------
+    method : str
+        Name of the SSL method, a file of ``methods/``.
+    encoder : str
+        Name of the encoder, a file of ``encoders/``.
+    start : str
+        ``imagenet``, ``random`` or the path of a checkpoint.
+    minutes : float
+        Length of the run; not used where `steps` is given.
+    steps : int, optional
+        Length of the run in steps.
+    crop : int
+        Side of a crop in pixels.
+    batch : int
+        Crops a step.
+    rate : float
+        Learning rate of new layers.
+    encoder_rate : float
+        Learning rate of an encoder that starts from trained weights, as a share of `rate`.
+    """
+
+    method: str = param("restore", "How the computer learns from images without labels")
+    encoder: str = param("efficientnet_lite0", "The network that looks at the image")
+    start: str = param("imagenet", "Starting weights: imagenet, random, or a checkpoint file")
+    minutes: float = param(3.0, "How long to learn", ge=0.01, le=100000, unit="min")
+    steps: int | None = param(None, "How many steps to learn, instead of a time", ge=1)
+    crop: int = param(128, "Side of the square pieces that are looked at", ge=32, le=1024, unit="px")
+    batch: int = param(8, "Pieces looked at in one step", ge=2, le=512)
+    rate: float = param(1e-3, "Learning rate of new layers", ge=1e-7, le=1.0)
+    encoder_rate: float = param(0.1, "Learning rate of a trained encoder, as a share of the rate", ge=0.0, le=1.0)
+
+
+@dataclass(frozen=True)
+class FinetuneConfig(Config):
+    """Parameters of training on labels.
+
+    Parameters
+    ----------
+    encoder : str
+        Encoder to use where nothing was pretrained.
+    start : str
+        Starting weights where nothing was pretrained: ``imagenet``, ``random`` or a checkpoint.
+    minutes : float
+        Length of the run; not used where `steps` is given.
+    steps : int, optional
+        Length of the run in steps.
+    crop : int
+        Side of a crop in pixels.
+    batch : int
+        Crops a step.
+    rate : float
+        Learning rate.
+    encoder_rate : float
+        Learning rate of the encoder as a share of `rate`.
+    dice : float
+        Weight of the Dice loss beside cross-entropy.
+    hold_out : float
+        Share of the strokes of each class that is kept apart for the score.
+    """
+
+    encoder: str = param("efficientnet_lite0", "The network, where nothing was pretrained")
+    start: str = param("imagenet", "Starting weights, where nothing was pretrained")
+    minutes: float = param(1.0, "How long to train", ge=0.01, le=100000, unit="min")
+    steps: int | None = param(None, "How many steps to train, instead of a time", ge=1)
+    crop: int = param(128, "Side of the square pieces that are looked at", ge=32, le=1024, unit="px")
+    batch: int = param(8, "Pieces looked at in one step", ge=1, le=512)
+    rate: float = param(1e-3, "Learning rate", ge=1e-7, le=1.0)
+    encoder_rate: float = param(1.0, "Learning rate of the encoder, as a share of the rate", ge=0.0, le=1.0)
+    dice: float = param(0.5, "Weight of the Dice loss beside cross-entropy", ge=0.0, le=10.0)
+    hold_out: float = param(0.2, "Share of the strokes kept apart for the score", ge=0.0, le=0.5)
+
+
+@dataclass(frozen=True)
+class PredictConfig(Config):
+    """Parameters of prediction.
+
+    Parameters
+    ----------
+    tile : int
+        Side of a tile in pixels.
+    overlap : int
+        Pixels by which tiles overlap.
+    flips : bool
+        Whether to average over mirrored copies, which is steadier and takes longer.
+    probabilities : bool
+        Whether to keep the probability of every class.
+    """
+
+    tile: int = param(512, "Side of the square pieces that are predicted at once", ge=64, le=8192, unit="px")
+    overlap: int = param(64, "How far neighbouring pieces overlap", ge=0, le=1024, unit="px")
+    flips: bool = param(True, "Average over mirrored copies: steadier, and takes longer")
+    probabilities: bool = param(False, "Keep the probability of every class")
+
+
+@dataclass(frozen=True)
+class RuntimeConfig(Config):
+    """Where and how reproducibly a job runs.
+
+    Parameters
+    ----------
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    seed : int
+        Seed of everything random.
+    """
+
+    device: str = param("auto", "Where to compute", choices=("auto", "cpu", "cuda", "mps"))
+    seed: int = param(0, "Seed of everything random", ge=0, le=2**31 - 1)
