@@ -1,0 +1,217 @@
+"""Reading and writing image files: find them, open them as an Image, read and write labels and probabilities."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_sslseg.errors import ImageError, LabelError
+from napari_sslseg.image import Image
+from napari_sslseg.io import npy, png, tiff, zarr_format
+from napari_sslseg.io.files import SUFFIXES, check_file, find_files, stem, suffix
+
+__all__ = ["SUFFIXES", "find_files", "read_image", "read_labels", "stem", "write_channels", "write_labels"]
+
+
+class Format(Protocol):
+    """What the module of a file format offers."""
+
+    def read(self, path: Path, axes: str | None = None) -> Image:
+        """Open a file as an Image.
+
+        Parameters
+        ----------
+        path : pathlib.Path
+            The file.
+        axes : str, optional
+            One letter an axis.
+
+        Returns
+        -------
+        Image
+            The image.
+        """
+
+    def write(self, path: Path, data: npt.NDArray[Any], axes: str, spacing: Mapping[str, float], unit: str) -> None:
+        """Write an array.
+
+        Parameters
+        ----------
+        path : pathlib.Path
+            The file.
+        data : numpy.ndarray
+            The array.
+        axes : str
+            One letter an axis.
+        spacing : mapping of str to float
+            Pixel size by axis.
+        unit : str
+            Unit of `spacing`.
+        """
+
+
+FORMATS: dict[str, Format] = {
+    ".tif": tiff,
+    ".tiff": tiff,
+    ".png": png,
+    ".jpg": png,
+    ".jpeg": png,
+    ".npy": npy,
+    ".zarr": zarr_format,
+}
+
+
+def read_image(path: Path, axes: str | None = None) -> Image:
+    """Open an image file; what is large is read later, piece by piece.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        TIFF, OME-TIFF, PNG, JPEG, npy, zarr or OME-Zarr.
+    axes : str, optional
+        One letter an axis (T, C, S, Z, Y, X), instead of what the file says.
+
+    Returns
+    -------
+    Image
+        (C, [Z,] Y, X) in the type of the file, named after it, with the pixel size that the file states.
+
+    Raises
+    ------
+    ImageError
+        If the file does not exist, is of no known format, is damaged, or holds what an Image cannot be.
+    """
+    path = Path(path)
+    check_file(path)
+    return _format(path).read(path, axes)
+
+
+def read_labels(path: Path) -> npt.NDArray[Any]:
+    """Read a label file whole.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A file of any format but JPEG; a palette PNG gives the stored numbers.
+
+    Returns
+    -------
+    numpy.ndarray
+        ([Z,] Y, X) unsigned integers.
+
+    Raises
+    ------
+    ImageError
+        If the file cannot be read.
+    LabelError
+        If its values are negative or no whole numbers, or it has several channels.
+    """
+    path = Path(path)
+    check_file(path)
+    image = png.read(path, indices=True) if _format(path) is png else _format(path).read(path, None)
+    if image.channels != 1:
+        what = "colours" if image.rgb else "channels"
+        raise LabelError(
+            f"{path} has {image.channels} {what}",
+            "Labels are one whole number a pixel: 0 unlabelled, 1, 2, ... the classes",
+            "Save the label numbers, not their colours",
+        )
+    labels = np.asarray(image.data[0])
+    if labels.dtype.kind == "f" and not (np.isfinite(labels) & (labels == np.floor(labels))).all():
+        raise LabelError(
+            f"{path} holds numbers that are not whole ({labels.dtype})",
+            "Labels are whole numbers",
+            "This may be an image or a probability map; choose the label file",
+        )
+    if labels.dtype.kind == "u":
+        return labels
+    return _smallest(labels, str(path))
+
+
+def write_labels(path: Path, labels: npt.NDArray[Any], *, spacing: tuple[float, ...] = (), unit: str = "pixel") -> None:
+    """Write labels in the smallest unsigned type that holds them; whole or not at all.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file; its suffix names the format. TIFF is compressed without loss; PNG takes 2-D labels up to 65535.
+    labels : numpy.ndarray
+        ([Z,] Y, X) whole numbers from 0.
+    spacing : tuple of float, optional
+        Pixel size ([Z,] Y, X).
+    unit : str, optional
+        Unit of `spacing`.
+
+    Raises
+    ------
+    LabelError
+        If the labels are negative, above 4294967295, or more than the format holds.
+    StorageError
+        If the disk is full or the place may not be written to.
+    ImageError
+        If the format is unknown.
+    """
+    path, labels = Path(path), np.asarray(labels)
+    if labels.ndim not in (2, 3) or labels.dtype.kind not in "uib" or not labels.size:
+        given = f"The labels for {path.name} have shape {labels.shape} and type {labels.dtype}"
+        raise LabelError(given, "Labels are whole numbers in 2 or 3 dimensions ([Z,] Y, X)")
+    axes = "ZYX"[-labels.ndim :]
+    _format(path).write(path, _smallest(labels, path.name), axes, _by_axis(axes, spacing), unit)
+
+
+def write_channels(path: Path, data: npt.NDArray[Any], *, spacing: tuple[float, ...] = (), unit: str = "pixel") -> None:
+    """Write probabilities, one channel a class; whole or not at all.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file; its suffix, of TIFF, npy or zarr, names the format.
+    data : numpy.ndarray
+        (K, [Z,] Y, X) float; written as float32.
+    spacing : tuple of float, optional
+        Pixel size ([Z,] Y, X).
+    unit : str, optional
+        Unit of `spacing`.
+
+    Raises
+    ------
+    ImageError
+        If the format holds no real numbers, or the data has another number of dimensions.
+    StorageError
+        If the disk is full or the place may not be written to.
+    """
+    path, data = Path(path), np.asarray(data, np.float32)
+    if data.ndim not in (3, 4) or not data.size:
+        raise ImageError(
+            f"The channels for {path.name} have shape {data.shape}", "They are (K, [Z,] Y, X), none of them 0"
+        )
+    if _format(path) is png:
+        raise ImageError(f"{path.name} cannot hold probabilities", "They are real numbers", "Write .tif, .npy or .zarr")
+    axes = "CZYX" if data.ndim == 4 else "CYX"
+    _format(path).write(path, data, axes, _by_axis(axes[1:], spacing), unit)
+
+
+def _format(path: Path) -> Format:
+    known = suffix(path).removeprefix(".ome")
+    if known:
+        return FORMATS[known]
+    if path.is_dir():
+        return zarr_format
+    raise ImageError(f"{path} has no known suffix", f"Known are {', '.join(SUFFIXES)}")
+
+
+def _by_axis(axes: str, spacing: tuple[float, ...]) -> dict[str, float]:
+    if spacing and (len(spacing) != len(axes) or not all(s > 0 for s in spacing)):
+        raise ImageError(f"The spacing is {spacing}", f"It is one number above 0 for each of {', '.join(axes)}")
+    return {axis: float(s) for axis, s in zip(axes, spacing, strict=False)}
+
+
+def _smallest(labels: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
+    """Convert whole numbers to the smallest unsigned type that holds them."""
+    low, high = labels.min(), labels.max()
+    if low < 0 or high > np.iinfo(np.uint32).max:
+        raise LabelError(f"{name} has values from {low} to {high}", "Labels go from 0 to 4294967295")
+    kinds = (np.uint8, np.uint16, np.uint32)
+    return labels.astype(next(k for k in kinds if high <= np.iinfo(k).max), copy=False)

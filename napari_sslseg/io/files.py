@@ -1,0 +1,145 @@
+"""Which image files there are: known suffixes, names without them, and the files of a folder in natural order."""
+
+import difflib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from napari_sslseg.errors import ImageError
+
+SUFFIXES = (".ome.tif", ".ome.tiff", ".ome.zarr", ".tif", ".tiff", ".png", ".jpg", ".jpeg", ".npy", ".zarr")
+
+
+def suffix(path: Path) -> str:
+    """Tell the image suffix of a file name.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file; it need not exist.
+
+    Returns
+    -------
+    str
+        The longest of SUFFIXES that it ends in, in lower case; empty if there is none.
+    """
+    name = path.name.lower()
+    return next((s for s in SUFFIXES if name.endswith(s) and name != s), "")
+
+
+def stem(path: Path) -> str:
+    """Tell the name of an image: its file name without the suffix of its format.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file; it need not exist.
+
+    Returns
+    -------
+    str
+        Such as ``a`` for ``folder/a.ome.tif``.
+    """
+    known = suffix(path)
+    return path.name[: -len(known)] if known else path.stem
+
+
+def find_files(paths: Iterable[str | Path]) -> list[Path]:
+    """List the image files among files and folders; folders are not searched deeper.
+
+    Parameters
+    ----------
+    paths : iterable of str or pathlib.Path
+        Files and folders; a folder that holds a zarr array counts as a file.
+
+    Returns
+    -------
+    list of pathlib.Path
+        Each file once, in natural order: ``a2.tif`` before ``a10.tif``.
+
+    Raises
+    ------
+    ImageError
+        If a path does not exist, a file is of no known format, or a folder holds no image.
+    """
+    found: dict[Path, Path] = {}
+    for path in map(Path, paths):
+        for file in [path] if is_zarr(path) or not path.is_dir() else _inside(path):
+            check_file(file)
+            found.setdefault(file.resolve(), file)
+    return sorted(found.values(), key=_natural)
+
+
+def check_file(path: Path) -> None:
+    """Make sure that there is an image file of a known format.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A file, or a folder that is a zarr.
+
+    Raises
+    ------
+    ImageError
+        If it does not exist or is of no known format.
+    """
+    if not path.exists():
+        raise ImageError(f"{path} does not exist", "An existing file or folder is needed", _nearest(path))
+    if not (suffix(path) or is_zarr(path)):
+        raise ImageError(
+            f"{path} is of no format that can be read",
+            f"Images are {_listed()}",
+            "Save it as TIFF in the program that wrote it",
+        )
+
+
+def is_zarr(path: Path) -> bool:
+    """Tell whether a path is a zarr folder, by its name or by what it holds.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The path.
+
+    Returns
+    -------
+    bool
+        Whether it is one.
+    """
+    marks = ("zarr.json", ".zarray", ".zgroup")
+    return path.is_dir() and (suffix(path).endswith(".zarr") or any((path / mark).is_file() for mark in marks))
+
+
+def _inside(folder: Path) -> list[Path]:
+    visible = [p for p in folder.iterdir() if not p.name.startswith(".")]
+    files = [p for p in visible if is_zarr(p) or (p.is_file() and suffix(p))]
+    if not files:
+        other = f" (there are {len(visible)} other files or folders)" if visible else ""
+        raise ImageError(
+            f"The folder {folder} holds no image{other}",
+            f"It is searched, without its subfolders, for {_listed()}",
+            "Name the folder in which the images lie",
+        )
+    return files
+
+
+def _nearest(path: Path) -> str:
+    folder = next((p for p in path.absolute().parents if p.is_dir()), None)
+    if folder is None:
+        return ""
+    if folder != path.absolute().parent:
+        missing = path.absolute().relative_to(folder).parts[0]
+        near = difflib.get_close_matches(missing, [p.name for p in folder.iterdir() if p.is_dir()], 1)
+        return f"There is no folder {missing} in {folder}" + (f"; did you mean {near[0]}?" if near else "")
+    near = difflib.get_close_matches(path.name, [p.name for p in folder.iterdir()], 1)
+    return f"Did you mean {near[0]}?" if near else f"Nothing in {folder} has a similar name"
+
+
+def _listed() -> str:
+    return ", ".join(SUFFIXES[:-1]) + " or " + SUFFIXES[-1]
+
+
+def _natural(path: Path) -> list[tuple[int, int, str]]:
+    """Order that counts the numbers within a name."""
+    parts = re.split(r"(\d+)", str(path))
+    return [(0, int(p), p) if p.isdigit() and p.isascii() else (1, 0, p.lower()) for p in parts]

@@ -1,0 +1,172 @@
+"""TIFF and OME-TIFF files: any compression, strips or tiles; a large one is read piece by piece."""
+
+import math
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import numpy.typing as npt
+import tifffile
+import zarr
+
+from napari_sslseg.image import Image
+from napari_sslseg.io.atomic import replacing
+from napari_sslseg.io.layout import METRES, image_from, same_unit
+from napari_sslseg.io.lazy import SMALL, LazyArray
+from napari_sslseg.io.reading import reading, unreadable
+
+
+def read(path: Path, axes: str | None = None) -> Image:
+    """Open a TIFF file: its first series, at full resolution.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    axes : str, optional
+        One letter an axis, instead of what the file says.
+
+    Returns
+    -------
+    Image
+        The image. Pixel size comes from OME-XML, ImageJ's or this project's description, or a resolution in
+        centimetres; a resolution in inches says how to print, and is not used.
+
+    Raises
+    ------
+    ImageError
+        If the file is no TIFF, is damaged, or holds what an Image cannot be.
+    """
+    with reading(path, "TIFF"):
+        file = tifffile.TiffFile(path)
+        try:
+            if not file.series:
+                raise unreadable(path, "TIFF", "it holds no image")
+            series = file.series[0].levels[0]
+            _check_complete(file, series, path)
+            sizes, unit = _pixel_size(file)
+            pixels, declared = _pixels(file, series, path), series.axes
+        except BaseException:
+            file.close()
+            raise
+        if isinstance(pixels, np.ndarray):
+            file.close()
+    return image_from(pixels, path, axes, declared=declared, sizes=sizes, unit=unit)
+
+
+def write(path: Path, data: npt.NDArray[Any], axes: str, spacing: Mapping[str, float], unit: str) -> None:
+    """Write a zlib-compressed TIFF, or an OME-TIFF if the name says so; whole or not at all.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file; replaced if it exists.
+    data : numpy.ndarray
+        Pixels of any shape that `axes` describes.
+    axes : str
+        One letter an axis out of C, Z, Y, X.
+    spacing : mapping of str to float
+        Pixel size by axis; empty if unknown.
+    unit : str
+        Unit of `spacing`.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full or the place may not be written to.
+    """
+    ome = path.name.lower().endswith((".ome.tif", ".ome.tiff"))
+    metadata: dict[str, Any] = {"axes": axes}
+    options: dict[str, Any] = {}
+    if spacing and ome:
+        for axis in "XYZ":
+            if axis in spacing:
+                metadata[f"PhysicalSize{axis}"] = spacing[axis]
+                metadata[f"PhysicalSize{axis}Unit"] = unit if unit in METRES else "pixel"
+    elif spacing:
+        metadata |= {"spacing": [spacing[a] for a in axes if a in spacing], "unit": unit}
+        if unit in METRES:
+            options = {
+                "resolution": tuple(METRES["cm"] / (METRES[unit] * spacing[a]) for a in "XY"),
+                "resolutionunit": "CENTIMETER",
+            }
+    with replacing(path, data.nbytes) as temporary:
+        tifffile.imwrite(
+            temporary,
+            data,
+            ome=ome,
+            bigtiff=data.nbytes > 2**31,
+            photometric="minisblack",
+            compression="zlib",
+            metadata=metadata,
+            **options,
+        )
+
+
+def _pixels(file: tifffile.TiffFile, series: tifffile.TiffPageSeries, path: Path) -> npt.NDArray[Any] | LazyArray:
+    """Read a small image whole; map an uncompressed one into memory; read any other by strip or tile."""
+    if series.nbytes <= SMALL:
+        pixels = np.asarray(series.asarray())
+        return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+    if series.dataoffset is not None and series.dtype is not None and series.keyframe.is_memmappable:
+        kind = series.dtype.newbyteorder(file.byteorder)
+        return LazyArray(np.memmap(path, kind, "r", series.dataoffset, series.shape), path)
+    array = zarr.open_array(series.aszarr(level=0), mode="r")
+    weakref.finalize(array, file.close)
+    return LazyArray(array, path)
+
+
+def _check_complete(file: tifffile.TiffFile, series: tifffile.TiffPageSeries, path: Path) -> None:
+    """Compare the end of the first and the last page with that of the file; a decoder would fill in zeros."""
+    if series.dataoffset is not None:
+        end = series.dataoffset + series.nbytes
+    else:
+        pages = [page for page in (series[0], series[-1]) if page is not None and page.parent is file]
+        segments = [s for page in pages for s in zip(page.dataoffsets, page.databytecounts, strict=False)]
+        end = max((offset + count for offset, count in segments), default=0)
+    if end > file.filehandle.size:
+        raise unreadable(path, "TIFF", f"it ends after {file.filehandle.size} of at least {end} bytes")
+
+
+def _pixel_size(file: tifffile.TiffFile) -> tuple[dict[str, float], str]:
+    if file.ome_metadata:
+        return _ome_pixel_size(file.ome_metadata)
+    if file.imagej_metadata is not None:
+        return _imagej_pixel_size(file, file.imagej_metadata)
+    described = (file.shaped_metadata or ({},))[0]
+    if isinstance(described.get("spacing"), list):
+        letters = [a for a in described.get("axes", "") if a in "ZYX"]
+        unit = described.get("unit")
+        return same_unit({a: (float(s), unit) for a, s in zip(letters, described["spacing"], strict=True)})
+    page = file.pages.first
+    if page.resolutionunit != tifffile.RESUNIT.CENTIMETER:
+        return {}, "pixel"
+    sizes, _ = same_unit({a: (1e4 / r if r else math.nan, "µm") for a, r in zip("XY", page.resolution, strict=True)})
+    return sizes, "µm" if sizes else "pixel"
+
+
+def _ome_pixel_size(text: str) -> tuple[dict[str, float], str]:
+    """Find the pixel size of the first image in OME-XML (Goldberg et al. 2005)."""
+    pixels = ElementTree.fromstring(text).find(".//{*}Pixels")
+    found = {} if pixels is None else pixels.attrib
+    return same_unit(
+        {
+            axis: (float(found[f"PhysicalSize{axis}"]), found.get(f"PhysicalSize{axis}Unit", "µm"))
+            for axis in "XYZ"
+            if f"PhysicalSize{axis}" in found
+        }
+    )
+
+
+def _imagej_pixel_size(file: tifffile.TiffFile, described: Mapping[str, Any]) -> tuple[dict[str, float], str]:
+    """Find the pixel size in ImageJ's description: resolution in pixels per unit, plane distance as spacing."""
+    page, unit = file.pages.first, described.get("unit")
+    if not unit or "XResolution" not in page.tags:
+        return {}, "pixel"
+    sizes = {a: (1 / r if r else math.nan, str(unit)) for a, r in zip("XY", page.resolution, strict=True)}
+    if "spacing" in described:
+        sizes["Z"] = (abs(float(described["spacing"])), str(described.get("zunit", unit)))
+    return same_unit(sizes)
