@@ -99,7 +99,7 @@ def storage_errors(path: Path, needed: int = 0) -> Iterator[None]:
             ) from error
         if error.errno in MISPLACED:
             raise StorageError(
-                f"{path} cannot be written ({error.strerror})", "A folder on a working disk is needed"
+                f"{path} cannot be written ({error.strerror}: {error.filename})", "A folder on a working disk is needed"
             ) from error
         raise
 
@@ -121,7 +121,7 @@ def remove(path: Path) -> None:
 def _full(path: Path, needed: int) -> StorageError:
     folder = next((p for p in Path(path).absolute().parents if p.exists()), Path.cwd())
     free = f"{shutil.disk_usage(folder).free / 1e6:,.1f} MB are free"
-    wanted = f" and about {needed / 1e6:,.1f} MB are needed" if needed else ""
+    wanted = f" and about {needed / 1e6:,.1f} MB are needed" if needed >= 1e5 else ""
     return StorageError(
         f"The disk of {path} is full: {free}{wanted}",
         "What was there before is untouched",

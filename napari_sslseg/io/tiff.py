@@ -1,8 +1,11 @@
 """TIFF and OME-TIFF files: any compression, strips or tiles; a large one is read piece by piece."""
 
+import logging
 import math
+import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -43,17 +46,14 @@ def read(path: Path, axes: str | None = None) -> Image:
     with reading(path, "TIFF"):
         file = tifffile.TiffFile(path)
         try:
-            if not file.series:
-                raise unreadable(path, "TIFF", "it holds no image")
-            series = file.series[0].levels[0]
-            _check_complete(file, series, path)
+            with _listening_for_cut() as cut:
+                series = file.series[0].levels[0]
+            _check_complete(file, series, path, bool(cut))
             sizes, unit = _pixel_size(file)
             pixels, declared = _pixels(file, series, path), series.axes
         except BaseException:
             file.close()
             raise
-        if isinstance(pixels, np.ndarray):
-            file.close()
     return image_from(pixels, path, axes, declared=declared, sizes=sizes, unit=unit)
 
 
@@ -107,28 +107,50 @@ def write(path: Path, data: npt.NDArray[Any], axes: str, spacing: Mapping[str, f
 
 
 def _pixels(file: tifffile.TiffFile, series: tifffile.TiffPageSeries, path: Path) -> npt.NDArray[Any] | LazyArray:
-    """Read a small image whole; map an uncompressed one into memory; read any other by strip or tile."""
+    """Read a small image whole; map an uncompressed one into memory; read any other by strip or tile when needed."""
     if series.nbytes <= SMALL:
         pixels = np.asarray(series.asarray())
+        file.close()
         return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
     if series.dataoffset is not None and series.dtype is not None and series.keyframe.is_memmappable:
         kind = series.dtype.newbyteorder(file.byteorder)
+        file.close()
         return LazyArray(np.memmap(path, kind, "r", series.dataoffset, series.shape), path)
     array = zarr.open_array(series.aszarr(level=0), mode="r")
     weakref.finalize(array, file.close)
     return LazyArray(array, path)
 
 
-def _check_complete(file: tifffile.TiffFile, series: tifffile.TiffPageSeries, path: Path) -> None:
-    """Compare the end of the first and the last page with that of the file; a decoder would fill in zeros."""
+@contextmanager
+def _listening_for_cut() -> Iterator[list[str]]:
+    """Collect what tifffile says, and only says, when the list of pages leads beyond the end of the file."""
+    heard: list[str] = []
+    listener, log = logging.Handler(logging.WARNING), tifffile.logger()
+    thread = threading.get_ident()
+    listener.emit = lambda record: (  # type: ignore[method-assign]
+        heard.append(record.getMessage())
+        if record.thread == thread and "invalid page offset" in record.getMessage()
+        else None
+    )
+    log.addHandler(listener)
+    try:
+        yield heard
+    finally:
+        log.removeHandler(listener)
+
+
+def _check_complete(file: tifffile.TiffFile, series: tifffile.TiffPageSeries, path: Path, cut: bool) -> None:
+    """Raise ImageError if pages are missing or end beyond the file, where a decoder would fill in zeros."""
+    held = file.filehandle.size
     if series.dataoffset is not None:
         end = series.dataoffset + series.nbytes
     else:
         pages = [page for page in (series[0], series[-1]) if page is not None and page.parent is file]
         segments = [s for page in pages for s in zip(page.dataoffsets, page.databytecounts, strict=False)]
-        end = max((offset + count for offset, count in segments), default=0)
-    if end > file.filehandle.size:
-        raise unreadable(path, "TIFF", f"it ends after {file.filehandle.size} of at least {end} bytes")
+        end = max((offset + count for offset, count in segments), default=held + 1)
+    described = file.imagej_metadata or {}
+    if cut or end > held or series.size < int(described.get("images", 1)) * series.keyframe.size:
+        raise unreadable(path, "TIFF", f"it is cut short: {held} bytes are not all of it")
 
 
 def _pixel_size(file: tifffile.TiffFile) -> tuple[dict[str, float], str]:

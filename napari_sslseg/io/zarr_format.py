@@ -1,5 +1,6 @@
 """Zarr folders: OME-Zarr images at full resolution, and plain arrays; opened at once whatever their size."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from napari_sslseg.io.lazy import LazyArray
 from napari_sslseg.io.reading import reading
 
 OLDEST_AXES = "TCZYX"  # OME-Zarr 0.1 and 0.2 had these five and did not write them down
-CHUNK = {"Z": 16, "Y": 256, "X": 256}
+CHUNK = {"Z": 16, "Y": 512, "X": 512}  # pixels
 
 
 def read(path: Path, axes: str | None = None) -> Image:
@@ -82,12 +83,20 @@ def write(path: Path, data: npt.NDArray[Any], axes: str, spacing: Mapping[str, f
     with replacing(path, data.nbytes) as temporary:
         if path.name.lower().endswith(".ome.zarr"):
             group = zarr.create_group(temporary, zarr_format=3)
-            group.create_array("0", **options)[:] = data
+            _fill(group.create_array("0", **options), data)
             group.attrs["ome"] = {"version": "0.5", "multiscales": [_multiscale(stem(path), axes, spacing, unit)]}
         else:
             array = zarr.create_array(temporary, zarr_format=3, **options)
-            array[:] = data
+            _fill(array, data)
             array.attrs.update(axes=axes, spacing=[spacing[a] for a in axes if a in spacing], unit=unit)
+
+
+def _fill(array: Any, data: npt.NDArray[Any]) -> None:
+    """Write chunk after chunk: zarr writes many at once, and after a failure goes on writing those under way."""
+    starts = (range(0, n, step) for n, step in zip(data.shape, array.chunks, strict=True))
+    for corner in itertools.product(*starts):
+        chunk = tuple(slice(start, start + step) for start, step in zip(corner, array.chunks, strict=True))
+        array[chunk] = data[chunk]
 
 
 def _multiscale(name: str, axes: str, spacing: Mapping[str, float], unit: str) -> dict[str, Any]:
