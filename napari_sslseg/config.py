@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import importlib.util
 import pkgutil
 import types
 import typing
@@ -192,8 +193,9 @@ class Registry(Generic[T]):
         tuple of str
             Sorted names.
         """
-        path = importlib.import_module(self.package).__path__
-        own = [m.name for m in pkgutil.iter_modules(path) if not m.name.startswith("_")]
+        spec = importlib.util.find_spec(self.package)
+        folders = spec.submodule_search_locations if spec else None
+        own = [m.name for m in pkgutil.iter_modules(folders) if not m.name.startswith("_")]
         return tuple(sorted({*own, *(e.name for e in entry_points(group=self.package))}))
 
     def load(self, name: str) -> T:
@@ -213,7 +215,17 @@ class Registry(Generic[T]):
             if entry.name == name:
                 loaded: T = entry.load()
                 return loaded
-        if name not in self.names():
-            raise ConfigError(f"Unknown {self.kind} {name!r}", _one_of(name, list(self.names())))
+        self.check(name)
         component: T = importlib.import_module(f"{self.package}.{name}").component
         return component
+
+    def check(self, name: str) -> None:
+        """Raise ConfigError unless a component exists; nothing is imported.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+        """
+        if name not in self.names():
+            raise ConfigError(f"Unknown {self.kind} {name!r}", _one_of(name, list(self.names())))

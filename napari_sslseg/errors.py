@@ -16,7 +16,8 @@ class UserError(Exception):
 
     def __init__(self, given: str, needed: str, how: str = "") -> None:
         self.given, self.needed, self.how = given, needed, how
-        super().__init__(" ".join(part.rstrip(".") + "." for part in (given, needed, how) if part))
+        parts = [part.rstrip(".") for part in (given, needed, how) if part]
+        super().__init__(" ".join(part if part.endswith(("?", "!")) else part + "." for part in parts))
 
 
 class ImageError(UserError):

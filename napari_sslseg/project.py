@@ -444,16 +444,59 @@ class Project:
         region : tuple of slice, optional
             Where the part belongs; all of the image if not given.
         """
+        if labels.size and int(labels.max()) > np.iinfo(np.uint16).max:
+            raise LabelError(f"The labels of {id} go up to {int(labels.max())}", "Values up to 65535 can be stored")
+        self._write(self._labels_path(id), id, labels, region, "uint16")
+
+    def _write(
+        self, path: Path, id: str, labels: np.ndarray[Any, Any], region: tuple[slice, ...] | None, dtype: str
+    ) -> None:
         entry = self.entry(id)
         if region is None:
             Annotation(labels).check(entry.shape, id)
-        if labels.size and int(labels.max()) > np.iinfo(np.uint16).max:
-            raise LabelError(f"The labels of {id} go up to {int(labels.max())}", "Values up to 65535 can be stored")
         with self._lock, storage_errors(self.path):
-            path = self._labels_path(id)
             if not path.exists():
-                zarr.create_array(path, shape=entry.shape, dtype="uint16", chunks=_chunks(entry.shape), fill_value=0)
-            zarr.open_array(path, mode="r+")[region or (slice(None),) * labels.ndim] = labels.astype(np.uint16)
+                zarr.create_array(path, shape=entry.shape, dtype=dtype, chunks=_chunks(entry.shape), fill_value=0)
+            zarr.open_array(path, mode="r+")[region or (slice(None),) * labels.ndim] = labels.astype(dtype)
+
+    # ---------------------------------------------------------------- predictions
+    def _prediction_path(self, id: str) -> Path:
+        return self.path / "predictions" / f"{id}.zarr"
+
+    def prediction(self, id: str) -> np.ndarray[Any, Any] | None:
+        """Read the latest masks of an image.
+
+        Parameters
+        ----------
+        id : str
+            Image id.
+
+        Returns
+        -------
+        numpy.ndarray, optional
+            ([Z,] Y, X) uint32, 0 in planes never predicted; None if nothing was predicted.
+        """
+        path = self._prediction_path(id)
+        return np.asarray(zarr.open_array(path, mode="r")[...]) if path.exists() else None
+
+    def write_prediction(self, id: str, labels: np.ndarray[Any, Any], planes: tuple[int, ...] | None = None) -> None:
+        """Keep the masks of an image.
+
+        Parameters
+        ----------
+        id : str
+            Image id.
+        labels : numpy.ndarray
+            ([Z,] Y, X).
+        planes : tuple of int, optional
+            The planes to write; all if not given.
+        """
+        path = self._prediction_path(id)
+        if planes is None:
+            self._write(path, id, labels, None, "uint32")
+        else:
+            for z in planes:
+                self._write(path, id, labels[z : z + 1], (slice(z, z + 1), slice(None), slice(None)), "uint32")
 
     def annotation(self, id: str) -> Annotation:
         """Read the labels of an image as an annotation of this project's task.

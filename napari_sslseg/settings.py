@@ -64,6 +64,8 @@ class FinetuneConfig(Config):
         Learning rate.
     encoder_rate : float
         Learning rate of the encoder as a share of `rate`.
+    norm : str
+        ``batch``: normalisation layers of the encoder use each batch's statistics; ``frozen``: those it came with.
     dice : float
         Weight of the Dice loss beside cross-entropy.
     hold_out : float
@@ -78,6 +80,7 @@ class FinetuneConfig(Config):
     batch: int = param(8, "Pieces looked at in one step", ge=1, le=512)
     rate: float = param(1e-3, "Learning rate", ge=1e-7, le=1.0)
     encoder_rate: float = param(1.0, "Learning rate of the encoder, as a share of the rate", ge=0.0, le=1.0)
+    norm: str = param("batch", "Statistics of a trained encoder: of each batch, or frozen", choices=("batch", "frozen"))
     dice: float = param(0.5, "Weight of the Dice loss beside cross-entropy", ge=0.0, le=10.0)
     hold_out: float = param(0.2, "Share of the strokes kept apart for the score", ge=0.0, le=0.5)
 

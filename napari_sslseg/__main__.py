@@ -1,0 +1,5 @@
+"""Runs the command line as ``python -m napari_sslseg``."""
+
+from napari_sslseg.cli import main
+
+main()

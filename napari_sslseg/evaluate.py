@@ -1,0 +1,89 @@
+"""Evaluation: score files of predictions against files of true labels."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_sslseg import metrics
+from napari_sslseg.errors import LabelError
+from napari_sslseg.io import find_files, read_labels, stem
+from napari_sslseg.job import Job, Progress, Stop
+
+
+@dataclass(frozen=True)
+class Report:
+    """Scores over all files.
+
+    Parameters
+    ----------
+    files : int
+        How many pairs of files were compared.
+    iou, dice : dict of int to float
+        By class value, where the truth is not 0.
+    mean_iou, mean_dice : float
+        Over the classes.
+    precision : Precision, optional
+        Of objects; only where asked for.
+    """
+
+    files: int
+    iou: dict[int, float]
+    dice: dict[int, float]
+    mean_iou: float
+    mean_dice: float
+    precision: metrics.Precision | None
+
+
+def evaluate(predictions: Path, truth: Path, task: str = "semantic", stop: Stop | None = None) -> Job[Report]:
+    """Compare predictions with true labels of the same file name.
+
+    Parameters
+    ----------
+    predictions : Path
+        A file, or a folder of files.
+    truth : Path
+        A file, or a folder; every predicted file must be in it.
+    task : str, optional
+        ``semantic``, or ``instance`` to score objects as well.
+    stop : Stop, optional
+        To end early with the files compared so far.
+
+    Yields
+    ------
+    Event
+        Progress.
+
+    Returns
+    -------
+    Report
+        The scores.
+    """
+    found = find_files([predictions])
+    true = {stem(p): p for p in find_files([truth])}
+    if len(found) == len(true) == 1 and predictions.is_file() and truth.is_file():
+        true = {stem(found[0]): next(iter(true.values()))}
+    pairs: list[tuple[Any, Any]] = []
+    for k, path in enumerate(found):
+        if stop is not None and stop.requested:
+            break
+        if stem(path) not in true:
+            names = ", ".join(sorted(true)[:5])
+            raise LabelError(f"There are no true labels for {path.name}", f"{truth} holds: {names}", "Name both files alike")
+        p, t = read_labels(path).astype(np.int64), read_labels(true[stem(path)]).astype(np.int64)
+        if p.shape != t.shape:
+            raise LabelError(f"{path.name} has shape {p.shape} and its truth {t.shape}", "Both must have the same shape")
+        pairs.append((p, t))
+        yield Progress((k + 1) / len(found), path.name)
+    if task == "instance":
+        counts = metrics.count([(np.minimum(p, 2).clip(1), np.minimum(t, 2)) for p, t in pairs])
+    else:
+        counts = metrics.count(pairs)
+    iou, dice = counts.iou(), counts.dice()
+    precision = metrics.average_precision(pairs) if task == "instance" else None
+    return Report(len(pairs), iou, dice, _mean(iou), _mean(dice), precision)
+
+
+def _mean(scores: dict[int, float]) -> float:
+    return float(np.mean(list(scores.values()))) if scores else float("nan")

@@ -1,0 +1,310 @@
+"""Fine-tuning: learn classes or objects from sparse labels, and score the result on strokes that were kept apart."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from napari_sslseg import augment, instances, loop, metrics, model, patches
+from napari_sslseg.annotation import Annotation
+from napari_sslseg.checkpoint import Checkpoint
+from napari_sslseg.errors import LabelError
+from napari_sslseg.image import Image
+from napari_sslseg.job import Job, Metric, Notice, Progress, Stop
+from napari_sslseg.objective import Batch, Objective, partial_cross_entropy, partial_dice
+from napari_sslseg.patches import Place, Stroke, Targets
+from napari_sslseg.runtime import Runtime
+from napari_sslseg.settings import FinetuneConfig, RuntimeConfig
+
+ALL_STROKES = 0.7  # from this part of the run on, the strokes kept apart have been scored and are learnt from too
+WINDOW = 256  # px: side of the squares in which kept-apart strokes are scored
+OBJECT_CLASSES = ("background", "core", "contour")
+
+
+class Segment(Objective):
+    """Cross-entropy and Dice on labelled pixels.
+
+    Parameters
+    ----------
+    network : model.Network
+        Network with a classifier.
+    config : FinetuneConfig
+        Weights of the losses and rates.
+    """
+
+    def __init__(self, network: model.Network, config: FinetuneConfig) -> None:
+        super().__init__()
+        self.network, self.dice, self.encoder_rate = network, config.dice, config.encoder_rate
+        self.frozen_norm = config.norm == "frozen" and config.start != "random"
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch between training and use; frozen normalisation stays in use."""
+        super().train(mode)
+        if self.frozen_norm:
+            for module in self.network.encoder.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        return self
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Compute the loss of (B, C, Y, X) images and (B, Y, X) targets, 0 unlabelled."""
+        logits = self.network(batch["image"])
+        cross = partial_cross_entropy(logits, batch["target"])
+        return {"loss": cross + self.dice * partial_dice(logits, batch["target"])}
+
+    def groups(self, rate: float) -> list[dict[str, Any]]:
+        """Split the weights: the encoder learns at `encoder_rate` times the rate of the rest."""
+        encoder = list(self.network.encoder.parameters())
+        known = {id(p) for p in encoder}
+        rest = [p for p in self.network.parameters() if id(p) not in known]
+        return [{"params": rest, "lr": rate}, {"params": encoder, "lr": rate * self.encoder_rate}]
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """What there is to learn from.
+
+    Parameters
+    ----------
+    images : list of Image
+        Labelled images.
+    targets : list of dict
+        For each image its labelled planes: (Y, X) of 0 unlabelled, 1.. network classes.
+    train, apart : list of Stroke
+        Strokes to learn from, and those kept apart for the score.
+    values : tuple of int
+        The label value of each network class; of objects (1, 2, 3): background, core, contour.
+    size : ObjectSize, optional
+        Sizes of painted objects.
+    """
+
+    images: list[Image]
+    targets: list[dict[int, Targets]]
+    train: list[Stroke]
+    apart: list[Stroke]
+    values: tuple[int, ...]
+    size: instances.ObjectSize | None
+
+
+def collect(pairs: list[tuple[Image, Annotation]], hold_out: float) -> Labelled:
+    """Check the labels and turn them into targets.
+
+    Parameters
+    ----------
+    pairs : list of (Image, Annotation)
+        Images and their labels; images without a label are left out.
+    hold_out : float
+        Share of the strokes of each class to keep apart.
+
+    Returns
+    -------
+    Labelled
+        What there is to learn from.
+    """
+    for image, annotation in pairs:
+        annotation.check(image.shape, image.name)
+    used = [(i, a) for i, a in pairs if a.planes()]
+    task = pairs[0][1].task if pairs else "semantic"
+    present = sorted({v for _, a in used for v in a.values})
+    if task == "instance" and present and not (present[0] == 1 and len(present) > 1):
+        raise LabelError(
+            f"The labels hold {'no background' if present[0] != 1 else 'no object'}",
+            "Objects need some background strokes (value 1) and at least one whole object (value 2 or more)",
+            "Paint what is missing and train again",
+        )
+    if len(present) < 2:
+        raise LabelError(
+            "Nothing is labelled yet" if not present else f"Only one class is labelled (value {present[0]})",
+            "At least two classes are needed, one of which may be the background",
+            "Paint a few strokes of each class",
+        )
+    if task == "semantic" and len(present) > 255:
+        raise LabelError(f"The labels hold {len(present)} classes", "At most 255 classes can be told apart")
+    train, apart = patches.hold_out(patches.find_strokes([a for _, a in used]), hold_out)
+    size = None
+    if task == "instance":
+        size = instances.measure([a.plane(z) for _, a in used for z in a.planes()])
+        width = instances.contour_width(size)
+        targets = [{z: instances.to_targets(a.plane(z), width) for z in a.planes()} for _, a in used]
+        present = [1, 2, 3]
+    else:
+        table = np.zeros(max(present) + 1, np.uint8)
+        table[present] = np.arange(1, len(present) + 1)
+        targets = [{z: table[a.plane(z)] for z in a.planes()} for _, a in used]
+    return Labelled([i for i, _ in used], targets, train, apart, tuple(present), size)
+
+
+def finetune(
+    pairs: list[tuple[Image, Annotation]],
+    config: FinetuneConfig,
+    *,
+    start: str | None = None,
+    resume: Checkpoint | None = None,
+    runtime: RuntimeConfig | None = None,
+    stop: Stop | None = None,
+    keep: Callable[[Checkpoint], None] | None = None,
+) -> Job[Checkpoint]:
+    """Learn from sparse labels.
+
+    For the first 70 % of the run some whole strokes are kept apart; they give the score, and are learnt from after that.
+
+    Parameters
+    ----------
+    pairs : list of (Image, Annotation)
+        Images and their labels, all of one task.
+    config : FinetuneConfig
+        Length, rates, losses.
+    start : str, optional
+        Checkpoint file of a pretrained encoder; without it, what `config` says.
+    resume : Checkpoint, optional
+        What `keep` was given, to go on from there.
+    runtime : RuntimeConfig, optional
+        Device and seed.
+    stop : Stop, optional
+        To end early; what was learned so far is returned.
+    keep : callable, optional
+        Called about twice a minute and at the end with a checkpoint to resume from.
+
+    Yields
+    ------
+    Event
+        Progress, the loss and the score.
+
+    Returns
+    -------
+    Checkpoint
+        The trained network; its history holds the score.
+    """
+    stop, machine = stop or Stop(), Runtime.make(runtime or RuntimeConfig())
+    yield Progress(0.0, "reading the labels")
+    labelled = collect(pairs, config.hold_out)
+    network = model.build(
+        start or config.start, config.encoder, labelled.images[0].channels, machine, len(labelled.values)
+    )
+    schedule = loop.Schedule(config.rate, config.minutes, config.steps)
+    training = loop.Training.start(Segment(network, config), schedule)
+    history: dict[str, Any] = {"score": None, "scores": {}, "held_out": len(labelled.apart)}
+    if resume is not None:
+        history |= {k: resume.history[k] for k in history}
+        past = resume.history
+        training.restore(resume.weights, past["steps"], past["seconds"], past["losses"])
+        yield Notice(f"Going on from step {training.step}.")
+    described = _describe(network, labelled, pairs, config)
+
+    def save() -> None:
+        if keep is not None:
+            keep(Checkpoint(training.tensors(), described, _history(training, history)))
+
+    if schedule.fraction(training.step, training.seconds) < ALL_STROKES:
+        first = _batches(labelled, labelled.train, labelled.apart, config, machine)
+        yield from loop.fit(training, first, schedule, stop=stop, until=ALL_STROKES, keep=save)
+        if labelled.apart and training.step:
+            history |= score(training, network, labelled)
+            yield Metric("score", history["score"], training.step)
+    everything = [*labelled.train, *labelled.apart]
+    second = _batches(labelled, everything, [], config, machine)
+    yield from loop.fit(training, second, schedule, stop=stop, keep=save)
+    save()
+    finished = schedule.fraction(training.step, training.seconds) >= 1
+    training.use_average()
+    weights = {k: v.detach().cpu().clone() for k, v in network.state_dict().items()}
+    yield Progress(1.0 if finished else schedule.fraction(training.step, training.seconds), "done", 0.0)
+    return Checkpoint(weights, described, {**_history(training, history), "finished": finished})
+
+
+def _batches(
+    labelled: Labelled, found: list[Stroke], hidden: list[Stroke], config: FinetuneConfig, machine: Runtime
+) -> Callable[[int], Batch]:
+    """Batches around `found`; the pixels of `hidden` are unlabelled in them."""
+    targets = [{z: plane.copy() for z, plane in planes.items()} for planes in labelled.targets]
+    for stroke in hidden:
+        targets[stroke.image][stroke.z][tuple(stroke.points.T)] = 0
+    classes = sorted({s.value for s in found})
+    side = int(config.crop * augment.MARGIN)
+    geometry = augment.Geometry(config.crop)
+
+    def batch(step: int) -> Batch:
+        numbers = machine.numbers(4, step)
+        wanted = [classes[(step * config.batch + k) % len(classes)] for k in range(config.batch)]
+        places = [patches.around(found, value, side, numbers) for value in wanted]
+        with machine.torch_numbers(5, step):
+            made = [geometry(*_read(labelled.images[p.image], targets[p.image][p.z], p)) for p in places]
+            image = augment.intensity(torch.stack([m[0] for m in made]))
+        target = torch.stack([m[1] for m in made])
+        image = image.to(machine.device, memory_format=torch.channels_last)
+        return {"image": image, "target": target.to(machine.device)}
+
+    return batch
+
+
+def _read(image: Image, targets: Targets, place: Place) -> tuple[Tensor, Tensor]:
+    part = patches.cut_targets(targets, place)
+    return torch.from_numpy(patches.cut(image, place)), torch.from_numpy(part.astype(np.int64))
+
+
+@torch.inference_mode()
+def score(training: loop.Training, network: model.Network, labelled: Labelled) -> dict[str, Any]:
+    """Score the averaged weights on the strokes kept apart.
+
+    Parameters
+    ----------
+    training : loop.Training
+        Its present weights are put back afterwards.
+    network : model.Network
+        The network being trained.
+    labelled : Labelled
+        What there is to learn from.
+
+    Returns
+    -------
+    dict
+        ``score``: mean IoU over the classes; ``scores``: IoU by label value.
+    """
+    present = {k: v.clone() for k, v in training.objective.state_dict().items()}
+    training.use_average()
+    network.eval()
+    pairs = []
+    for stroke in labelled.apart:
+        truth = labelled.targets[stroke.image][stroke.z][tuple(stroke.points.T)]
+        pairs.append((_at(network, labelled.images[stroke.image], stroke), truth))
+    training.objective.load_state_dict(present)
+    iou = metrics.count(pairs).iou()
+    scores = {str(labelled.values[c - 1]): v for c, v in iou.items()}
+    return {"score": float(np.mean(list(iou.values()))), "scores": scores}
+
+
+def _at(network: model.Network, image: Image, stroke: Stroke) -> Targets:
+    """Predicted network class (1..) at each pixel of a stroke."""
+    device = next(network.parameters()).device
+    found = np.zeros(len(stroke.points), np.uint8)
+    low, high = stroke.points.min(0), stroke.points.max(0) + 1
+    margin = WINDOW // 8
+    for y in patches.starts(int(high[0] - low[0]), WINDOW - 2 * margin, 0):
+        for x in patches.starts(int(high[1] - low[1]), WINDOW - 2 * margin, 0):
+            place = Place(stroke.image, stroke.z, int(low[0]) + y - margin, int(low[1]) + x - margin, WINDOW)
+            crop = torch.from_numpy(patches.cut(image, place))[None].to(device)
+            classes = network(crop)[0].argmax(0).cpu().numpy() + 1
+            at = stroke.points - (place.y, place.x)
+            inside = ((at >= margin) & (at < WINDOW - margin)).all(1)
+            found[inside] = classes[tuple(at[inside].T)]
+    return found
+
+
+def _describe(
+    network: model.Network, labelled: Labelled, pairs: list[tuple[Image, Annotation]], config: FinetuneConfig
+) -> dict[str, Any]:
+    return {
+        "kind": "trained",
+        "network": network.describe(),
+        "task": pairs[0][1].task,
+        "values": list(labelled.values),
+        "object_size": labelled.size.to_dict() if labelled.size else None,
+        "finetune": config.to_dict(),
+    }
+
+
+def _history(training: loop.Training, history: dict[str, Any]) -> dict[str, Any]:
+    return {"steps": training.step, "seconds": training.seconds, "losses": training.losses, **history}

@@ -1,0 +1,142 @@
+"""From objects to what a network learns (background, core, contour), and from its probabilities back to objects."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+from skimage.measure import regionprops
+from skimage.segmentation import watershed
+
+from napari_sslseg.annotation import Labels
+
+BACKGROUND, CORE, CONTOUR = 1, 2, 3
+
+
+@dataclass(frozen=True)
+class ObjectSize:
+    """How large the painted objects are.
+
+    Parameters
+    ----------
+    least, median : float
+        Area in pixels of one plane.
+    """
+
+    least: float
+    median: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON.
+
+        Returns
+        -------
+        dict
+            least and median.
+        """
+        return asdict(self)
+
+
+def measure(planes: list[Labels]) -> ObjectSize:
+    """Measure the painted objects.
+
+    Parameters
+    ----------
+    planes : list of numpy.ndarray
+        (Y, X) labels: 0 unlabelled, 1 background, 2.. objects.
+
+    Returns
+    -------
+    ObjectSize
+        Their sizes.
+    """
+    areas = [float(r.area) for p in planes for r in regionprops(np.where(p > 1, p, 0).astype(np.int32))]
+    return ObjectSize(min(areas), float(np.median(areas)))
+
+
+def contour_width(size: ObjectSize) -> int:
+    """How many pixels of an object are its contour: an eighth of its diameter, 1 to 3.
+
+    Parameters
+    ----------
+    size : ObjectSize
+        Sizes of the painted objects.
+
+    Returns
+    -------
+    int
+        Pixels.
+    """
+    diameter = 2 * np.sqrt(size.median / np.pi)
+    return int(np.clip(round(diameter / 8), 1, 3))
+
+
+def to_targets(plane: Labels, width: int) -> npt.NDArray[np.uint8]:
+    """Turn painted objects into classes of pixels.
+
+    Parameters
+    ----------
+    plane : numpy.ndarray
+        (Y, X) labels: 0 unlabelled, 1 background, 2.. objects.
+    width : int
+        Width of the contour inside each object, in pixels.
+
+    Returns
+    -------
+    numpy.ndarray
+        (Y, X): 0 unlabelled, 1 background, 2 core, 3 contour. At the border of the image there is no contour.
+    """
+    out = np.where(plane == 1, BACKGROUND, 0).astype(np.uint8)
+    for value, box in enumerate(ndimage.find_objects(plane.astype(np.int32)), start=1):
+        if value == 1 or box is None:
+            continue
+        grown = tuple(slice(max(0, s.start - width), s.stop + width) for s in box)
+        inside = plane[grown] == value
+        core = ndimage.binary_erosion(inside, iterations=width, border_value=1)
+        part = out[grown]
+        part[inside] = np.where(core[inside], CORE, CONTOUR)
+    return out
+
+
+def separate(
+    probabilities: npt.NDArray[np.floating[Any]], size: ObjectSize, spacing: tuple[float, ...]
+) -> npt.NDArray[np.int32]:
+    """Find objects by a watershed seeded at their cores.
+
+    Parameters
+    ----------
+    probabilities : numpy.ndarray
+        (3, [Z,] Y, X): background, core, contour.
+    size : ObjectSize
+        Sizes of the painted objects; much smaller pieces are dropped.
+    spacing : tuple of float
+        Pixel size ([Z,] Y, X), so that a stack is smoothed alike in all directions.
+
+    Returns
+    -------
+    numpy.ndarray
+        ([Z,] Y, X): 1 background, 2.. objects.
+    """
+    p = probabilities.astype(np.float32)
+    diameter = 2 * np.sqrt(size.median / np.pi)
+    sigma = np.clip(0.06 * diameter, 0.5, 3.0)
+    sigmas = [sigma * spacing[-1] / s for s in spacing]
+    landscape = ndimage.gaussian_filter(p[1] - p[2] - 0.5 * p[0], sigmas)
+    foreground = ndimage.gaussian_filter(p[0], [s / 2 for s in sigmas]) < 0.5
+    seeds, _ = ndimage.label(landscape > 0.0)
+    small = size.least / 4 if p.ndim == 3 else size.least / 4 * np.sqrt(size.least) / 2 * spacing[-1] / spacing[0]
+    seeds = _drop(seeds, small / 4)
+    found = _drop(watershed(-landscape, seeds, mask=foreground), small)
+    _, numbered = np.unique(found, return_inverse=True)
+    return numbered.reshape(found.shape).astype(np.int32) + 1
+
+
+def _drop(labels: npt.NDArray[Any], least: float) -> npt.NDArray[Any]:
+    """Set pieces of fewer than `least` pixels to 0."""
+    areas = np.bincount(labels.reshape(-1))
+    areas[0] = 0
+    return np.where(areas[labels] >= least, labels, 0)
+
+
+__all__ = ["ObjectSize", "contour_width", "measure", "separate", "to_targets"]

@@ -1,0 +1,69 @@
+"""Self-supervised methods: what to learn from images without labels. One file each; the file name is its name."""
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from napari_sslseg.config import Registry
+from napari_sslseg.model import Network
+from napari_sslseg.objective import Batch, Objective
+
+
+class Method(Objective):
+    """Contract of a method.
+
+    Parameters
+    ----------
+    network : Network
+        Encoder and head that learn.
+    side : int
+        Side of the crops that the network sees.
+    """
+
+    def __init__(self, network: Network, side: int) -> None:
+        super().__init__()
+        self.network, self.side = network, side
+        self.encoder_rate = 1.0
+
+    @abstractmethod
+    def prepare(self, crops: Tensor) -> Batch:
+        """Make the pretext task; random numbers come from torch's global state.
+
+        Parameters
+        ----------
+        crops : torch.Tensor
+            (B, C, n, n) clean pieces of images on the CPU, n = 1.5 times the side.
+
+        Returns
+        -------
+        mapping of str to torch.Tensor
+            What `forward` needs.
+        """
+
+    def groups(self, rate: float) -> list[dict[str, Any]]:
+        """Split the weights: the encoder learns at `encoder_rate` times the rate of the rest."""
+        encoder = list(self.network.encoder.parameters())
+        known = {id(p) for p in encoder}
+        rest = [p for p in self.parameters() if id(p) not in known]
+        return [{"params": rest, "lr": rate}, {"params": encoder, "lr": rate * self.encoder_rate}]
+
+    def picture(self, batch: Batch) -> npt.NDArray[np.float32] | None:
+        """Show what was learned on one piece.
+
+        Parameters
+        ----------
+        batch : mapping of str to torch.Tensor
+            A batch.
+
+        Returns
+        -------
+        numpy.ndarray, optional
+            (Y, X) in 0 to 1; None for a method that has nothing to show.
+        """
+        return None
+
+
+METHODS: Registry[type[Method]] = Registry("method", __name__)

@@ -1,0 +1,146 @@
+"""Scores of masks against the truth: intersection over union, Dice and average precision of objects."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Labels = npt.NDArray[Any]
+THRESHOLDS = tuple(float(t) for t in np.arange(0.5, 1.0, 0.05))
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """Pixels of each class, added up over images.
+
+    Parameters
+    ----------
+    overlap, predicted, true : dict of int to int
+        By class value: pixels of the class in both, in the prediction, in the truth.
+    """
+
+    overlap: dict[int, int]
+    predicted: dict[int, int]
+    true: dict[int, int]
+
+    def iou(self) -> dict[int, float]:
+        """Intersection over union of each class that occurs (Jaccard 1912).
+
+        Returns
+        -------
+        dict of int to float
+            0 to 1 by class value.
+        """
+        return {v: n / (self.predicted[v] + self.true[v] - n) for v, n in self._present()}
+
+    def dice(self) -> dict[int, float]:
+        """Dice coefficient of each class that occurs (Dice 1945).
+
+        Returns
+        -------
+        dict of int to float
+            0 to 1 by class value.
+        """
+        return {v: 2 * n / (self.predicted[v] + self.true[v]) for v, n in self._present()}
+
+    def _present(self) -> list[tuple[int, int]]:
+        return [(v, n) for v, n in sorted(self.overlap.items()) if self.predicted[v] + self.true[v]]
+
+
+def count(pairs: list[tuple[Labels, Labels]]) -> Counts:
+    """Count the pixels of each class where the truth says something.
+
+    Parameters
+    ----------
+    pairs : list of (numpy.ndarray, numpy.ndarray)
+        Prediction and truth of the same shape; where the truth is 0 nothing is counted.
+
+    Returns
+    -------
+    Counts
+        Added up over the pairs.
+    """
+    overlap: dict[int, int] = {}
+    predicted: dict[int, int] = {}
+    true: dict[int, int] = {}
+    for prediction, truth in pairs:
+        said = truth > 0
+        p, t = prediction[said], truth[said]
+        for value in np.union1d(p, t).astype(int).tolist():
+            overlap[value] = overlap.get(value, 0) + int(((p == value) & (t == value)).sum())
+            predicted[value] = predicted.get(value, 0) + int((p == value).sum())
+            true[value] = true.get(value, 0) + int((t == value).sum())
+    return Counts(overlap, predicted, true)
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Average precision of objects.
+
+    Parameters
+    ----------
+    mean : float
+        Mean over the overlap thresholds 0.5, 0.55, .., 0.95.
+    at_50 : float
+        At the threshold 0.5.
+    predicted, true : int
+        How many objects there are.
+    """
+
+    mean: float
+    at_50: float
+    predicted: int
+    true: int
+
+
+def average_precision(pairs: list[tuple[Labels, Labels]]) -> Precision:
+    """Match objects one to one by overlap and count hits: TP / (TP + FP + FN), as in the 2018 Data Science Bowl.
+
+    Parameters
+    ----------
+    pairs : list of (numpy.ndarray, numpy.ndarray)
+        Prediction and truth of the same shape; 0 and 1 are background, every other value is one object.
+
+    Returns
+    -------
+    Precision
+        Over all objects of all pairs. Without any object on either side it is 1.
+    """
+    hits = np.zeros(len(THRESHOLDS))
+    predicted = true = 0
+    for prediction, truth in pairs:
+        iou = overlaps(prediction, truth)
+        predicted, true = predicted + iou.shape[0], true + iou.shape[1]
+        if iou.size:  # above 0.5 a match is unique
+            hits += [(iou > t).sum() for t in THRESHOLDS]
+    total = predicted + true - hits
+    precision = np.divide(hits, total, out=np.ones_like(hits), where=total > 0)
+    return Precision(float(precision.mean()), float(precision[0]), predicted, true)
+
+
+def overlaps(prediction: Labels, truth: Labels) -> npt.NDArray[np.float64]:
+    """Intersection over union of every predicted with every true object.
+
+    Parameters
+    ----------
+    prediction, truth : numpy.ndarray
+        Same shape; 0 and 1 are background, every other value is one object.
+
+    Returns
+    -------
+    numpy.ndarray
+        (predicted objects, true objects), 0 to 1.
+    """
+    p, t = _rank(prediction), _rank(truth)
+    rows, columns = int(p.max(initial=0)) + 1, int(t.max(initial=0)) + 1
+    both = np.bincount(p * columns + t, minlength=rows * columns).reshape(rows, columns).astype(float)
+    union = both.sum(1, keepdims=True) + both.sum(0, keepdims=True) - both
+    return (both / np.maximum(union, 1))[1:, 1:]
+
+
+def _rank(labels: Labels) -> npt.NDArray[np.intp]:
+    """Object numbers 1..n, flat, with 0 for background."""
+    objects = np.where(labels > 1, labels, 0).reshape(-1)
+    ranked = np.unique(np.append(objects, 0), return_inverse=True)[1]
+    return ranked[:-1].reshape(-1).astype(np.intp)

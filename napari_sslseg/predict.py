@@ -1,0 +1,221 @@
+"""Prediction: masks and probabilities of whole images, in overlapping tiles blended without seams."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from napari_sslseg import instances, model, patches
+from napari_sslseg.checkpoint import Checkpoint
+from napari_sslseg.errors import CheckpointError, ImageError
+from napari_sslseg.image import Image
+from napari_sslseg.job import Job, Progress, Rhythm, Stop
+from napari_sslseg.patches import Place
+from napari_sslseg.prediction import Prediction
+from napari_sslseg.runtime import Runtime
+from napari_sslseg.settings import PredictConfig, RuntimeConfig
+
+OBJECT_CLASSES = ("background", "core", "contour")
+
+
+def predict(
+    images: Iterable[Image],
+    checkpoint: Checkpoint,
+    config: PredictConfig,
+    *,
+    planes: dict[str, tuple[int, ...]] | None = None,
+    runtime: RuntimeConfig | None = None,
+    stop: Stop | None = None,
+) -> Job[list[Prediction]]:
+    """Predict images with a trained network.
+
+    Parameters
+    ----------
+    images : iterable of Image
+        The images, of the same channels as those trained on.
+    checkpoint : Checkpoint
+        A trained network.
+    config : PredictConfig
+        Tiles and what to keep.
+    planes : dict of str to tuple of int, optional
+        Planes to predict, by name of the image; all of an image that is not named.
+    runtime : RuntimeConfig, optional
+        Device and seed.
+    stop : Stop, optional
+        To end early; the images that are done are returned.
+
+    Yields
+    ------
+    Event
+        Progress with time left.
+
+    Returns
+    -------
+    list of Prediction
+        One an image.
+    """
+    stop, machine = stop or Stop(), Runtime.make(runtime or RuntimeConfig())
+    if checkpoint.config.get("kind") != "trained":
+        raise CheckpointError("The checkpoint was pretrained but not trained on labels", "Train before predicting")
+    yield Progress(0.0, "loading the network")
+    network = model.load(checkpoint, machine)
+    images = list(images)
+    for image in images:
+        if image.channels != network.in_channels:
+            raise ImageError(
+                f"{image.name} has {image.channels} channel(s)",
+                f"The network was trained on images of {network.in_channels}",
+                "Predict images of the same kind, or train on these",
+            )
+    done: list[Prediction] = []
+    work = [(planes or {}).get(i.name) or tuple(range(i.planes)) for i in images]
+    total = sum(len(zs) * i.shape[-1] * i.shape[-2] for zs, i in zip(work, images, strict=True))
+    before, clock = 0, Clock()
+    for image, zs in zip(images, work, strict=True):
+        one = _Image(image, zs, network, checkpoint, config)
+        for pixels in one.run(stop):
+            if (event := clock.event(image.name, (before + pixels) / total)) is not None:
+                yield event
+        if stop.requested:
+            return done
+        done.append(one.result())
+        before += len(zs) * image.shape[-1] * image.shape[-2]
+    yield Progress(1.0, "done", 0.0)
+    return done
+
+
+class Clock:
+    """Turns shares of work done into progress with time left, some ten times a second at most."""
+
+    def __init__(self) -> None:
+        import time
+
+        self._rhythm, self._now = Rhythm(), time.monotonic
+        self._began = self._now()
+
+    def event(self, text: str, fraction: float) -> Progress | None:
+        """Make the next event.
+
+        Parameters
+        ----------
+        text : str
+            What is being done.
+        fraction : float
+            Share of the work done, 0 to 1.
+
+        Returns
+        -------
+        Progress, optional
+            None if the last one was just now.
+        """
+        if not self._rhythm.due():
+            return None
+        spent = self._now() - self._began
+        return Progress(fraction, text, spent * (1 - fraction) / fraction if fraction > 0 else None)
+
+
+class _Image:
+    """Prediction of one image: fills label and probability arrays band by band."""
+
+    def __init__(
+        self, image: Image, zs: tuple[int, ...], network: model.Network, checkpoint: Checkpoint, config: PredictConfig
+    ) -> None:
+        self.image, self.zs, self.network, self.config = image, zs, network, config
+        said = checkpoint.config
+        self.values = np.asarray(said["values"], np.uint16)
+        self.size = instances.ObjectSize(**said["object_size"]) if said["object_size"] else None
+        shape = (image.planes, *image.shape[-2:])
+        self.labels = np.zeros(shape, np.uint16)
+        self.probabilities: npt.NDArray[np.float16] | None = None
+        if config.probabilities or self.size:
+            self.probabilities = np.zeros((len(self.values), *shape), np.float16)
+
+    def run(self, stop: Stop) -> Iterator[int]:
+        """Predict plane by plane; yields the number of pixels done, after each tile."""
+        height, width = self.image.shape[-2:]
+        for k, z in enumerate(self.zs):
+            blend = patches.Blend(len(self.values), height, width, self.config.overlap)
+            rows, columns = (self._tiles(n) for n in (height, width))
+            for (y, h), below in zip(rows, [*(y for y, _ in rows[1:]), height], strict=True):
+                for x, w in columns:
+                    if stop.requested:
+                        return
+                    blend.add(self._tile(z, y, x, max(h, w))[:, :h, :w], y, x)
+                    yield (k * height + y) * width
+                for top, band in blend.finished(below):
+                    self._fill(z, top, band)
+        if self.size and not stop.requested:
+            self._objects()
+
+    def _tiles(self, size: int) -> list[tuple[int, int]]:
+        """Start and length of the tiles along one axis: as few as the largest tile allows, then as short as these allow."""
+        tile, overlap, step = self.config.tile, self.config.overlap, self.network.multiple
+        count = len(patches.starts(size, tile, overlap))
+        length = min(size, -(-(size + (count - 1) * overlap) // count // step) * step)
+        return [(start, length) for start in patches.starts(size, length, overlap)]
+
+    def _tile(self, z: int, y: int, x: int, side: int) -> npt.NDArray[np.float32]:
+        """Probabilities (K, side, side) of one tile, mirrored beyond the image up to what the network divides by."""
+        grown = -(-side // self.network.multiple) * self.network.multiple
+        device = next(self.network.parameters()).device
+        crop = torch.from_numpy(patches.cut(self.image, Place(0, z, y, x, grown)))[None].to(device)
+        return average(self.network, crop, self.config.flips)[0].cpu().numpy()
+
+    def _fill(self, z: int, top: int, band: npt.NDArray[np.float32]) -> None:
+        at = np.s_[top : top + band.shape[1]]
+        self.labels[z, at] = self.values[band.argmax(0)]
+        if self.probabilities is not None:
+            self.probabilities[:, z, at] = band
+
+    def _objects(self) -> None:
+        if self.probabilities is None or self.size is None:
+            return
+        flat = self.image.data.ndim == 3
+        if flat or len(self.zs) < self.image.planes:
+            for z in self.zs:
+                self.labels[z] = instances.separate(self.probabilities[:, z], self.size, self.image.spacing[-2:])
+        else:
+            found = instances.separate(self.probabilities, self.size, self.image.spacing)
+            self.labels = found.astype(np.uint16 if found.max() < 2**16 else np.uint32)
+
+    def result(self) -> Prediction:
+        """Put together what was found."""
+        flat = self.image.data.ndim == 3
+        names = OBJECT_CLASSES if self.size else tuple(str(v) for v in self.values)
+        probabilities: npt.NDArray[Any] | None = self.probabilities if self.config.probabilities else None
+        if flat and probabilities is not None:
+            probabilities = probabilities[:, 0]
+        whole = len(self.zs) == self.image.planes
+        return Prediction(
+            self.image.name, self.labels[0] if flat else self.labels, names, probabilities, None if whole else self.zs
+        )
+
+
+@torch.inference_mode()
+def average(network: model.Network, images: Tensor, flips: bool) -> Tensor:
+    """Compute class probabilities, averaged over mirrored copies if asked for.
+
+    Parameters
+    ----------
+    network : Network
+        In evaluation mode.
+    images : torch.Tensor
+        (B, C, Y, X).
+    flips : bool
+        Whether to average over the four mirrored copies.
+
+    Returns
+    -------
+    torch.Tensor
+        (B, K, Y, X), summing to 1 over K.
+    """
+    images = images.contiguous(memory_format=torch.channels_last)
+    ways: list[tuple[int, ...]] = [(), (-1,), (-2,), (-2, -1)] if flips else [()]
+    each = [F.softmax(network(images.flip(w)), 1).flip(w) for w in ways]
+    return torch.stack(each).mean(0)
+
+

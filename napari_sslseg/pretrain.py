@@ -1,0 +1,124 @@
+"""Pretraining: learn from images without labels."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from napari_sslseg import augment, loop, model, patches
+from napari_sslseg.checkpoint import Checkpoint
+from napari_sslseg.image import Image, check_usable
+from napari_sslseg.job import Job, Notice, Picture, Progress, Stop
+from napari_sslseg.methods import METHODS, Method
+from napari_sslseg.objective import Batch
+from napari_sslseg.runtime import Runtime
+from napari_sslseg.settings import PretrainConfig, RuntimeConfig
+
+HEAD = "fpn"
+PICTURE_SECONDS = 5.0
+
+
+def pretrain(
+    images: list[Image],
+    config: PretrainConfig,
+    *,
+    resume: Checkpoint | None = None,
+    runtime: RuntimeConfig | None = None,
+    stop: Stop | None = None,
+    keep: Callable[[Checkpoint], None] | None = None,
+) -> Job[Checkpoint]:
+    """Learn from images without labels.
+
+    Parameters
+    ----------
+    images : list of Image
+        Images of the same kind: the same number of channels.
+    config : PretrainConfig
+        Method, encoder, start and length.
+    resume : Checkpoint, optional
+        What `keep` was given, to go on from there.
+    runtime : RuntimeConfig, optional
+        Device and seed.
+    stop : Stop, optional
+        To end early; what was learned so far is returned.
+    keep : callable, optional
+        Called about twice a minute and at the end with a checkpoint to resume from.
+
+    Yields
+    ------
+    Event
+        Progress, the loss, pictures.
+
+    Returns
+    -------
+    Checkpoint
+        Encoder and head.
+    """
+    stop, machine = stop or Stop(), Runtime.make(runtime or RuntimeConfig())
+    yield Progress(0.0, "looking at the images")
+    images, said = check_usable(images)
+    for sentence in said:
+        yield Notice(sentence)
+    method = _method(images[0].channels, config, machine)
+    schedule = loop.Schedule(config.rate, config.minutes, config.steps)
+    training = loop.Training.start(method, schedule)
+    if resume is not None:
+        past = resume.history
+        training.restore(resume.weights, past["steps"], past["seconds"], past["losses"])
+        yield Notice(f"Going on from step {training.step}.")
+
+    def batch(step: int) -> Batch:
+        return _batch(method, images, config, machine, step)
+
+    def save() -> None:
+        if keep is not None:
+            keep(Checkpoint(training.tensors(), _describe(method, config), _history(training)))
+
+    shown = time.monotonic()
+    for event in loop.fit(training, batch, schedule, stop=stop, keep=save):
+        yield event
+        if time.monotonic() - shown > PICTURE_SECONDS and (pixels := method.picture(batch(training.step))) is not None:
+            shown = time.monotonic()
+            yield Picture("what it sees", pixels, training.step)
+    save()
+    finished = schedule.fraction(training.step, training.seconds) >= 1
+    training.use_average()
+    weights = {k: v.detach().cpu().clone() for k, v in method.network.state_dict().items()}
+    yield Progress(1.0 if finished else schedule.fraction(training.step, training.seconds), "done", 0.0)
+    return Checkpoint(weights, _describe(method, config), {**_history(training), "finished": finished})
+
+
+def _method(channels: int, config: PretrainConfig, machine: Runtime) -> Method:
+    kind = METHODS.load(config.method)
+    network = model.build(config.start, config.encoder, channels, machine)
+    with machine.torch_numbers(1):
+        method = kind(network, config.crop).to(machine.device)
+    method.encoder_rate = 1.0 if config.start == "random" else config.encoder_rate
+    return method
+
+
+def _batch(method: Method, images: list[Image], config: PretrainConfig, machine: Runtime, step: int) -> Batch:
+    side = int(config.crop * augment.MARGIN)
+    numbers = machine.numbers(2, step)
+    places = [patches.anywhere(images, side, numbers) for _ in range(config.batch)]
+    crops = torch.stack([torch.from_numpy(patches.cut(images[p.image], p)) for p in places])
+    with machine.torch_numbers(3, step):
+        prepared = method.prepare(crops)
+    return {k: _place(v, machine.device) for k, v in prepared.items()}
+
+
+def _place(tensor: Tensor, device: torch.device) -> Tensor:
+    """Move a tensor to the device, images in the layout that convolutions like."""
+    if tensor.ndim == 4 and tensor.dtype.is_floating_point:
+        return tensor.to(device, memory_format=torch.channels_last)
+    return tensor.to(device)
+
+
+def _describe(method: Method, config: PretrainConfig) -> dict[str, Any]:
+    return {"kind": "pretrained", "network": method.network.describe(), "pretrain": config.to_dict()}
+
+
+def _history(training: loop.Training) -> dict[str, Any]:
+    return {"steps": training.step, "seconds": training.seconds, "losses": training.losses}
