@@ -1,5 +1,6 @@
 """Image: a (C, [Z,] Y, X) array, perhaps lazy, with its spacing, unit and name; and its intensity statistics."""
 
+import itertools
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -57,7 +58,7 @@ class Intensity:
         )
         x = np.asarray(pixels, np.float32)
         wild = ~np.isfinite(x) if pixels.dtype.kind == "f" else None
-        x = (np.clip(x, low, high) - mean) / np.where(std > 0, std, 1)
+        x = ((np.clip(x, low, high) - mean) / np.where(std > 0, std, 1)).astype(np.float32, copy=False)
         if wild is not None:
             x[wild] = 0
         return x
@@ -100,7 +101,8 @@ class Image:
             )
         if np.dtype(self.data.dtype).kind not in "uifb":
             raise ImageError(
-                f"{self.name} has pixels of type {self.data.dtype}", "Pixels are integers or real floating-point numbers"
+                f"{self.name} has pixels of type {self.data.dtype}",
+                "Pixels are integers or real floating-point numbers",
             )
         axes = self.axes or ("CYX" if self.data.ndim == 3 else "CZYX")
         object.__setattr__(self, "axes", axes)
@@ -160,7 +162,7 @@ class Image:
         if not isinstance(array, np.ndarray) and not hasattr(array, "transpose"):
             import dask.array
 
-            array = dask.array.from_array(array, chunks=getattr(array, "chunks", "auto"))
+            array = dask.array.from_array(array, chunks=getattr(array, "chunks", "auto"))  # type: ignore[no-untyped-call]
         if "C" not in axes:
             array, axes = array[None], "C" + axes
         order = "C" + "".join(a for a in "TZYX" if a in axes)
@@ -230,21 +232,23 @@ class Image:
 
     def _measure(self) -> Intensity:
         columns: list[list[Array]] = [[] for _ in range(self.channels)]
-        step = max(1, int(np.ceil(max(self.shape[-2:]) / 1024)))
-        for z in np.unique(np.linspace(0, self.planes - 1, min(16, self.planes)).round().astype(int)):
-            plane = self.read(int(z), *_thin(self.shape[-2:], step))
-            for values, channel in zip(columns, plane, strict=True):
-                values.append(channel[np.isfinite(channel)] if plane.dtype.kind == "f" else channel.reshape(-1))
+        planes = np.unique(np.linspace(0, self.planes - 1, min(16, self.planes)).round().astype(int))
+        for z, part in itertools.product(planes, _parts(self.shape[-2:], isinstance(self.data, np.ndarray))):
+            pixels = self.read(int(z), *part)
+            for values, channel in zip(columns, pixels, strict=True):
+                values.append(channel[np.isfinite(channel)] if pixels.dtype.kind == "f" else channel.reshape(-1))
         rows = [_describe(np.concatenate(values), self.name) for values in columns]
         mean, std, low, high = zip(*rows, strict=True)
         return Intensity(mean, std, low, high)
 
 
-def _thin(size: tuple[int, ...], step: int) -> tuple[slice, slice]:
-    """Slices that take every `step`-th row and column, or for very large planes a central part at that density."""
-    limit = 8192
-    y, x = (slice(max(0, (n - limit) // 2), max(0, (n - limit) // 2) + min(n, limit), step) for n in size)
-    return y, x
+def _parts(size: tuple[int, ...], in_memory: bool) -> list[tuple[slice, slice]]:
+    """What stands for a plane: every n-th pixel in memory; on disk 16 tiles, which read little of the file."""
+    if in_memory:
+        every = slice(None, None, max(1, int(np.ceil(max(size) / 1024))))
+        return [(every, every)]
+    y, x = ([slice(a, a + 256) for a in np.unique(np.linspace(0, max(0, n - 256), 4).astype(int))] for n in size)
+    return list(itertools.product(y, x))
 
 
 def _describe(values: Array, name: str) -> tuple[float, float, float, float]:
@@ -329,7 +333,8 @@ def check_usable(images: list[Image]) -> tuple[list[Image], list[str]]:
     if not kept:
         raise ImageError("; ".join(said), "At least one image with structure is needed", "Choose other images")
     for image in kept:
-        if np.dtype(image.data.dtype).kind == "f" and not np.isfinite(image.read(0)).all():
+        rows = (slice(y, y + 1024) for y in range(0, image.shape[-2], 1024))
+        if np.dtype(image.data.dtype).kind == "f" and not all(np.isfinite(image.read(0, row)).all() for row in rows):
             said.append(f"{image.name} has NaN or infinite pixels; they are treated as its mean value")
     counts = {image.channels for image in kept}
     if len(counts) > 1:
