@@ -151,6 +151,10 @@ class Image:
                 "Axes are one letter a dimension out of T, C, S, Z, Y, X, with Y and X among them",
                 "For a stack of planes that is ZYX, for a colour image YXS",
             )
+        if not isinstance(array, np.ndarray) and not hasattr(array, "transpose"):
+            import dask.array
+
+            array = dask.array.from_array(array, chunks=getattr(array, "chunks", "auto"))  # type: ignore[no-untyped-call]
         if "C" in axes and "S" in axes:
             array, axes = _squeeze(array, axes, "C", name)
         if "Z" in axes and "T" in axes:
@@ -159,10 +163,6 @@ class Image:
         if rgb and array.shape[axes.index("S")] == 4:  # the fourth is opacity
             array = array[tuple(slice(3) if a == "S" else slice(None) for a in axes)]
         axes = axes.replace("S", "C")
-        if not isinstance(array, np.ndarray) and not hasattr(array, "transpose"):
-            import dask.array
-
-            array = dask.array.from_array(array, chunks=getattr(array, "chunks", "auto"))  # type: ignore[no-untyped-call]
         if "C" not in axes:
             array, axes = array[None], "C" + axes
         order = "C" + "".join(a for a in "TZYX" if a in axes)
