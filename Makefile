@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 PY := .venv/bin/python
-PIP := $(PY) -m pip install -q --disable-pip-version-check
+PIP := $(PY) -m pip install -qq --disable-pip-version-check
 GUI_PACKAGES := xvfb xauth libgl1 libegl1 libxcb-icccm4 libxcb-keysyms1 libxcb-xinerama0 libxcb-image0 \
 	libxcb-render-util0 libxcb-shape0 libxcb-cursor0 libxkbcommon-x11-0 libdbus-1-3 xdotool
 UNIT := -p no:pytest-qt -p no:napari -p no:npe2
@@ -67,13 +67,13 @@ clean:
 		"$$python" -m venv .venv >/dev/null 2>&1 && exit 0; \
 		rm -rf .venv; \
 		"$$python" -m venv --without-pip .venv && \
-			"$$python" -m pip --python .venv/bin/python install -q --disable-pip-version-check pip && exit 0; \
+			"$$python" -m pip --python .venv/bin/python install -qq --disable-pip-version-check pip && exit 0; \
 		rm -rf .venv; \
 		echo "$$python could make no virtual environment: install its venv module (apt-get install python3-venv)." >&2; exit 1; \
 	done; \
 	echo "Python 3.11 or newer is needed; none was found. Install one, or name it: make PYTHON=/path/to/python" >&2; exit 1
 
-# pip learnt to read dependency groups in 25.1.
+# -qq: errors only. pip learnt to read dependency groups in 25.1.
 .venv/ready: pyproject.toml napari_sslseg/__init__.py | system .venv/bin/python
 	@echo "== installing (the first time this downloads PyTorch: some minutes and 6 GB of disk)"
 	@$(PIP) --upgrade "pip>=25.1"
