@@ -1,0 +1,1 @@
+"""The window: the only part that knows Qt, napari and magicgui. It composes and forwards; it decides nothing."""

@@ -1,0 +1,201 @@
+"""Contributions: what napari.yaml names: sample data, the reader of project folders, and the commands."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from napari.viewer import Viewer
+
+from napari_sslseg.gui import layers
+from napari_sslseg.project import FILE, Project
+
+LayerData = tuple[Any, dict[str, Any], str]
+PLUGIN, WIDGET = "napari-sslseg", "SSL Segmentation"
+
+
+# -------------------------------------------------------------------- sample data
+def _sample(name: str) -> list[LayerData]:
+    from napari_sslseg import samples
+
+    return layers.layer_data(samples.load(name))
+
+
+def ihc() -> list[LayerData]:
+    """Load tissue with a brown stain, RGB.
+
+    Returns
+    -------
+    list of tuple
+        Layer data.
+    """
+    return _sample("ihc")
+
+
+def retina() -> list[LayerData]:
+    """Load a retina, RGB.
+
+    Returns
+    -------
+    list of tuple
+        Layer data.
+    """
+    return _sample("retina")
+
+
+def coins() -> list[LayerData]:
+    """Load coins, grey.
+
+    Returns
+    -------
+    list of tuple
+        Layer data.
+    """
+    return _sample("coins")
+
+
+def cell() -> list[LayerData]:
+    """Load one cell in phase contrast, grey.
+
+    Returns
+    -------
+    list of tuple
+        Layer data.
+    """
+    return _sample("cell")
+
+
+def cells3d() -> list[LayerData]:
+    """Download a stack of cells with two channels.
+
+    Returns
+    -------
+    list of tuple
+        Layer data.
+    """
+    return _sample("cells3d")
+
+
+def nuclei3d() -> list[LayerData]:
+    """Make a stack of nuclei, with the exact truth as a second, hidden layer.
+
+    Returns
+    -------
+    list of tuple
+        Layer data.
+    """
+    from napari_sslseg import samples
+
+    image, truth = samples.nuclei3d()
+    described = layers.layer_data(image)
+    place = {name: described[0][1][name] for name in ("scale", "units", "axis_labels")}
+    return [*described, (truth, {"name": "nuclei3d truth", "visible": False, **place}, "labels")]
+
+
+# -------------------------------------------------------------------- project folders
+def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | None:
+    """Say how to read a project folder; decline anything else.
+
+    Parameters
+    ----------
+    path : str or sequence of str
+        What the user opens.
+
+    Returns
+    -------
+    callable or None
+        Reads it.
+    """
+    if isinstance(path, str) and (Path(path) / FILE).is_file():
+        return read_project
+    return None
+
+
+def read_project(path: str) -> list[LayerData]:
+    """Read the first image of a project with its labels; the dock shows the others.
+
+    Parameters
+    ----------
+    path : str
+        The project folder.
+
+    Returns
+    -------
+    list of tuple
+        Layer data.
+    """
+    project = Project.open(path)
+    if not project.images:
+        return [(None,)]  # type: ignore[list-item] # what napari takes for: read, and nothing to show
+    id = project.images[0].id
+    return layers.image_data(project, id) + layers.labels_data(project, id)
+
+
+# -------------------------------------------------------------------- commands
+def _dock(viewer: Viewer) -> Any:
+    return viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)[1]
+
+
+def learn(viewer: Viewer) -> None:
+    """Start to learn from the images.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+    _dock(viewer).learn.start()
+
+
+def paint(viewer: Viewer) -> None:
+    """Make a layer to paint on.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+    _dock(viewer).desk.paint()
+
+
+def train(viewer: Viewer) -> None:
+    """Train on what was painted.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+    _dock(viewer).train.start()
+
+
+def predict(viewer: Viewer) -> None:
+    """Predict the plane that is looked at.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+    _dock(viewer).result.predict(everything=False)
+
+
+def predict_everything(viewer: Viewer) -> None:
+    """Predict all images of the project.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+    _dock(viewer).result.predict(everything=True)
+
+
+def stop(viewer: Viewer) -> None:
+    """Ask the running job to stop.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+    _dock(viewer).desk.stop()

@@ -1,0 +1,244 @@
+"""Desk: what belongs to one viewer and outlives the dock: session, canvas and the running job."""
+
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from napari.components import ViewerModel
+from napari.layers import Image as ImageLayer
+from napari.utils.notifications import ErrorNotification, notification_manager, show_error
+from qtpy.QtCore import QCoreApplication, QObject
+
+from napari_sslseg.errors import UserError
+from napari_sslseg.gui import layers
+from napari_sslseg.gui.canvas import Canvas
+from napari_sslseg.gui.jobs import Jobs, ProjectJobs
+from napari_sslseg.gui.worker import JobWorker
+from napari_sslseg.job import Event, Job, Stop
+from napari_sslseg.project import Project
+from napari_sslseg.session import Session
+from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig
+
+_desks: "weakref.WeakKeyDictionary[ViewerModel, Desk]" = weakref.WeakKeyDictionary()
+
+
+def desk_of(viewer: ViewerModel) -> "Desk":
+    """Return the desk of a viewer; there is one for each, however often its dock is closed and opened.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        The viewer, or the proxy that napari hands to plugins.
+
+    Returns
+    -------
+    Desk
+        Its desk.
+    """
+    viewer = getattr(viewer, "__wrapped__", viewer)  # a proxied layer cannot become the active one (napari #5767)
+    if viewer not in _desks:
+        _desks[viewer] = Desk(viewer)
+    return _desks[viewer]
+
+
+class Desk(QObject):
+    """Starts, stops and ends the jobs of one viewer.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        The viewer.
+    jobs : Jobs, optional
+        The verbs; the real ones if not given.
+    session : Session, optional
+        What the user is doing; a new one if not given.
+    """
+
+    def __init__(self, viewer: ViewerModel, jobs: Jobs | None = None, session: Session | None = None) -> None:
+        super().__init__()
+        self.jobs: Jobs = jobs or ProjectJobs()
+        self.session = session or Session()
+        self.canvas = Canvas(viewer, self.session, self)
+        self.canvas.failed.connect(tell)
+        self._worker: JobWorker | None = None
+        application = QCoreApplication.instance()
+        if application is not None:
+            application.aboutToQuit.connect(self.close)
+
+    # ---------------------------------------------------------------- projects and images
+    def new_project(self, path: Path) -> None:
+        """Make a project in an empty folder and work on it.
+
+        Parameters
+        ----------
+        path : Path
+            The folder.
+        """
+        with telling():
+            self.canvas.flush()
+            self.session.open(Project.create(path))
+
+    def open_project(self, path: Path) -> None:
+        """Work on an existing project.
+
+        Parameters
+        ----------
+        path : Path
+            Its folder.
+        """
+        with telling():
+            self.canvas.flush()
+            self.session.open(Project.open(path))
+            self.canvas.show_current()
+            if self.session.counts.get(self.session.current or ""):
+                self.canvas.annotate()
+
+    def use(self, chosen: Sequence[Sequence[ImageLayer]]) -> None:
+        """Use image layers as images of the project.
+
+        Parameters
+        ----------
+        chosen : sequence of sequences of napari.layers.Image
+            The layers of each image: one, or one a channel.
+        """
+        with telling():
+            for group in chosen:
+                layers.add_to_project(self.session, group)
+
+    def ready(self) -> bool:
+        """Make sure that there is an image to work on: without any chosen, all open ones are used.
+
+        Returns
+        -------
+        bool
+            Whether there is one.
+        """
+        if self.session.project is None or not self.session.project.images:
+            self.use(layers.groups(layers.image_layers(self.canvas.viewer)))
+        if self.session.project is None or not self.session.project.images:
+            tell(UserError("There is no image yet", "Open one first", "Drag an image file into the viewer"))
+            return False
+        return True
+
+    def paint(self) -> None:
+        """Give the current image a layer to paint on."""
+        with telling():
+            if self.ready():
+                self.canvas.annotate()
+
+    # ---------------------------------------------------------------- the three verbs
+    def learn(self, config: PretrainConfig) -> None:
+        """Learn from the images without labels.
+
+        Parameters
+        ----------
+        config : PretrainConfig
+            How.
+        """
+        if self.ready():
+            project, runtime = self.session.needed_project, self.session.runtime
+            self._start("learn", lambda stop: self.jobs.pretrain(project, config, runtime=runtime, stop=stop))
+
+    def train(self, config: FinetuneConfig) -> None:
+        """Train on all labels so far, then predict the plane that is looked at.
+
+        Parameters
+        ----------
+        config : FinetuneConfig
+            How.
+        """
+        if self.ready():
+            project, runtime = self.session.needed_project, self.session.runtime
+            self._start("train", lambda stop: self.jobs.train(project, config, runtime=runtime, stop=stop))
+
+    def predict(self, config: PredictConfig, *, everything: bool = False) -> None:
+        """Predict the plane that is looked at, or all images.
+
+        Parameters
+        ----------
+        config : PredictConfig
+            How.
+        everything : bool, optional
+            Whether all images are predicted.
+        """
+        if not self.ready():
+            return
+        project, runtime = self.session.needed_project, self.session.runtime
+        planes = None if everything else self.canvas.current_plane()
+        ids = None if planes is None else tuple(planes)
+        self._start(
+            "result",
+            lambda stop: self.jobs.predict(project, config, ids=ids, planes=planes, runtime=runtime, stop=stop),
+        )
+
+    # ---------------------------------------------------------------- the running job
+    def _start(self, step: str, make: Callable[[Stop], Job[Any]]) -> None:
+        with telling():
+            self.canvas.flush()
+            self.session.begin(step)
+            self._worker = JobWorker(make)
+            self._worker.event.connect(self._heard)
+            self._worker.returned.connect(self._returned)
+            self._worker.errored.connect(self._errored)
+            self._worker.start()
+
+    def stop(self) -> None:
+        """Ask the running job to stop; it keeps its best state."""
+        if self._worker is not None:
+            self._worker.quit()
+            self.session.ask_stop()
+
+    def _heard(self, event: Event) -> None:
+        self.session.hear(event)
+
+    def _returned(self, result: Any) -> None:
+        step, self._worker = self.session.running, None
+        stopped = step is not None and self.session.activities[step].stopping
+        if step == "result":
+            number = self.session.needed_project.rounds[-1].number if self.session.needed_project.rounds else 0
+            self.session.predicted.update({p.image: number for p in result})
+            self.canvas.show(result)
+        self.session.end("Stopped; what was done so far is kept" if stopped else "")
+        if step == "train" and not stopped:
+            self.predict(PredictConfig())
+
+    def _errored(self, error: Exception) -> None:
+        self._worker = None
+        self.session.end(str(error) if isinstance(error, UserError) else f"It failed: {error}", failed=True)
+        tell(error)
+
+    def close(self) -> None:
+        """Stop the running job and write what was painted; what the job made stays in the project."""
+        self.stop()
+        self.canvas.flush()
+
+
+def tell(error: Exception) -> None:
+    """Show an error: one that the user can mend as its message, any other with what is needed to report it.
+
+    Parameters
+    ----------
+    error : Exception
+        The error.
+    """
+    if isinstance(error, UserError):
+        show_error(str(error))
+    else:
+        notification_manager.dispatch(ErrorNotification(error))
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """Show the errors of a block that the user can mend, instead of raising them.
+
+    Yields
+    ------
+    None
+        Nothing.
+    """
+    try:
+        yield
+    except UserError as error:
+        tell(error)

@@ -1,0 +1,106 @@
+"""Forms: the parameters of a Config as magicgui widgets, and back."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox, LineEdit, SpinBox
+from magicgui.widgets.bases import ValueWidget
+
+from napari_sslseg.config import Config, Parameter
+
+C = TypeVar("C", bound=Config)
+LARGEST = 2**31 - 1
+
+
+class Form(Generic[C]):
+    """A form for some of the parameters of a Config; the others keep their defaults.
+
+    Parameters
+    ----------
+    kind : type
+        The Config.
+    only : sequence of str, optional
+        The parameters to show; all if not given.
+    without : sequence of str, optional
+        Parameters to leave out.
+    choices : mapping of str to sequence of str, optional
+        Names to choose from, for parameters that are names of components.
+    """
+
+    def __init__(
+        self,
+        kind: type[C],
+        only: Sequence[str] | None = None,
+        *,
+        without: Sequence[str] = (),
+        choices: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self._kind = kind
+        shown = [p for p in kind.parameters() if (only is None or p.name in only) and p.name not in without]
+        self._widgets = {p.name: _widget(p, (choices or {}).get(p.name, p.choices)) for p in shown}
+        self._parameters = {p.name: p for p in shown}
+        self.container = Container(widgets=list(self._widgets.values()), labels=True)
+        self.container.margins = (0, 0, 0, 0)
+
+    def config(self, **more: Any) -> C:
+        """Return what the form says.
+
+        Parameters
+        ----------
+        **more : object
+            Values of parameters that it does not show.
+
+        Returns
+        -------
+        Config
+            Validated; a ConfigError where a value will not do.
+        """
+        values = {name: _value(self._parameters[name], widget.value) for name, widget in self._widgets.items()}
+        return self._kind(**{**values, **more})
+
+    def set(self, config: C) -> None:
+        """Show the values of a config.
+
+        Parameters
+        ----------
+        config : Config
+            The config.
+        """
+        for name, widget in self._widgets.items():
+            value = getattr(config, name)
+            widget.value = _empty(self._parameters[name]) if value is None else value
+
+
+def _empty(p: Parameter) -> Any:
+    return "" if p.type is str else 0
+
+
+def _value(p: Parameter, value: Any) -> Any:
+    return None if p.optional and value == _empty(p) else value
+
+
+def _widget(p: Parameter, choices: Sequence[str]) -> ValueWidget[Any]:
+    label = p.name.replace("_", " ") + (f" ({p.unit})" if p.unit else "")
+    default = _empty(p) if p.default is None else p.default
+    common: dict[str, Any] = {"name": p.name, "label": label, "value": default, "tooltip": p.help}
+    widget: ValueWidget[Any]
+    if choices:
+        widget = ComboBox(choices=list(dict.fromkeys([*choices, default])), **common)
+    elif p.type is bool:
+        widget = CheckBox(**common)
+    elif p.type is str:
+        widget = LineEdit(**common)
+    else:
+        low = 0 if p.optional else (p.ge if p.ge is not None else -LARGEST)
+        high = p.le if p.le is not None else LARGEST
+        if p.type is int:
+            widget = SpinBox(min=int(low), max=int(high), **common)
+        else:
+            widget = FloatSpinBox(min=low, max=high, step=_step(default), **common)
+    widget.native.setAccessibleName(label)
+    return widget
+
+
+def _step(default: float) -> float:
+    """A tenth of the default, as one digit."""
+    return float(f"{abs(default) / 10:.0e}") if default else 0.1

@@ -1,0 +1,73 @@
+"""Light: a small dot that shows how far a step is."""
+
+from qtpy.QtCore import QRectF, Qt
+from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen
+from qtpy.QtWidgets import QWidget
+
+from napari_sslseg.stages import Stage
+
+COLOURS = {
+    Stage.EMPTY: "#8a8d93",
+    Stage.READY: "#4a9eda",
+    Stage.WORKING: "#4a9eda",
+    Stage.STALE: "#e0a030",
+    Stage.DONE: "#3fae5a",
+}
+WORDS = {
+    Stage.EMPTY: "not yet",
+    Stage.READY: "ready",
+    Stage.WORKING: "at work",
+    Stage.STALE: "out of date",
+    Stage.DONE: "done",
+}
+
+
+class Light(QWidget):
+    """A dot: ring (not yet, ready), half (at work, out of date) or full (done), so that it reads without colours."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._stage = Stage.EMPTY
+        self.setFixedSize(14, 14)
+        self.set_stage(Stage.EMPTY, "")
+
+    @property
+    def stage(self) -> Stage:
+        """What it shows."""
+        return self._stage
+
+    def set_stage(self, stage: Stage, why: str) -> None:
+        """Show how far a step is.
+
+        Parameters
+        ----------
+        stage : Stage
+            How far.
+        why : str
+            One sentence for the tooltip.
+        """
+        self._stage = stage
+        self.setToolTip(why)
+        self.setAccessibleName(WORDS[stage])
+        self.setAccessibleDescription(why)
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Draw the dot.
+
+        Parameters
+        ----------
+        event : QPaintEvent
+            The event.
+        """
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        colour = QColor(COLOURS[self._stage])
+        box = QRectF(2, 2, 10, 10)
+        painter.setPen(QPen(colour, 1.8))
+        painter.setBrush(colour if self._stage is Stage.DONE else Qt.BrushStyle.NoBrush)
+        painter.drawEllipse(box)
+        if self._stage in (Stage.WORKING, Stage.STALE):
+            painter.setBrush(colour)
+            painter.drawPie(box, 90 * 16, 180 * 16)
+        painter.end()

@@ -1,0 +1,151 @@
+"""Masks: predictions as layers over their image, updated in place when predicted again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Labels as LabelsLayer
+from napari.utils.colormaps import label_colormap
+
+from napari_sslseg.gui import layers
+from napari_sslseg.prediction import Prediction
+from napari_sslseg.project import Project
+
+
+@dataclass(frozen=True)
+class Look:
+    """How masks are drawn.
+
+    Parameters
+    ----------
+    opacity : float
+        0 to 1.
+    outline : bool
+        Whether only their outlines are drawn.
+    visible : bool
+        Whether they are drawn at all.
+    """
+
+    opacity: float = 0.5
+    outline: bool = False
+    visible: bool = True
+
+
+def show(viewer: ViewerModel, project: Project, predictions: Sequence[Prediction], look: Look) -> None:
+    """Show predictions over their images.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        The viewer.
+    project : Project
+        The project.
+    predictions : sequence of Prediction
+        What a model says.
+    look : Look
+        How new masks are drawn.
+    """
+    active = viewer.layers.selection.active
+    for prediction in predictions:
+        _show_masks(viewer, project, prediction, look)
+        if prediction.probabilities is not None:
+            _show_probabilities(viewer, project, prediction)
+    if active is not None:
+        viewer.layers.selection.active = active
+
+
+def _show_masks(viewer: ViewerModel, project: Project, prediction: Prediction, look: Look) -> None:
+    found = layers.marked(viewer, project, prediction.image, "result")
+    if found:
+        _update(found[0].data, prediction.labels, prediction.planes)
+        found[0].refresh()
+        return
+    below = layers.show_image(viewer, project, prediction.image)
+    masks = np.zeros(prediction.labels.shape, np.uint32 if project.task == "instance" else np.uint16)
+    _update(masks, prediction.labels, prediction.planes)
+    metadata = layers.mark(project, prediction.image, "result")
+    layer = LabelsLayer(masks, name=f"{prediction.image} masks", metadata=metadata, **layers.geometry(below[0]))
+    _colour(layer, project)
+    _style(layer, look)
+    viewer.layers.insert(viewer.layers.index(below[-1]) + 1, layer)
+
+
+def _update(masks: Any, labels: Any, planes: tuple[int, ...] | None) -> None:
+    if planes is None or masks.ndim == 2:
+        masks[...] = labels
+    else:
+        masks[list(planes)] = labels[list(planes)]
+
+
+def _show_probabilities(viewer: ViewerModel, project: Project, prediction: Prediction) -> None:
+    below = layers.show_image(viewer, project, prediction.image)
+    at = viewer.layers.index(below[-1]) + 1
+    known = {layer.metadata["class"]: layer for layer in layers.marked(viewer, project, prediction.image, "probability")}
+    colours = {c.name: c.colour for c in project.classes}
+    assert prediction.probabilities is not None, "asked for by the caller"
+    for name, values in list(zip(prediction.classes, prediction.probabilities, strict=True))[1:]:
+        if name in known:
+            _update(known[name].data, values, prediction.planes)
+            known[name].refresh()
+            continue
+        data = np.zeros(values.shape, np.float32)
+        _update(data, values, prediction.planes)
+        layer = _probability_layer(data, f"{prediction.image} {name} probability", colours.get(name), below[0])
+        layer.metadata = {"class": name, **layers.mark(project, prediction.image, "probability")}
+        viewer.layers.insert(at, layer)
+
+
+def _probability_layer(data: Any, name: str, colour: str | None, below: Any) -> Any:
+    from napari.layers import Image as ImageLayer
+    from napari.utils.colormaps import Colormap
+
+    colormap = Colormap(["#00000000", colour or "#ffffff"], name=name)
+    place = layers.geometry(below)
+    return ImageLayer(
+        data, name=name, colormap=colormap, contrast_limits=(0, 1), blending="translucent", opacity=0.8, **place
+    )
+
+
+def _colour(layer: LabelsLayer, project: Project) -> None:
+    if project.task == "semantic":
+        for name, value in layers.look(project.classes, hide_background=True).items():
+            setattr(layer, name, value)
+    else:
+        layer.colormap = label_colormap(49, background_value=1)
+
+
+def recolour(viewer: ViewerModel, project: Project) -> None:
+    """Give all masks the colours of the classes as they are now.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        The viewer.
+    project : Project
+        The project.
+    """
+    for layer in layers.marked(viewer, project, None, "result"):
+        _colour(layer, project)
+
+
+def apply(viewer: ViewerModel, project: Project, look: Look) -> None:
+    """Draw all masks in another way.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        The viewer.
+    project : Project
+        The project.
+    look : Look
+        How.
+    """
+    for layer in layers.marked(viewer, project, None, "result"):
+        _style(layer, look)
+
+
+def _style(layer: LabelsLayer, look: Look) -> None:
+    layer.opacity, layer.contour = look.opacity, 2 if look.outline else 0
+    layer.visible = look.visible

@@ -1,0 +1,104 @@
+"""Step 3, Paint: one click makes a layer to paint on; the class table says what with."""
+
+from qtpy.QtWidgets import QMessageBox, QPushButton, QVBoxLayout, QWidget
+
+from napari_sslseg.gui.classes import ClassTable
+from napari_sslseg.gui.desk import Desk, telling
+from napari_sslseg.gui.listen import listen
+from napari_sslseg.gui.panel import Panel
+from napari_sslseg.stages import stage
+
+
+class PaintStep(QWidget):
+    """The class table and the button that makes the layer.
+
+    Parameters
+    ----------
+    desk : Desk
+        The desk.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self._desk = desk
+        self.panel = Panel(3, "Paint", "✎ Paint on this image", "Make a layer on the current image and start to paint")
+        self.table = ClassTable()
+        self.add = QPushButton("+ class")
+        self.add.setToolTip("Add a class; double-click its name to change it")
+        self.add.setAccessibleName("Add a class")
+        self.remove = QPushButton("– class")
+        self.remove.setToolTip("Remove the chosen class; its painted pixels are erased")
+        self.remove.setAccessibleName("Remove the chosen class")
+        self.eraser = QPushButton("Eraser (0)")
+        self.eraser.setToolTip("Take back what was painted: these pixels say nothing again")
+        for button in (self.add, self.remove, self.eraser):
+            self.panel.buttons.addWidget(button)
+        self.panel.body.insertWidget(0, self.table)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(self.panel)
+        self._connect()
+        self.refresh()
+
+    def _connect(self) -> None:
+        desk, session = self._desk, self._desk.session
+        self.panel.started.connect(desk.paint)
+        self.table.chosen.connect(desk.canvas.choose)
+        self.table.renamed.connect(self._rename)
+        self.table.recoloured.connect(self._recolour)
+        self.add.clicked.connect(self.add_class)
+        self.remove.clicked.connect(self.remove_class)
+        self.eraser.clicked.connect(lambda: desk.canvas.choose(0))
+        for signal in (
+            session.project_changed,
+            session.images_changed,
+            session.classes_changed,
+            session.labels_changed,
+            session.chosen_changed,
+            session.activity_changed,
+        ):
+            listen(self, signal, self.refresh)
+
+    def _rename(self, value: int, name: str) -> None:
+        with telling():
+            self._desk.session.change_class(value, name=name)
+        self.refresh()
+
+    def _recolour(self, value: int, colour: str) -> None:
+        with telling():
+            self._desk.session.change_class(value, colour=colour)
+
+    def add_class(self) -> None:
+        """Add a class and paint with it."""
+        with telling():
+            if self._desk.ready():
+                self._desk.canvas.choose(self._desk.session.add_class().value)
+
+    def remove_class(self) -> None:
+        """Remove the chosen class, after asking where pixels would be erased."""
+        session = self._desk.session
+        value = session.chosen
+        pixels = session.painted(value)
+        if pixels and not self._agreed(f"{pixels:,} painted pixels of this class will be erased."):
+            return
+        with telling():
+            self._desk.canvas.flush()
+            session.remove_class(value)
+            self._desk.canvas.choose(session.needed_project.classes[0].value)
+
+    def _agreed(self, text: str) -> bool:
+        buttons = QMessageBox.StandardButton
+        answer = QMessageBox.question(self, "Remove this class?", text, buttons.Yes | buttons.No, buttons.No)
+        return bool(answer == buttons.Yes)
+
+    def refresh(self) -> None:
+        """Show the step as it is now."""
+        session, project = self._desk.session, self._desk.session.project
+        classes = project.classes if project else ()
+        painted = {c.value: session.painted(c.value) for c in classes}
+        self.table.show_classes(classes, painted, session.chosen)
+        self.table.setVisible(bool(classes))
+        for button in (self.add, self.remove, self.eraser):
+            button.setVisible(bool(classes))
+        total = sum(painted.values())
+        self.panel.show_stage(*stage(session, "paint"), f"{total:,} px" if total else "a few strokes are enough")

@@ -1,0 +1,147 @@
+"""Panel: one step of the dock: light, title, one-line summary, fold, and for a verb its button, progress and message."""
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QToolButton, QVBoxLayout, QWidget
+
+from napari_sslseg.gui.light import Light
+from napari_sslseg.session import Activity
+from napari_sslseg.stages import Stage
+
+
+def time_left(seconds: float | None) -> str:
+    """Say how much time is left.
+
+    Parameters
+    ----------
+    seconds : float, optional
+        Seconds; None while unknown.
+
+    Returns
+    -------
+    str
+        Such as ``1:20 left``.
+    """
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02} left" if hours else f"{minutes}:{rest:02} left"
+
+
+class Panel(QFrame):
+    """A step. Its owner fills `body` and connects `started` and `stopped`.
+
+    Parameters
+    ----------
+    number : int
+        1 to 5.
+    title : str
+        One word.
+    verb : str
+        Text of the main button.
+    tooltip : str
+        What the button does.
+    """
+
+    started = Signal()
+    stopped = Signal()
+
+    def __init__(self, number: int, title: str, verb: str, tooltip: str) -> None:
+        super().__init__()
+        self._verb, self._tooltip = verb, tooltip
+        self.setObjectName(f"step-{title.lower()}")
+        self.light = Light(self)
+        self.title = QToolButton(self)
+        self.title.setText(f"{number} {title}")
+        self.title.setCheckable(True)
+        self.title.setChecked(True)
+        self.title.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
+        self.title.setStyleSheet("QToolButton {border: none; background: transparent; font-weight: bold; padding: 2px}")
+        self.title.setToolTip("Fold or unfold this step")
+        self.title.setAccessibleName(f"Step {number}: {title}")
+        self.summary = QLabel(self)
+        self.summary.setTextInteractionFlags(Qt.TextInteractionFlag.NoTextInteraction)
+        self.button = QPushButton(self)
+        self.button.clicked.connect(self._clicked)
+        self.bar = QProgressBar(self)
+        self.bar.setRange(0, 1000)
+        self.bar.setTextVisible(False)
+        self.bar.setFixedHeight(6)
+        self.bar.setAccessibleName(f"{title}: progress")
+        self.message = QLabel(self)
+        self.message.setWordWrap(True)
+        self.content = QWidget(self)
+        self.body = QVBoxLayout(self.content)
+        self._compose()
+        self.show_activity(None)
+
+    def _compose(self) -> None:
+        head = QHBoxLayout()
+        head.setContentsMargins(0, 0, 0, 0)
+        head.addWidget(self.light)
+        head.addWidget(self.title)
+        head.addWidget(self.summary, 1)
+        self.body.setContentsMargins(20, 0, 0, 0)
+        self.body.setSpacing(4)
+        self.buttons = QHBoxLayout()
+        self.buttons.addWidget(self.button, 1)
+        self.body.addLayout(self.buttons)
+        self.body.addWidget(self.bar)
+        self.body.addWidget(self.message)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(6, 4, 6, 6)
+        whole.setSpacing(3)
+        whole.addLayout(head)
+        whole.addWidget(self.content)
+        self.title.toggled.connect(self.content.setVisible)
+
+    def _clicked(self) -> None:
+        (self.stopped if self._running else self.started).emit()
+
+    def show_stage(self, stage: Stage, why: str, summary: str) -> None:
+        """Show how far the step is.
+
+        Parameters
+        ----------
+        stage : Stage
+            How far.
+        why : str
+            One sentence.
+        summary : str
+            A few words beside the title.
+        """
+        self.light.set_stage(stage, why)
+        self.summary.setText(summary)
+        self.summary.setToolTip(why)
+
+    def show_activity(self, activity: Activity | None, *, enabled: bool = True) -> None:
+        """Show the job of the step.
+
+        Parameters
+        ----------
+        activity : Activity, optional
+            The job that runs, or the last one; None if there was none.
+        enabled : bool, optional
+            Whether a job can be started now.
+        """
+        self._running = activity is not None and activity.running
+        stopping = activity is not None and activity.stopping
+        self.button.setText("Stopping…" if stopping else "■ Stop" if self._running else self._verb)
+        self.button.setToolTip("Stop now and keep what was done so far" if self._running else self._tooltip)
+        self.button.setEnabled(not stopping if self._running else enabled)
+        progress = activity.progress if activity and self._running else None
+        self.bar.setVisible(self._running)
+        self.bar.setRange(0, 1000 if progress or not self._running else 0)
+        if progress:
+            self.bar.setValue(round(1000 * progress.fraction))
+        self.message.setText(_message(activity))
+        self.message.setVisible(bool(self.message.text()))
+
+
+def _message(activity: Activity | None) -> str:
+    if activity is None:
+        return ""
+    if activity.running and not activity.stopping and activity.progress:
+        parts = [activity.progress.text, time_left(activity.progress.seconds_left)]
+        return " · ".join(p for p in parts if p)
+    return "\n".join(activity.messages)

@@ -1,0 +1,110 @@
+"""Step 5, Result: predict this plane or everything; how the masks look."""
+
+from dataclasses import replace
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QSlider, QVBoxLayout, QWidget
+
+from napari_sslseg.gui.desk import Desk, telling
+from napari_sslseg.gui.forms import Form
+from napari_sslseg.gui.listen import listen
+from napari_sslseg.gui.panel import Panel
+from napari_sslseg.settings import PredictConfig
+from napari_sslseg.stages import Stage, stage
+
+
+class ResultStep(QWidget):
+    """Predict, and set how the masks look.
+
+    Parameters
+    ----------
+    desk : Desk
+        The desk.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self._desk = desk
+        self.panel = Panel(5, "Result", "▶ Predict this plane", "Show the masks of what you are looking at")
+        self.everything = QPushButton("Predict everything")
+        self.everything.setToolTip("Masks of all planes of all images of the project")
+        self.form = Form(PredictConfig, only=("probabilities",))
+        self.opacity = QSlider(Qt.Orientation.Horizontal)
+        self.opacity.setRange(0, 100)
+        self.opacity.setAccessibleName("Opacity of the masks")
+        self.opacity.setToolTip("How strongly the masks cover the image")
+        self.outline = QCheckBox("outline")
+        self.outline.setToolTip("Draw only the outlines of the masks")
+        self.visible = QCheckBox("show")
+        self.visible.setToolTip("Show or hide the masks")
+        self._compose()
+        self._connect()
+        self.refresh()
+
+    def _compose(self) -> None:
+        self.panel.buttons.addWidget(self.everything)
+        row = QHBoxLayout()
+        row.addWidget(QLabel("opacity"))
+        row.addWidget(self.opacity, 1)
+        row.addWidget(self.outline)
+        row.addWidget(self.visible)
+        self.panel.body.addLayout(row)
+        self.panel.body.addWidget(self.form.container.native)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(self.panel)
+
+    def _connect(self) -> None:
+        session = self._desk.session
+        self.panel.started.connect(lambda: self.predict(everything=False))
+        self.panel.stopped.connect(self._desk.stop)
+        self.everything.clicked.connect(lambda: self.predict(everything=True))
+        self.opacity.valueChanged.connect(self._look_changed)
+        self.outline.toggled.connect(self._look_changed)
+        self.visible.toggled.connect(self._look_changed)
+        for signal in (
+            session.project_changed,
+            session.current_changed,
+            session.rounds_changed,
+            session.activity_changed,
+            session.event,
+        ):
+            listen(self, signal, self.refresh)
+
+    def predict(self, *, everything: bool) -> None:
+        """Predict with what the form says.
+
+        Parameters
+        ----------
+        everything : bool
+            All images, or the plane that is looked at.
+        """
+        with telling():
+            self._desk.predict(self.form.config(), everything=everything)
+
+    def _look_changed(self) -> None:
+        canvas = self._desk.canvas
+        look = replace(
+            canvas.look,
+            opacity=self.opacity.value() / 100,
+            outline=self.outline.isChecked(),
+            visible=self.visible.isChecked(),
+        )
+        canvas.set_look(look)
+
+    def refresh(self) -> None:
+        """Show the step as it is now."""
+        session = self._desk.session
+        now, why = stage(session, "result")
+        free = session.running is None and now is not Stage.EMPTY
+        self.panel.show_activity(session.activities.get("result"), enabled=free)
+        self.everything.setEnabled(free)
+        look = self._desk.canvas.look
+        for widget in (self.opacity, self.outline, self.visible):
+            widget.blockSignals(True)
+        self.opacity.setValue(round(100 * look.opacity))
+        self.outline.setChecked(look.outline)
+        self.visible.setChecked(look.visible)
+        for widget in (self.opacity, self.outline, self.visible):
+            widget.blockSignals(False)
+        self.panel.show_stage(now, why, "")

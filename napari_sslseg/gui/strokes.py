@@ -1,0 +1,163 @@
+"""Strokes: what is painted on a bound Labels layer goes to the project within a fraction of a second, only where it changed."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from napari.layers import Labels as LabelsLayer
+from qtpy.QtCore import QObject, QTimer
+
+from napari_sslseg.gui.writer import LabelWriter
+
+DELAY = 120  # ms from a change to its writing
+Region = tuple[slice, ...]
+
+
+class Watched(np.ndarray[Any, np.dtype[np.uint16]]):
+    """Labels in memory that remember where they were written to, whoever does it: brush, fill, undo, a script."""
+
+    _listener: Any = None
+
+    def __array_finalize__(self, origin: Any) -> None:
+        self._listener = None  # only the whole array listens, not the views of it
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        super().__setitem__(key, value)
+        if self._listener is not None:
+            self._listener(region_of(key, self.shape))
+
+
+def region_of(key: Any, shape: tuple[int, ...]) -> Region:
+    """Find the smallest box of an array that an index may touch.
+
+    Parameters
+    ----------
+    key : object
+        Any index that NumPy takes.
+    shape : tuple of int
+        Shape of the array.
+
+    Returns
+    -------
+    tuple of slice
+        One slice an axis, with start and stop.
+    """
+    parts = key if isinstance(key, tuple) else (key,)
+    box = [slice(0, n) for n in shape]
+    if any(p is None or p is Ellipsis or getattr(p, "dtype", None) == bool for p in parts):
+        return tuple(box)
+    for axis, (part, n) in enumerate(zip(parts, shape, strict=False)):
+        if isinstance(part, slice):
+            start, stop, step = part.indices(n)
+            box[axis] = slice(start, max(start, stop)) if step > 0 else slice(0, n)
+        else:
+            index = np.asarray(part)
+            if index.size and index.min() >= 0:
+                box[axis] = slice(int(index.min()), int(index.max()) + 1)
+            elif index.ndim == 0:
+                box[axis] = slice(int(index) + n, int(index) + n + 1)
+    return tuple(box)
+
+
+def union(a: Region | None, b: Region) -> Region:
+    """Find the smallest box around two.
+
+    Parameters
+    ----------
+    a : tuple of slice, optional
+        The one; None for nothing.
+    b : tuple of slice
+        The other.
+
+    Returns
+    -------
+    tuple of slice
+        The box.
+    """
+    if a is None:
+        return b
+    return tuple(slice(min(x.start, y.start), max(x.stop, y.stop)) for x, y in zip(a, b, strict=True))
+
+
+class Strokes(QObject):
+    """Binds a Labels layer to the labels of one image of a project.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+        The layer; its data become watched.
+    id : str
+        The image.
+    writer : LabelWriter
+        Writes the labels.
+    parent : QObject
+        Owner.
+    """
+
+    def __init__(self, layer: LabelsLayer, id: str, writer: LabelWriter, parent: QObject) -> None:
+        super().__init__(parent)
+        self.layer, self.id = layer, id
+        self._writer = writer
+        self._dirty: Region | None = None
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(DELAY)
+        self._timer.timeout.connect(self.save)
+        layer.events.data.connect(self._data_replaced)
+        self._watch()
+
+    def _watch(self) -> None:
+        data = np.asarray(self.layer.data)
+        if data.dtype != np.uint16:
+            data = data.astype(np.uint16)
+        self._labels = data.view(Watched)
+        self._labels._listener = self._touched
+        with self.layer.events.data.blocker(self._data_replaced):
+            self.layer.data = self._labels
+
+    def _data_replaced(self) -> None:
+        if self.layer.data is not self._labels:
+            shape = self._labels.shape
+            if self.layer.data.shape == shape:
+                self._watch()
+                self._touched(tuple(slice(0, n) for n in shape))
+
+    def _touched(self, region: Region) -> None:
+        self._dirty = union(self._dirty, region)
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def save(self) -> None:
+        """Hand what changed to the writer now."""
+        self._timer.stop()
+        if self._dirty is not None:
+            region, self._dirty = self._dirty, None
+            self._writer.put(self.id, self._labels.view(np.ndarray), region)
+
+    def keep(self, region: Region) -> None:
+        """Remember a region that could not be written, for the next time.
+
+        Parameters
+        ----------
+        region : tuple of slice
+            The region.
+        """
+        self._dirty = union(self._dirty, region)
+
+    def replace(self, labels: npt.NDArray[np.uint16]) -> None:
+        """Show other labels, which are on disk already.
+
+        Parameters
+        ----------
+        labels : numpy.ndarray
+            Labels of the same shape.
+        """
+        self._labels.view(np.ndarray)[...] = labels
+        self.layer.refresh()
+
+    def release(self) -> None:
+        """Save, and let go of the layer."""
+        self.save()
+        self._labels._listener = None
+        self.layer.events.data.disconnect(self._data_replaced)
+        self.deleteLater()

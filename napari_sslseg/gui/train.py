@@ -1,0 +1,121 @@
+"""Step 4, Train: train on what was painted, and see whether it helped."""
+
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+
+from napari_sslseg.gui.desk import Desk, telling
+from napari_sslseg.gui.forms import Form
+from napari_sslseg.gui.learn import component_names
+from napari_sslseg.gui.listen import listen
+from napari_sslseg.gui.panel import Panel
+from napari_sslseg.project import Round
+from napari_sslseg.settings import FinetuneConfig
+from napari_sslseg.stages import Stage, stage
+
+TASKS = (("Classes", "semantic"), ("Objects", "instance"))
+SHOWN = 6
+
+
+class TrainStep(QWidget):
+    """Start, stop and follow training; the score of each round.
+
+    Parameters
+    ----------
+    desk : Desk
+        The desk.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self._desk = desk
+        self.panel = Panel(4, "Train", "▶ Train", "Train on everything painted so far, then show the masks")
+        self.task = QComboBox()
+        self.task.setAccessibleName("What to find")
+        self.task.setToolTip("Classes: what is each pixel? Objects: paint 1 for background, then each object in a number of its own")
+        for text, task in TASKS:
+            self.task.addItem(text, task)
+        self.form = Form(FinetuneConfig, choices=component_names())
+        self.form.container.native.hide()
+        self.advanced = QToolButton()
+        self.advanced.setText("Advanced ▸")
+        self.advanced.setCheckable(True)
+        self.advanced.setToolTip("Everything else that can be set; the defaults are sensible")
+        self.scores = QLabel()
+        self.scores.setWordWrap(True)
+        self.scores.setToolTip("Agreement with strokes that were kept apart (IoU, 0 to 1), round by round")
+        row = QHBoxLayout()
+        row.addWidget(self.task, 1)
+        row.addWidget(self.advanced)
+        self.panel.body.addWidget(self.scores)
+        self.panel.body.addLayout(row)
+        self.panel.body.addWidget(self.form.container.native)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(self.panel)
+        self._connect()
+        self.refresh()
+
+    def _connect(self) -> None:
+        session = self._desk.session
+        self.panel.started.connect(self.start)
+        self.panel.stopped.connect(self._desk.stop)
+        self.task.currentIndexChanged.connect(self._task_chosen)
+        self.advanced.toggled.connect(self._unfold)
+        for signal in (
+            session.project_changed,
+            session.classes_changed,
+            session.labels_changed,
+            session.rounds_changed,
+            session.activity_changed,
+            session.event,
+        ):
+            listen(self, signal, self.refresh)
+
+    def _unfold(self, shown: bool) -> None:
+        self.form.container.native.setVisible(shown)
+        self.advanced.setText("Advanced ▾" if shown else "Advanced ▸")
+
+    def _task_chosen(self, at: int) -> None:
+        with telling():
+            if self._desk.ready():
+                self._desk.session.set_task(str(self.task.itemData(at)))
+        self.refresh()
+
+    def start(self) -> None:
+        """Train with what the form says."""
+        with telling():
+            self._desk.train(self.form.config())
+
+    def refresh(self) -> None:
+        """Show the step as it is now."""
+        session, project = self._desk.session, self._desk.session.project
+        now, why = stage(session, "train")
+        self.panel.show_activity(session.activities.get("train"), enabled=session.running is None and now is not Stage.EMPTY)
+        rounds = project.rounds if project else ()
+        self.scores.setText(scores(rounds))
+        self.scores.setVisible(bool(rounds))
+        self.task.blockSignals(True)
+        self.task.setCurrentIndex(self.task.findData(project.task if project else "semantic"))
+        self.task.blockSignals(False)
+        self.panel.show_stage(now, why, f"round {rounds[-1].number}" if rounds else "")
+
+
+def scores(rounds: tuple[Round, ...]) -> str:
+    """Say the scores of the latest rounds.
+
+    Parameters
+    ----------
+    rounds : tuple of Round
+        The rounds.
+
+    Returns
+    -------
+    str
+        Such as ``IoU by round  .61 .72 .79``.
+    """
+    if not rounds:
+        return ""
+    said = [f"{r.score:.2f}".removeprefix("0") if r.score is not None else "–" for r in rounds[-SHOWN:]]
+    text = "IoU by round  " + "  ".join(said)
+    if all(r.score is None for r in rounds):
+        text += "\nPaint more separate strokes of each class, then some are kept apart for a score"
+    return text

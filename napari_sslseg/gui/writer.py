@@ -1,0 +1,101 @@
+"""LabelWriter: writes labels to the project in a thread that lives only while there is something to write."""
+
+import threading
+import time
+from collections import deque
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from qtpy.QtCore import QObject, Signal
+
+from napari_sslseg.project import Project
+
+Labels = npt.NDArray[np.uint16]
+Region = tuple[slice, ...]
+
+
+class LabelWriter(QObject):
+    """Writes changed regions in the order they come, and counts what is painted.
+
+    Parameters
+    ----------
+    project : Project
+        Where to write.
+    parent : QObject
+        Owner.
+    """
+
+    written = Signal(str, object, float)  # image, painted pixels by value, seconds since 1970
+    failed = Signal(object, str, object)  # error, image, region that is not on disk
+
+    def __init__(self, project: Project, parent: QObject) -> None:
+        super().__init__(parent)
+        self._project = project
+        self._waiting: deque[tuple[str, Labels, Region, Labels]] = deque()
+        self._counts: dict[str, dict[int, npt.NDArray[np.int64]]] = {}
+        self._change = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def put(self, id: str, labels: Labels, region: Region) -> None:
+        """Write a region of the labels of an image soon.
+
+        Parameters
+        ----------
+        id : str
+            The image.
+        labels : numpy.ndarray
+            All its labels; the region of them is copied now.
+        region : tuple of slice
+            What changed.
+        """
+        with self._change:
+            self._waiting.append((id, labels, region, labels[region].copy()))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="napari-sslseg labels")
+                self._thread.start()
+
+    def flush(self, seconds: float = 10.0) -> bool:
+        """Wait until everything is on disk.
+
+        Parameters
+        ----------
+        seconds : float, optional
+            At most so long.
+
+        Returns
+        -------
+        bool
+            Whether everything is.
+        """
+        with self._change:
+            done = self._change.wait_for(lambda: self._thread is None, seconds)
+        return done
+
+    def _work(self) -> None:
+        while True:
+            with self._change:
+                if not self._waiting:
+                    self._thread = None
+                    self._change.notify_all()
+                    return
+                id, labels, region, part = self._waiting.popleft()
+            try:
+                self._project.write_labels(id, part, region)
+            except Exception as error:  # noqa: BLE001: a full disk, a lost share: the user must hear of it
+                self.failed.emit(error, id, region)
+            else:
+                self.written.emit(id, self._count(id, labels, region), time.time())
+
+    def _count(self, id: str, labels: Labels, region: Region) -> dict[int, int]:
+        """Count again in the planes of a region only."""
+        planes: Any = labels[None] if labels.ndim == 2 else labels
+        known = self._counts.setdefault(id, {})
+        first = range(len(planes)) if not known or labels.ndim == 2 else range(region[0].start, region[0].stop)
+        for z in first:
+            known[z] = np.bincount(planes[z].reshape(-1))
+        total: dict[int, int] = {}
+        for sums in known.values():
+            for value in np.flatnonzero(sums[1:]) + 1:
+                total[int(value)] = total.get(int(value), 0) + int(sums[value])
+        return total

@@ -1,0 +1,415 @@
+"""Session: what the user is doing now. The one mutable object: project, current image, running job, state of each step."""
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from psygnal import Signal
+
+from napari_sslseg.annotation import LabelClass
+from napari_sslseg.errors import LabelError, ProjectError, UserError
+from napari_sslseg.image import Image
+from napari_sslseg.io import stem
+from napari_sslseg.job import Event, Metric, Notice, Progress
+from napari_sslseg.project import FILE, ImageEntry, Project
+from napari_sslseg.settings import RuntimeConfig
+from napari_sslseg.stages import label_time, train_time
+
+SUFFIX = ".sslseg"
+
+
+@dataclass
+class Activity:
+    """The running job of a step, or the last one it ran, and what it said.
+
+    Parameters
+    ----------
+    images : int
+        How many images the project had when it began.
+    began : float
+        When it began, in seconds since 1970.
+    running : bool
+        Whether the job still runs.
+    stopping : bool
+        Whether it was asked to stop.
+    progress : Progress, optional
+        The latest progress.
+    curves : dict of str to list
+        (step, value) points by name of the metric.
+    messages : list of str
+        What the job had to tell the user.
+    """
+
+    images: int = 0
+    began: float = field(default_factory=time.time)
+    running: bool = True
+    stopping: bool = False
+    progress: Progress | None = None
+    curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    messages: list[str] = field(default_factory=list)
+
+
+class Session:
+    """What the user is doing now, changed in the main thread only; every change is announced by a signal.
+
+    Parameters
+    ----------
+    home : Path, optional
+        Folder for projects that nobody chose a place for; ``~/napari-sslseg`` if not given.
+    """
+
+    project_changed = Signal()
+    images_changed = Signal()
+    current_changed = Signal()
+    chosen_changed = Signal()
+    classes_changed = Signal()
+    labels_changed = Signal(str)  # what is painted on this image is on disk
+    labels_rewritten = Signal(str)  # the labels on disk were changed by something else than the brush
+    rounds_changed = Signal()
+    activity_changed = Signal(str)  # the job of this step began, is stopping or ended
+    event = Signal(str, object)  # step, event
+
+    def __init__(self, home: Path | None = None) -> None:
+        self.home = home
+        self.project: Project | None = None
+        self.current: str | None = None
+        self.chosen = 1  # value of the class to paint with; 0 is the eraser
+        self.runtime = RuntimeConfig()
+        self.activities: dict[str, Activity] = {}
+        self.counts: dict[str, dict[int, int]] = {}
+        self.predicted: dict[str, int] = {}
+        self.learnt: int = 0  # how many images there were when the last pretraining began
+        self.labels_written = 0.0  # seconds since 1970
+        self.train_began = 0.0
+
+    # ---------------------------------------------------------------- the project
+    def open(self, project: Project | None) -> None:
+        """Work on another project.
+
+        Parameters
+        ----------
+        project : Project, optional
+            The project; None for none.
+        """
+        if self.running is not None:
+            raise ProjectError(f"A job runs in the step {self.running!r}", "Another project can be opened when it is done")
+        self.project = project
+        self.current = project.images[0].id if project and project.images else None
+        self.activities.clear()
+        self.predicted.clear()
+        self.counts = {id: count(project.labels(id)) for id in project.labelled()} if project else {}
+        self.learnt = len(project.images) if project and project.pretrained else 0
+        self.labels_written = label_time(project) if project else 0.0
+        self.train_began = train_time(project) if project else 0.0
+        self.project_changed.emit()
+
+    def ensure_project(self, name: str, source: Path | None = None) -> Project:
+        """Return the project; make one first where there is none yet.
+
+        Parameters
+        ----------
+        name : str
+            Name of the image that it is for.
+        source : Path, optional
+            File of the image; the project is put next to it where one may write there.
+
+        Returns
+        -------
+        Project
+            The project.
+        """
+        if self.project is None:
+            self.open(_find_or_create(name, source, self.home or Path.home() / "napari-sslseg"))
+        return self.needed_project
+
+    @property
+    def needed_project(self) -> Project:
+        """The project; a ProjectError where there is none."""
+        if self.project is None:
+            raise ProjectError("There is no project yet", "Open an image first", "Drag an image into the viewer")
+        return self.project
+
+    # ---------------------------------------------------------------- images
+    def add_file(self, path: Path) -> ImageEntry:
+        """Use an image file.
+
+        Parameters
+        ----------
+        path : Path
+            The file; it stays where it is.
+
+        Returns
+        -------
+        ImageEntry
+            Its entry in the project.
+        """
+        return self._added(self.needed_project.add_file(path))
+
+    def add_image(self, image: Image) -> ImageEntry:
+        """Use an image that is only in memory; the project keeps a copy.
+
+        Parameters
+        ----------
+        image : Image
+            The image.
+
+        Returns
+        -------
+        ImageEntry
+            Its entry in the project.
+        """
+        return self._added(self.needed_project.add_image(image))
+
+    def _added(self, entry: ImageEntry) -> ImageEntry:
+        self.images_changed.emit()
+        if self.current is None:
+            self.select(entry.id)
+        return entry
+
+    def select(self, id: str | None) -> None:
+        """Make an image the current one.
+
+        Parameters
+        ----------
+        id : str, optional
+            Its id.
+        """
+        if id != self.current:
+            self.current = id
+            self.current_changed.emit()
+
+    # ---------------------------------------------------------------- classes and labels
+    def choose(self, value: int) -> None:
+        """Choose the class to paint with.
+
+        Parameters
+        ----------
+        value : int
+            Its value; 0 for the eraser.
+        """
+        if value != self.chosen:
+            self.chosen = value
+            self.chosen_changed.emit()
+
+    def add_class(self, name: str | None = None) -> LabelClass:
+        """Add a class with the next free value.
+
+        Parameters
+        ----------
+        name : str, optional
+            Its name.
+
+        Returns
+        -------
+        LabelClass
+            The class.
+        """
+        classes = self.needed_project.classes
+        new = LabelClass.default(max((c.value for c in classes), default=0) + 1)
+        new = replace(new, name=name) if name else new
+        self._set_classes((*classes, new))
+        return new
+
+    def change_class(self, value: int, *, name: str | None = None, colour: str | None = None) -> None:
+        """Rename or recolour a class.
+
+        Parameters
+        ----------
+        value : int
+            The class.
+        name : str, optional
+            Its new name.
+        colour : str, optional
+            Its new colour ``#rrggbb``.
+        """
+        old = self._class(value)
+        name = (name or "").strip() or old.name
+        if any(c.name == name and c.value != value for c in self.needed_project.classes):
+            raise LabelError(f"There is a class {name!r} already", "Every class has a name of its own")
+        self._set_classes(
+            replace(c, name=name, colour=colour or c.colour) if c.value == value else c
+            for c in self.needed_project.classes
+        )
+
+    def remove_class(self, value: int) -> None:
+        """Remove a class; its painted pixels become unlabelled in all images.
+
+        Parameters
+        ----------
+        value : int
+            The class.
+        """
+        project, gone = self.needed_project, self._class(value)
+        if len(project.classes) <= 2:
+            raise LabelError(f"{gone.name} is one of {len(project.classes)} classes", "At least two classes are needed")
+        for id in [i for i, counts in self.counts.items() if counts.get(value)]:
+            labels = project.labels(id)
+            labels[labels == value] = 0
+            project.write_labels(id, labels)
+            self.set_counts(id, count(labels), time.time())
+            self.labels_rewritten.emit(id)
+        self._set_classes(c for c in project.classes if c.value != value)
+
+    def _class(self, value: int) -> LabelClass:
+        for known in self.needed_project.classes:
+            if known.value == value:
+                return known
+        raise LabelError(f"There is no class {value}", "Choose one of the class table")
+
+    def _set_classes(self, classes: Iterable[LabelClass]) -> None:
+        self.needed_project.set_classes(classes)
+        self.classes_changed.emit()
+
+    def set_task(self, task: str) -> None:
+        """Choose between classes of pixels and objects.
+
+        Parameters
+        ----------
+        task : str
+            ``semantic`` or ``instance``.
+        """
+        self.needed_project.set_task(task)
+        self.classes_changed.emit()
+
+    def set_counts(self, id: str, counts: Mapping[int, int], when: float) -> None:
+        """Note how much is painted on an image, after its labels were written.
+
+        Parameters
+        ----------
+        id : str
+            The image.
+        counts : mapping of int to int
+            Painted pixels by value.
+        when : float
+            When they were written, in seconds since 1970.
+        """
+        self.counts[id] = dict(counts)
+        self.labels_written = max(self.labels_written, when)
+        self.labels_changed.emit(id)
+
+    def painted(self, value: int) -> int:
+        """Return how many pixels of a class are painted in all images.
+
+        Parameters
+        ----------
+        value : int
+            The class.
+
+        Returns
+        -------
+        int
+            Number of pixels.
+        """
+        return sum(counts.get(value, 0) for counts in self.counts.values())
+
+    # ---------------------------------------------------------------- the running job
+    @property
+    def running(self) -> str | None:
+        """The step whose job runs; None while none does."""
+        return next((step for step, activity in self.activities.items() if activity.running), None)
+
+    def begin(self, step: str) -> None:
+        """Note that the job of a step begins.
+
+        Parameters
+        ----------
+        step : str
+            One of `STEPS`.
+        """
+        if self.running is not None:
+            raise UserError(f"A job runs already in the step {self.running!r}", "One job runs at a time", "Stop it first")
+        self.activities[step] = Activity(images=len(self.needed_project.images))
+        self.activity_changed.emit(step)
+
+    def hear(self, event: Event) -> None:
+        """Take in an event of the running job.
+
+        Parameters
+        ----------
+        event : Event
+            The event.
+        """
+        step = self.running
+        if step is None:
+            return
+        activity = self.activities[step]
+        if isinstance(event, Progress):
+            activity.progress = event
+        elif isinstance(event, Metric):
+            activity.curves.setdefault(event.name, []).append((event.step, event.value))
+        elif isinstance(event, Notice):
+            activity.messages.append(event.text)
+        self.event.emit(step, event)
+
+    def ask_stop(self) -> None:
+        """Note that the running job was asked to stop."""
+        if self.running is not None:
+            self.activities[self.running].stopping = True
+            self.activity_changed.emit(self.running)
+
+    def end(self, message: str = "", *, failed: bool = False) -> None:
+        """Note that the running job ended; what it made is in the project.
+
+        Parameters
+        ----------
+        message : str, optional
+            What to tell the user of it.
+        failed : bool, optional
+            Whether it ended in an error and made nothing.
+        """
+        step = self.running
+        if step is None:
+            return
+        activity = self.activities[step]
+        activity.running = activity.stopping = False
+        activity.progress = None
+        if message:
+            activity.messages.append(message)
+        if step == "learn" and not failed:
+            self.learnt = activity.images
+        if step == "train" and not failed:
+            self.train_began = activity.began
+        self.rounds_changed.emit()
+        self.activity_changed.emit(step)
+
+
+def count(labels: npt.NDArray[np.integer]) -> dict[int, int]:
+    """Count the painted pixels by value.
+
+    Parameters
+    ----------
+    labels : numpy.ndarray
+        Labels, 0 unlabelled.
+
+    Returns
+    -------
+    dict of int to int
+        Number of pixels of each value above 0.
+    """
+    sums = np.bincount(labels.reshape(-1))
+    return {int(v): int(sums[v]) for v in np.flatnonzero(sums) if v > 0}
+
+
+def _find_or_create(name: str, source: Path | None, home: Path) -> Project:
+    """Open the project that lies next to an image file and refers to it, or make a new one; nothing is overwritten."""
+    if source is not None:
+        beside = source.with_name(stem(source) + SUFFIX)
+        if (beside / FILE).is_file():
+            project = Project.open(beside)
+            if any((project.path / e.source).resolve() == source.resolve() for e in project.images):
+                return project
+        try:
+            return Project.create(_free(beside))
+        except (UserError, OSError):
+            name = stem(source)  # one may not write there
+    return Project.create(_free(home / (name + SUFFIX)))
+
+
+def _free(wanted: Path) -> Path:
+    path, n = wanted, 2
+    while path.exists():
+        path, n = wanted.with_name(f"{wanted.name.removesuffix(SUFFIX)}-{n}{SUFFIX}"), n + 1
+    return path

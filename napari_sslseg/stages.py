@@ -1,0 +1,132 @@
+"""Stages: how far each of the five steps is (empty, ready, working, stale, done), derived from what there is."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from napari_sslseg.project import Project
+
+if TYPE_CHECKING:
+    from napari_sslseg.session import Session
+
+STEPS = ("images", "learn", "paint", "train", "result")
+
+
+class Stage(StrEnum):
+    """How far a step is."""
+
+    EMPTY = "empty"
+    READY = "ready"
+    WORKING = "working"
+    STALE = "stale"
+    DONE = "done"
+
+
+def stage(session: "Session", step: str) -> tuple[Stage, str]:
+    """Tell how far a step is, and why.
+
+    Parameters
+    ----------
+    session : Session
+        What the user is doing.
+    step : str
+        One of `STEPS`.
+
+    Returns
+    -------
+    Stage
+        How far it is.
+    str
+        One sentence for the user.
+    """
+    if session.running == step:
+        return Stage.WORKING, "At work"
+    if step == "images":
+        return _images(session)
+    if session.project is None or not session.project.images:
+        return Stage.EMPTY, "Choose images first"
+    return {"learn": _learn, "paint": _paint, "train": _train, "result": _result}[step](session, session.project)
+
+
+def _images(session: "Session") -> tuple[Stage, str]:
+    if session.project is None or not session.project.images:
+        return Stage.EMPTY, "Open an image in the viewer, then choose it here"
+    return Stage.DONE, "Images are chosen; more can be added at any time"
+
+
+def _learn(session: "Session", project: Project) -> tuple[Stage, str]:
+    if project.pretrained is None:
+        return Stage.READY, "Let the computer look at your images: no labels are needed"
+    if session.learnt < len(project.images):
+        return Stage.STALE, "Images were added since; learn again to include them"
+    return Stage.DONE, "The computer knows your images"
+
+
+def _painted_classes(session: "Session", project: Project) -> int:
+    if project.task == "instance":
+        values = {v for counts in session.counts.values() for v, n in counts.items() if n}
+        return (1 in values) + bool(values - {1})
+    return sum(session.painted(c.value) > 0 for c in project.classes)
+
+
+def _paint(session: "Session", project: Project) -> tuple[Stage, str]:
+    if _painted_classes(session, project) >= 2:
+        return Stage.DONE, "Enough is painted to train; more strokes make it better"
+    return Stage.READY, "Paint a few strokes of at least two classes"
+
+
+def _train(session: "Session", project: Project) -> tuple[Stage, str]:
+    if not project.rounds:
+        if _painted_classes(session, project) < 2:
+            return Stage.EMPTY, "Paint a few strokes of at least two classes first"
+        return Stage.READY, "Train on what you painted"
+    if session.labels_written > session.train_began:
+        return Stage.STALE, "You painted since; train again to include it"
+    return Stage.DONE, "Trained on everything you painted"
+
+
+def _result(session: "Session", project: Project) -> tuple[Stage, str]:
+    if not project.rounds:
+        return Stage.EMPTY, "Train first"
+    shown = session.predicted.get(session.current or "")
+    if shown is None:
+        return Stage.READY, "Predict to see the masks"
+    if shown < project.rounds[-1].number:
+        return Stage.STALE, "These masks are from an earlier round; predict again"
+    return Stage.DONE, "The masks are those of the latest round"
+
+
+def label_time(project: Project) -> float:
+    """Tell when labels of a project were last written.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+
+    Returns
+    -------
+    float
+        Seconds since 1970; 0 where nothing was painted.
+    """
+    folder = project.path / "labels"
+    return max((f.stat().st_mtime for f in folder.rglob("*") if f.is_file()), default=0.0)
+
+
+def train_time(project: Project) -> float:
+    """Tell when the latest training round began.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+
+    Returns
+    -------
+    float
+        Seconds since 1970, at most a second late; 0 where there is no round.
+    """
+    if not project.rounds:
+        return 0.0
+    latest = project.rounds[-1]
+    return datetime.fromisoformat(latest.when).timestamp() + 1 - latest.seconds
