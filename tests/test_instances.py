@@ -1,0 +1,56 @@
+"""Objects to targets and back."""
+
+import numpy as np
+from scenes import objects
+
+from napari_sslseg import instances, metrics
+
+
+def test_touching_objects_have_a_contour_between_them():
+    plane = np.ones((20, 20), np.uint16)
+    plane[5:15, 2:10], plane[5:15, 10:18] = 2, 3
+    targets = instances.to_targets(plane, 1)
+    assert (targets[6:14, 9:11] == instances.CONTOUR).all()
+    assert (targets[7:13, 4:8] == instances.CORE).all()
+    assert (targets[plane == 1] == instances.BACKGROUND).all()
+
+
+def test_the_border_of_the_image_is_no_contour():
+    plane = np.zeros((12, 12), np.uint16)
+    plane[0:6, 0:12] = 2
+    assert (instances.to_targets(plane, 2)[:4] == instances.CORE).all()
+
+
+def test_unlabelled_pixels_stay_unlabelled():
+    plane = np.zeros((12, 12), np.uint16)
+    plane[4:8, 4:8] = 2
+    assert (instances.to_targets(plane, 1)[plane == 0] == 0).all()
+
+
+def perfect(truth, width):
+    targets = instances.to_targets(truth, width)
+    return np.stack([targets == c for c in (1, 2, 3)]).astype(np.float32)
+
+
+def test_objects_are_found_again_from_perfect_probabilities():
+    _, truth = objects()
+    size = instances.measure([truth])
+    found = instances.separate(perfect(truth, instances.contour_width(size)), size, (1.0, 1.0))
+    assert metrics.average_precision([(found, truth)]).at_50 == 1.0
+
+
+def test_objects_of_a_stack_are_found_again():
+    plane = objects()[1]
+    truth = np.stack([np.ones_like(plane), plane, plane, plane, np.ones_like(plane)])
+    size = instances.measure([plane])
+    probabilities = np.stack([perfect(p, instances.contour_width(size)) for p in truth], 1)
+    found = instances.separate(probabilities, size, (3.0, 1.0, 1.0))
+    assert metrics.average_precision([(found, truth)]).at_50 == 1.0
+
+
+def test_specks_much_smaller_than_the_painted_objects_are_dropped():
+    _, truth = objects()
+    size = instances.measure([truth])
+    truth[0:2, 0:2] = truth.max() + 1
+    found = instances.separate(perfect(truth, 1), size, (1.0, 1.0))
+    assert (found[0:2, 0:2] == 1).all()

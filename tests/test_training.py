@@ -1,0 +1,310 @@
+"""The training loop, pretraining, fine-tuning and prediction, on small images made here."""
+
+import numpy as np
+import pytest
+import torch
+from scenes import annotated, disks, objects, paint
+
+from napari_sslseg import finetune as finetuning
+from napari_sslseg import loop, metrics
+from napari_sslseg.annotation import Annotation
+from napari_sslseg.errors import CheckpointError, ImageError, LabelError
+from napari_sslseg.finetune import finetune
+from napari_sslseg.image import Image
+from napari_sslseg.job import Metric, Notice, Progress, Stop, run
+from napari_sslseg.predict import predict
+from napari_sslseg.pretrain import pretrain
+from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig, RuntimeConfig
+
+SMALL = {"encoder": "unet", "start": "random", "crop": 32, "batch": 4}
+
+
+def learn(images, steps=4, method="restore", **options):
+    return run(pretrain(images, PretrainConfig(method=method, steps=steps, **SMALL), **options))
+
+
+def train(pairs, steps=4, **options):
+    return run(finetune(pairs, FinetuneConfig(steps=steps, **SMALL), **options))
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+# ---------------------------------------------------------------- the schedule
+def test_the_learning_rate_rises_then_falls():
+    schedule = loop.Schedule(1e-3, 1.0, 100)
+    factors = [schedule.factor(schedule.fraction(s, 0.0)) for s in range(100)]
+    assert max(factors) == pytest.approx(1.0, abs=0.01)
+    assert factors[0] < 0.1
+    assert factors[-1] < 0.05
+
+
+def test_a_schedule_by_time_does_not_count_steps():
+    assert loop.Schedule(1e-3, 2.0).fraction(1000, 60.0) == 0.5
+
+
+# ---------------------------------------------------------------- pretraining
+@pytest.mark.parametrize("method", ["restore", "dense"])
+def test_pretraining_is_the_same_for_the_same_seed(method):
+    images = [disks()[0]]
+    a, b = (learn(images, method=method).weights for _ in range(2))
+    assert same(a, b)
+
+
+def test_another_seed_learns_something_else():
+    images = [disks()[0]]
+    a, b = (learn(images, runtime=RuntimeConfig(seed=s)).weights for s in (0, 1))
+    assert not same(a, b)
+
+
+def test_pretraining_leaves_torchs_random_numbers_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    learn([disks()[0]], steps=2)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_stopped_run_resumes_bit_for_bit():
+    images = [disks()[0]]
+    whole = learn(images, steps=6)
+    stop, kept = Stop(), []
+
+    def stop_after_three(training=None):
+        pass
+
+    job = pretrain(images, PretrainConfig(method="restore", steps=6, **SMALL), stop=stop, keep=kept.append)
+    for event in job:
+        if isinstance(event, Metric) and event.step >= 1:
+            stop.request()
+    assert 0 < kept[-1].history["steps"] < 6
+    resumed = learn(images, steps=6, resume=kept[-1])
+    assert same(resumed.weights, whole.weights)
+    assert resumed.history["losses"] == whole.history["losses"]
+
+
+def test_a_stopped_job_returns_its_best_state():
+    stop = Stop()
+    stop.request()
+    learned = learn([disks()[0]], steps=50, stop=stop)
+    assert learned.history["finished"] is False
+    assert learned.weights
+
+
+def test_progress_ends_at_one_and_never_falls():
+    heard = []
+    run(pretrain([disks()[0]], PretrainConfig(method="restore", steps=5, **SMALL)), heard.append)
+    fractions = [e.fraction for e in heard if isinstance(e, Progress)]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
+
+
+def test_the_loss_falls():
+    learned = learn([disks()[0]], steps=60)
+    losses = learned.history["losses"]
+    assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:10])
+
+
+def test_images_without_structure_are_left_out_and_said():
+    heard = []
+    flat = Image(np.full((1, 64, 64), 7, np.uint8), name="flat")
+    run(pretrain([disks()[0], flat], PretrainConfig(method="restore", steps=1, **SMALL)), heard.append)
+    assert any(isinstance(e, Notice) and "flat has the same value everywhere" in e.text for e in heard)
+
+
+def test_only_images_without_structure_are_an_error():
+    with pytest.raises(ImageError, match="flat has the same value everywhere"):
+        learn([Image(np.full((1, 64, 64), 7, np.uint8), name="flat")])
+
+
+def test_a_one_pixel_image_is_an_error():
+    with pytest.raises(ImageError, match="dot is 1 x 1 pixels"):
+        learn([Image(np.full((1, 1, 1), 7, np.uint8), name="dot")])
+
+
+def test_images_of_different_channels_are_an_error():
+    with pytest.raises(ImageError, match="has 1 channels and .* has 2"):
+        learn([disks()[0], disks(channels=2)[0]])
+
+
+@pytest.mark.parametrize("channels, planes", [(1, None), (2, None), (3, 4), (1, 5)])
+def test_any_number_of_channels_and_planes_can_be_learnt_from(channels, planes):
+    learned = learn([disks(64, channels, planes=planes)[0]], steps=2)
+    assert learned.config["network"]["in_channels"] == channels
+
+
+def test_nan_and_infinite_pixels_do_not_reach_the_loss():
+    pixels = disks()[0].data.astype(np.float32)
+    pixels[0, :9, :9], pixels[0, 30:34] = np.nan, np.inf
+    heard = []
+    config = PretrainConfig(method="restore", steps=3, **SMALL)
+    learned = run(pretrain([Image(pixels, name="holes")], config), heard.append)
+    assert np.isfinite(learned.history["losses"]).all()
+    assert any(isinstance(e, Notice) and "holes has NaN or infinite pixels" in e.text for e in heard)
+
+
+# ---------------------------------------------------------------- fine-tuning
+def test_training_on_strokes_finds_the_classes():
+    image, annotation, truth = annotated(128)
+    trained = train([(image, annotation)], steps=80)
+    found = run(predict([image], trained, PredictConfig(tile=64, overlap=16)))[0]
+    assert metrics.count([(found.labels, truth)]).iou()[2] > 0.8
+    assert trained.history["score"] > 0.8
+
+
+def test_held_out_strokes_are_not_learnt_from_before_the_score():
+    image, annotation, _ = annotated()
+    labelled = finetuning.collect([(image, annotation)], 0.2)
+    machine = finetuning.Runtime.make(RuntimeConfig())
+    config = FinetuneConfig(**SMALL)
+    batch = finetuning._batches(labelled, labelled.train, labelled.apart, config, machine)
+    hidden = {id(s) for s in labelled.apart}
+    assert hidden and not hidden & {id(s) for s in labelled.train}
+    empty = [s for s in labelled.train if s.value == 1]
+    only = finetuning._batches(labelled, empty, [s for s in [*labelled.train, *labelled.apart] if s.value == 2], config, machine)
+    assert not (only(0)["target"] == 2).any()
+    assert (batch(0)["target"] > 0).any()
+
+
+def test_training_is_the_same_for_the_same_seed():
+    image, annotation, _ = annotated()
+    a, b = (train([(image, annotation)]).weights for _ in range(2))
+    assert same(a, b)
+
+
+def test_training_resumes_bit_for_bit():
+    image, annotation, _ = annotated()
+    whole = train([(image, annotation)], steps=10)
+    stop, kept = Stop(), []
+    for event in finetune([(image, annotation)], FinetuneConfig(steps=10, **SMALL), stop=stop, keep=kept.append):
+        if isinstance(event, Metric):
+            stop.request()
+    assert 0 < kept[-1].history["steps"] < 10
+    resumed = train([(image, annotation)], steps=10, resume=kept[-1])
+    assert same(resumed.weights, whole.weights)
+
+
+def test_a_round_starts_from_the_pretrained_encoder(tmp_path):
+    image, annotation, _ = annotated()
+    learned = learn([image], steps=2)
+    learned.save(tmp_path / "start.safetensors")
+    stop = Stop()
+    stop.request()
+    trained = train([(image, annotation)], start=str(tmp_path / "start.safetensors"), stop=stop)
+    assert same(trained.part("encoder"), learned.part("encoder"))
+    assert same(trained.part("head"), learned.part("head"))
+
+
+def test_few_strokes_give_no_score_rather_than_a_wrong_one():
+    image, truth = disks()
+    trained = train([(image, Annotation(paint(truth, strokes=2)))])
+    assert trained.history["score"] is None
+
+
+def test_values_need_not_follow_each_other():
+    image, truth = disks()
+    labels = paint(truth)
+    labels[labels == 2] = 7
+    trained = train([(image, Annotation(labels))], steps=2)
+    found = run(predict([image], trained, PredictConfig(tile=64, overlap=16)))[0]
+    assert set(np.unique(found.labels)) <= {1, 7}
+
+
+def test_no_label_at_all_is_one_clear_error():
+    image, _ = disks()
+    with pytest.raises(LabelError, match="Nothing is labelled yet.*Paint a few strokes of each class"):
+        train([(image, Annotation(np.zeros(image.shape, np.uint16)))])
+
+
+def test_one_class_is_one_clear_error():
+    image, truth = disks()
+    with pytest.raises(LabelError, match=r"Only one class is labelled \(value 2\)"):
+        train([(image, Annotation(np.where(truth == 2, truth, 0).astype(np.uint16)))])
+
+
+def test_labels_of_another_shape_are_one_clear_error():
+    image, _ = disks()
+    with pytest.raises(LabelError, match=r"shape \(9, 9\).*shape \(96, 96\)"):
+        train([(image, Annotation(np.ones((9, 9), np.uint16)))])
+
+
+@pytest.mark.parametrize("values, missing", [((2, 3), "no background"), ((1,), "no object")])
+def test_objects_need_background_and_objects(values, missing):
+    image, truth = objects()
+    labels = np.where(np.isin(truth, values), truth, 0).astype(np.uint16)
+    with pytest.raises(LabelError, match=missing):
+        train([(image, Annotation(labels, "instance"))])
+
+
+def test_painted_objects_are_found():
+    image, truth = objects(128)
+    labels = np.where(truth > 8, 0, truth).astype(np.uint16)
+    trained = train([(image, Annotation(labels, "instance"))], steps=80)
+    found = run(predict([image], trained, PredictConfig(tile=64, overlap=16)))[0]
+    assert metrics.average_precision([(found.labels, truth)]).at_50 > 0.6
+
+
+# ---------------------------------------------------------------- prediction
+@pytest.fixture(scope="module")
+def trained():
+    image, annotation, _ = annotated(128)
+    return train([(image, annotation)], steps=20)
+
+
+def test_tiles_give_what_one_piece_gives_inside(trained):
+    image, _ = disks(160, seed=3)
+    options = {"flips": False, "probabilities": True}
+    whole = run(predict([image], trained, PredictConfig(tile=512, overlap=0, **options)))[0]
+    tiled = run(predict([image], trained, PredictConfig(tile=96, overlap=48, **options)))[0]
+    assert (whole.labels == tiled.labels).mean() > 0.99
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 90), (7, 5), (65, 33), (200, 31)])
+def test_an_image_of_any_size_is_predicted_in_its_own_shape(trained, shape):
+    image = Image(np.random.default_rng(0).integers(0, 5000, (1, *shape)).astype(np.uint16))
+    found = run(predict([image], trained, PredictConfig(tile=64, overlap=16)))[0]
+    assert found.labels.shape == shape
+    assert set(np.unique(found.labels)) <= {1, 2}
+
+
+def test_probabilities_sum_to_one_and_agree_with_the_masks(trained):
+    image, _ = disks(70)
+    found = run(predict([image], trained, PredictConfig(tile=64, overlap=16, probabilities=True)))[0]
+    assert found.probabilities.shape == (2, 70, 70)
+    assert np.allclose(found.probabilities.astype(float).sum(0), 1, atol=2e-3)
+    assert (found.probabilities.argmax(0) + 1 == found.labels).mean() > 0.999
+
+
+def test_only_the_planes_asked_for_are_predicted(trained):
+    image, _ = disks(64, planes=4)
+    found = run(predict([image], trained, PredictConfig(tile=64, overlap=16), planes={image.name: (2,)}))[0]
+    assert found.planes == (2,)
+    assert (found.labels[2] > 0).all()
+    assert not found.labels[[0, 1, 3]].any()
+
+
+def test_a_constant_image_is_predicted_without_an_error(trained):
+    found = run(predict([Image(np.zeros((1, 40, 40), np.uint8))], trained, PredictConfig()))[0]
+    assert found.labels.shape == (40, 40)
+
+
+def test_prediction_stopped_early_returns_the_images_that_are_done(trained):
+    stop, images = Stop(), [disks(64, seed=s)[0] for s in range(3)]
+    for event in (job := predict(images, trained, PredictConfig(tile=64), stop=stop)):
+        if isinstance(event, Progress) and event.fraction > 0.3:
+            stop.request()
+    assert job is not None
+    stop = Stop()
+    stop.request()
+    assert run(predict(images, trained, PredictConfig(tile=64), stop=stop)) == []
+
+
+def test_images_of_other_channels_are_refused(trained):
+    with pytest.raises(ImageError, match=r"has 3 channel\(s\).*trained on images of 1"):
+        run(predict([disks(64, 3)[0]], trained, PredictConfig()))
+
+
+def test_a_network_that_was_only_pretrained_is_refused():
+    with pytest.raises(CheckpointError, match="not trained on labels"):
+        run(predict([disks()[0]], learn([disks()[0]], steps=1), PredictConfig()))
