@@ -35,10 +35,7 @@ def read(path: Path, axes: str | None = None) -> Image:
         If the file is damaged, holds Python objects, or an array that cannot be an Image.
     """
     with reading(path, "npy"):
-        array = np.load(path, mmap_mode="r" if path.stat().st_size else None, allow_pickle=False)
-        if not isinstance(array, np.ndarray):  # np.load opens an npz archive under any name
-            array.close()
-            raise ValueError("it holds several arrays")
+        array = np.lib.format.open_memmap(path, mode="r")  # refuses pickled objects, which could run code
     return image_from(LazyArray(array, path) if array.ndim else array, path, axes)
 
 

@@ -5,13 +5,14 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from zipfile import BadZipFile
 
 from napari_sslseg.errors import ImageError
 
 # What tifffile, imagecodecs, zarr, Pillow and NumPy raise over files that are cut short, mislabelled or damaged.
 DAMAGED = (
     OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError, EOFError, SyntaxError,
-    AssertionError, ArithmeticError, struct.error, zlib.error,
+    AssertionError, ArithmeticError, BadZipFile, struct.error, zlib.error,
 )  # fmt: skip
 
 

@@ -1,11 +1,9 @@
 """TIFF and OME-TIFF files: any compression, strips or tiles; a large one is read piece by piece."""
 
-import logging
 import math
-import threading
+import struct
 import weakref
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -46,9 +44,8 @@ def read(path: Path, axes: str | None = None) -> Image:
     with reading(path, "TIFF"):
         file = tifffile.TiffFile(path)
         try:
-            with _listening_for_cut() as cut:
-                series = file.series[0].levels[0]
-            _check_complete(file, series, path, bool(cut))
+            series = file.series[0].levels[0]
+            _check_complete(file, series, path)
             sizes, unit = _pixel_size(file)
             pixels, declared = _pixels(file, series, path), series.axes
         except BaseException:
@@ -121,25 +118,7 @@ def _pixels(file: tifffile.TiffFile, series: tifffile.TiffPageSeries, path: Path
     return LazyArray(array, path)
 
 
-@contextmanager
-def _listening_for_cut() -> Iterator[list[str]]:
-    """Collect what tifffile says, and only says, when the list of pages leads beyond the end of the file."""
-    heard: list[str] = []
-    listener, log = logging.Handler(logging.WARNING), tifffile.logger()
-    thread = threading.get_ident()
-    listener.emit = lambda record: (  # type: ignore[method-assign]
-        heard.append(record.getMessage())
-        if record.thread == thread and "invalid page offset" in record.getMessage()
-        else None
-    )
-    log.addHandler(listener)
-    try:
-        yield heard
-    finally:
-        log.removeHandler(listener)
-
-
-def _check_complete(file: tifffile.TiffFile, series: tifffile.TiffPageSeries, path: Path, cut: bool) -> None:
+def _check_complete(file: tifffile.TiffFile, series: tifffile.TiffPageSeries, path: Path) -> None:
     """Raise ImageError if pages are missing or end beyond the file, where a decoder would fill in zeros."""
     held = file.filehandle.size
     if series.dataoffset is not None:
@@ -148,9 +127,21 @@ def _check_complete(file: tifffile.TiffFile, series: tifffile.TiffPageSeries, pa
         pages = [page for page in (series[0], series[-1]) if page is not None and page.parent is file]
         segments = [s for page in pages for s in zip(page.dataoffsets, page.databytecounts, strict=False)]
         end = max((offset + count for offset, count in segments), default=held + 1)
-    described = file.imagej_metadata or {}
-    if cut or end > held or series.size < int(described.get("images", 1)) * series.keyframe.size:
+    pages_said = int((file.imagej_metadata or {}).get("images", 1))
+    size_said = math.prod((file.shaped_metadata or ({},))[0].get("shape", ()))
+    fewer = series.size < max(pages_said * series.keyframe.size, size_said)
+    if end > held or fewer or (series.kind not in ("shaped", "imagej") and _next_page(file) > held):
         raise unreadable(path, "TIFF", f"it is cut short: {held} bytes are not all of it")
+
+
+def _next_page(file: tifffile.TiffFile) -> int:
+    """Find where the page after the last one that was read should begin; 0 if that was the last (TIFF 6.0, page 14)."""
+    form, source, page = file.tiff, file.filehandle, file.pages[-1]
+    source.seek(page.offset)
+    (tags,) = struct.unpack(form.tagnoformat, source.read(form.tagnosize))
+    source.seek(page.offset + form.tagnosize + tags * form.tagsize)
+    (following,) = struct.unpack(form.offsetformat, source.read(form.offsetsize))
+    return int(following)
 
 
 def _pixel_size(file: tifffile.TiffFile) -> tuple[dict[str, float], str]:
