@@ -1,8 +1,8 @@
-"""Session: what the user is doing now. The one mutable object: project, current image, running job, state of each step."""
+"""Session: what the user is doing now, the one mutable object: project, image, class to paint with, running job."""
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,54 +12,14 @@ from psygnal import Signal
 from napari_sslseg.annotation import LabelClass
 from napari_sslseg.errors import LabelError, ProjectError, UserError
 from napari_sslseg.image import Image
-from napari_sslseg.io import stem
-from napari_sslseg.job import Event, Metric, Notice, Progress
-from napari_sslseg.project import FILE, ImageEntry, Project
+from napari_sslseg.job import Event
+from napari_sslseg.project import ImageEntry, Project
 from napari_sslseg.settings import RuntimeConfig
-from napari_sslseg.stages import label_time, train_time
-
-SUFFIX = ".sslseg"
-
-
-@dataclass
-class Activity:
-    """The running job of a step, or the last one it ran, and what it said.
-
-    Parameters
-    ----------
-    images : int
-        How many images the project had when it began.
-    began : float
-        When it began, in seconds since 1970.
-    running : bool
-        Whether the job still runs.
-    stopping : bool
-        Whether it was asked to stop.
-    progress : Progress, optional
-        The latest progress.
-    curves : dict of str to list
-        (step, value) points by name of the metric.
-    messages : list of str
-        What the job had to tell the user.
-    """
-
-    images: int = 0
-    began: float = field(default_factory=time.time)
-    running: bool = True
-    stopping: bool = False
-    progress: Progress | None = None
-    curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
-    messages: list[str] = field(default_factory=list)
+from napari_sslseg.stages import Activity, label_time, train_time
 
 
 class Session:
-    """What the user is doing now, changed in the main thread only; every change is announced by a signal.
-
-    Parameters
-    ----------
-    home : Path, optional
-        Folder for projects that nobody chose a place for; ``~/napari-sslseg`` if not given.
-    """
+    """What the user is doing now, changed in the main thread only; every change is announced by a signal."""
 
     project_changed = Signal()
     images_changed = Signal()
@@ -72,8 +32,7 @@ class Session:
     activity_changed = Signal(str)  # the job of this step began, is stopping or ended
     event = Signal(str, object)  # step, event
 
-    def __init__(self, home: Path | None = None) -> None:
-        self.home = home
+    def __init__(self) -> None:
         self.project: Project | None = None
         self.current: str | None = None
         self.chosen = 1  # value of the class to paint with; 0 is the eraser
@@ -95,7 +54,9 @@ class Session:
             The project; None for none.
         """
         if self.running is not None:
-            raise ProjectError(f"A job runs in the step {self.running!r}", "Another project can be opened when it is done")
+            raise ProjectError(
+                f"A job runs in the step {self.running!r}", "Another project can be opened when it is done"
+            )
         self.project = project
         self.current = project.images[0].id if project and project.images else None
         self.activities.clear()
@@ -105,25 +66,6 @@ class Session:
         self.labels_written = label_time(project) if project else 0.0
         self.train_began = train_time(project) if project else 0.0
         self.project_changed.emit()
-
-    def ensure_project(self, name: str, source: Path | None = None) -> Project:
-        """Return the project; make one first where there is none yet.
-
-        Parameters
-        ----------
-        name : str
-            Name of the image that it is for.
-        source : Path, optional
-            File of the image; the project is put next to it where one may write there.
-
-        Returns
-        -------
-        Project
-            The project.
-        """
-        if self.project is None:
-            self.open(_find_or_create(name, source, self.home or Path.home() / "napari-sslseg"))
-        return self.needed_project
 
     @property
     def needed_project(self) -> Project:
@@ -305,6 +247,16 @@ class Session:
         """
         return sum(counts.get(value, 0) for counts in self.counts.values())
 
+    def next_object(self) -> int:
+        """Return the number of the next object of the current image, where objects are painted.
+
+        Returns
+        -------
+        int
+            2 for the first one: 1 is background.
+        """
+        return max(2, self.chosen + 1, *(v + 1 for v in self.counts.get(self.current or "", ())))
+
     # ---------------------------------------------------------------- the running job
     @property
     def running(self) -> str | None:
@@ -320,7 +272,9 @@ class Session:
             One of `STEPS`.
         """
         if self.running is not None:
-            raise UserError(f"A job runs already in the step {self.running!r}", "One job runs at a time", "Stop it first")
+            raise UserError(
+                f"A job runs already in the step {self.running!r}", "One job runs at a time", "Stop it first"
+            )
         self.activities[step] = Activity(images=len(self.needed_project.images))
         self.activity_changed.emit(step)
 
@@ -335,13 +289,7 @@ class Session:
         step = self.running
         if step is None:
             return
-        activity = self.activities[step]
-        if isinstance(event, Progress):
-            activity.progress = event
-        elif isinstance(event, Metric):
-            activity.curves.setdefault(event.name, []).append((event.step, event.value))
-        elif isinstance(event, Notice):
-            activity.messages.append(event.text)
+        self.activities[step].hear(event)
         self.event.emit(step, event)
 
     def ask_stop(self) -> None:
@@ -391,25 +339,3 @@ def count(labels: npt.NDArray[np.integer]) -> dict[int, int]:
     """
     sums = np.bincount(labels.reshape(-1))
     return {int(v): int(sums[v]) for v in np.flatnonzero(sums) if v > 0}
-
-
-def _find_or_create(name: str, source: Path | None, home: Path) -> Project:
-    """Open the project that lies next to an image file and refers to it, or make a new one; nothing is overwritten."""
-    if source is not None:
-        beside = source.with_name(stem(source) + SUFFIX)
-        if (beside / FILE).is_file():
-            project = Project.open(beside)
-            if any((project.path / e.source).resolve() == source.resolve() for e in project.images):
-                return project
-        try:
-            return Project.create(_free(beside))
-        except (UserError, OSError):
-            name = stem(source)  # one may not write there
-    return Project.create(_free(home / (name + SUFFIX)))
-
-
-def _free(wanted: Path) -> Path:
-    path, n = wanted, 2
-    while path.exists():
-        path, n = wanted.with_name(f"{wanted.name.removesuffix(SUFFIX)}-{n}{SUFFIX}"), n + 1
-    return path

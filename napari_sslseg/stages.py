@@ -1,9 +1,12 @@
-"""Stages: how far each of the five steps is (empty, ready, working, stale, done), derived from what there is."""
+"""Stages: how far each of the five steps is, derived from what there is, and what its job says."""
 
+import time
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from napari_sslseg.job import Event, Metric, Notice, Progress
 from napari_sslseg.project import Project
 
 if TYPE_CHECKING:
@@ -20,6 +23,52 @@ class Stage(StrEnum):
     WORKING = "working"
     STALE = "stale"
     DONE = "done"
+
+
+@dataclass
+class Activity:
+    """The running job of a step, or the last one it ran, and what it said.
+
+    Parameters
+    ----------
+    images : int
+        How many images the project had when it began.
+    began : float
+        When it began, in seconds since 1970.
+    running : bool
+        Whether the job still runs.
+    stopping : bool
+        Whether it was asked to stop.
+    progress : Progress, optional
+        The latest progress.
+    curves : dict of str to list
+        (step, value) points by name of the metric.
+    messages : list of str
+        What the job had to tell the user.
+    """
+
+    images: int = 0
+    began: float = field(default_factory=time.time)
+    running: bool = True
+    stopping: bool = False
+    progress: Progress | None = None
+    curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    messages: list[str] = field(default_factory=list)
+
+    def hear(self, event: Event) -> None:
+        """Take in what the job says.
+
+        Parameters
+        ----------
+        event : Event
+            An event.
+        """
+        if isinstance(event, Progress):
+            self.progress = event
+        elif isinstance(event, Metric):
+            self.curves.setdefault(event.name, []).append((event.step, event.value))
+        elif isinstance(event, Notice):
+            self.messages.append(event.text)
 
 
 def stage(session: "Session", step: str) -> tuple[Stage, str]:

@@ -2,15 +2,16 @@
 
 import weakref
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_sslseg.gui import layers, masks
+from napari_sslseg.gui import layers, marks, masks
 from napari_sslseg.gui.strokes import Strokes
 from napari_sslseg.gui.writer import LabelWriter
 from napari_sslseg.prediction import Prediction
@@ -31,6 +32,7 @@ class Canvas(QObject):
     """
 
     failed = Signal(object)  # an error while labels were written
+    met = Signal(object)  # path of the project of a layer that was added, which is not the open one
     layers_changed = Signal()
 
     def __init__(self, viewer: ViewerModel, session: Session, parent: QObject) -> None:
@@ -40,7 +42,11 @@ class Canvas(QObject):
         self.look = masks.Look()
         self._strokes: dict[str, Strokes] = {}
         self._writer: LabelWriter | None = None
-        viewer.layers.events.inserted.connect(self._layers_changed)
+        self._met: Path | None = None  # project of a layer that somebody else added
+        self._later = QTimer(self)  # a layer list is not changed while it tells of a change
+        self._later.setSingleShot(True)
+        self._later.timeout.connect(self._adopt)
+        viewer.layers.events.inserted.connect(self._inserted)
         viewer.layers.events.removed.connect(self._removed)
         viewer.layers.selection.events.active.connect(self._active_changed)
         session.project_changed.connect(self._project_changed)
@@ -72,12 +78,12 @@ class Canvas(QObject):
             layer = self._strokes[id].layer
         else:
             below = layers.show_image(self.viewer, session.project, id)[0]
-            place = layers.geometry(below)
-            labels, metadata = session.project.labels(id), layers.mark(session.project, id, "labels")
-            look = layers.look(session.project.classes)
-            layer = LabelsLayer(labels, name=f"{id} labels", opacity=0.8, metadata=metadata, **place, **look)
-            self.viewer.add_layer(layer)
+            said = layers.geometry(below) | layers.look(session.project)
+            metadata = marks.mark(session.project, id, "labels")
+            labels = session.project.labels(id)
+            layer = LabelsLayer(labels, name=f"{id} labels", opacity=0.8, metadata=metadata, **said)
             self._bind(layer, id)
+            self.viewer.add_layer(layer)
         self.viewer.layers.selection.active = layer
         self.choose(session.chosen or 1)
         return layer
@@ -99,11 +105,15 @@ class Canvas(QObject):
         value : int
             Value of the class.
         """
-        known = [c.value for c in self.session.project.classes] if self.session.project else []
-        if value and value not in known:
-            return
-        self.session.choose(value)
-        self._chosen_changed()
+        if value == 0 or self._exists(value):
+            self.session.choose(value)
+            self._chosen_changed()
+
+    def _exists(self, value: int) -> bool:
+        project = self.session.project
+        if project is None:
+            return False
+        return project.task == "instance" or any(c.value == value for c in project.classes)
 
     def _chosen_changed(self) -> None:
         strokes = self._strokes.get(self.session.current or "")
@@ -118,15 +128,14 @@ class Canvas(QObject):
                 strokes.layer.mode = "paint"
 
     def _label_selected(self, event: Any) -> None:
-        known = [c.value for c in self.session.project.classes] if self.session.project else []
-        if event.source.selected_label in known:
+        if self._exists(event.source.selected_label):
             self.session.choose(event.source.selected_label)
 
     def _classes_changed(self) -> None:
         if self.session.project is None:
             return
         for strokes in self._strokes.values():
-            for name, value in layers.look(self.session.project.classes).items():
+            for name, value in layers.look(self.session.project).items():
                 setattr(strokes.layer, name, value)
         masks.recolour(self.viewer, self.session.project)
 
@@ -161,14 +170,46 @@ class Canvas(QObject):
             strokes.release()
         self._strokes.clear()
         self._writer = None
+        for layer in marks.foreign(self.viewer, self.session.project):
+            self.viewer.layers.remove(layer)
         if self.session.project is not None:
             self._writer = LabelWriter(self.session.project, self)
             self._writer.written.connect(self._written)
             self._writer.failed.connect(self._not_written)
+            self._bind_all()
 
     # ---------------------------------------------------------------- layers come and go
-    def _layers_changed(self) -> None:
+    def _inserted(self, event: Any) -> None:
+        self.meet(event.value)
         self.layers_changed.emit()
+
+    def meet(self, layer: Layer) -> None:
+        """Look whether a layer belongs to a project, as those do that the reader of project folders makes.
+
+        Parameters
+        ----------
+        layer : napari.layers.Layer
+            Any layer.
+        """
+        mark = marks.mark_of(layer)
+        if mark is not None and mark.role in ("image", "labels"):
+            self._met = Path(mark.project)
+            self._later.start(0)
+
+    def _adopt(self) -> None:
+        if self._met is not None and self.session.running is None:
+            path, self._met = self._met, None
+            if self.session.project is None or self.session.project.path.resolve() != path:
+                self.met.emit(path)
+            self._bind_all()
+
+    def _bind_all(self) -> None:
+        if self.session.project is None:
+            return
+        for layer in marks.marked(self.viewer, self.session.project, None, "labels"):
+            mark = marks.mark_of(layer)
+            if mark is not None and mark.image not in self._strokes:
+                self._bind(layer, mark.image)
 
     def _removed(self, event: Any) -> None:
         for id, strokes in list(self._strokes.items()):
@@ -179,7 +220,7 @@ class Canvas(QObject):
 
     def _active_changed(self) -> None:
         layer: Layer | None = self.viewer.layers.selection.active
-        mark = layers.mark_of(layer) if layer is not None else None
+        mark = marks.mark_of(layer) if layer is not None else None
         project = self.session.project
         if mark and project and mark.project == str(project.path.resolve()):
             self.session.select(mark.image)
@@ -192,10 +233,10 @@ class Canvas(QObject):
             return
         shown = layers.show_image(self.viewer, project, id)
         for layer in self.viewer.layers:
-            mark = layers.mark_of(layer)
+            mark = marks.mark_of(layer)
             if mark is not None and mark.role != "probability":
                 layer.visible = mark.image == id
-        if self.viewer.layers.selection.active not in layers.marked(self.viewer, project, id, "labels"):
+        if self.viewer.layers.selection.active not in marks.marked(self.viewer, project, id, "labels"):
             self.viewer.layers.selection.active = shown[0]
 
     def current_plane(self) -> dict[str, tuple[int, ...]]:

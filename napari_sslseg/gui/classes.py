@@ -20,7 +20,9 @@ class ClassTable(QTableWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(0, 4, parent)
         self.setAccessibleName("Classes")
-        self.setToolTip("Click a class, or press its key, to paint with it. Double-click its name or colour to change it")
+        self.setToolTip(
+            "Click a class, or press its key, to paint with it. Double-click its name or colour to change it"
+        )
         self.horizontalHeader().hide()
         self.verticalHeader().hide()
         self.setShowGrid(False)
@@ -28,7 +30,9 @@ class ClassTable(QTableWidget):
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
         modes = QHeaderView.ResizeMode
-        for column, mode in enumerate((modes.ResizeToContents, modes.Stretch, modes.ResizeToContents, modes.ResizeToContents)):
+        for column, mode in enumerate(
+            (modes.ResizeToContents, modes.Stretch, modes.ResizeToContents, modes.ResizeToContents)
+        ):
             self.horizontalHeader().setSectionResizeMode(column, mode)
         self.verticalHeader().setSectionResizeMode(modes.ResizeToContents)
         self._values: list[int] = []
@@ -52,9 +56,13 @@ class ClassTable(QTableWidget):
         self._values = [c.value for c in classes]
         self.setRowCount(len(classes))
         for row, known in enumerate(classes):
-            self._put(row, COLOUR, "", f"Colour of {known.name}; double-click to change it").setIcon(_swatch(known.colour))
+            self._put(row, COLOUR, "", f"Colour of {known.name}; double-click to change it").setIcon(
+                _swatch(known.colour)
+            )
             self._put(row, NAME, known.name, "Double-click to rename", editable=True)
-            self._put(row, KEY, str(known.value) if known.value <= 9 else "", f"Press {known.value} to paint {known.name}")
+            self._put(
+                row, KEY, str(known.value) if known.value <= 9 else "", f"Press {known.value} to paint {known.name}"
+            )
             pixels = painted.get(known.value, 0)
             self._put(row, PIXELS, f"{pixels:,} px" if pixels else "–", "Painted pixels in all images")
         if chosen in self._values:

@@ -8,13 +8,15 @@ from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Image as ImageLayer
-from napari.utils.notifications import ErrorNotification, notification_manager, show_error
+from napari.utils.notifications import ErrorNotification, notification_manager, show_error, show_info
 from qtpy.QtCore import QCoreApplication, QObject
 
 from napari_sslseg.errors import UserError
 from napari_sslseg.gui import layers
 from napari_sslseg.gui.canvas import Canvas
 from napari_sslseg.gui.jobs import Jobs, ProjectJobs
+from napari_sslseg.gui.marks import mark
+from napari_sslseg.gui.places import find_or_create
 from napari_sslseg.gui.worker import JobWorker
 from napari_sslseg.job import Event, Job, Stop
 from napari_sslseg.project import Project
@@ -60,9 +62,14 @@ class Desk(QObject):
         super().__init__()
         self.jobs: Jobs = jobs or ProjectJobs()
         self.session = session or Session()
+        self.home = Path.home() / "napari-sslseg"  # for projects that nobody chose a place for
         self.canvas = Canvas(viewer, self.session, self)
         self.canvas.failed.connect(tell)
+        self.canvas.met.connect(self._met)
         self._worker: JobWorker | None = None
+        self._docks = 0
+        for layer in viewer.layers:
+            self.canvas.meet(layer)
         application = QCoreApplication.instance()
         if application is not None:
             application.aboutToQuit.connect(self.close)
@@ -95,6 +102,10 @@ class Desk(QObject):
             if self.session.counts.get(self.session.current or ""):
                 self.canvas.annotate()
 
+    def _met(self, path: Path) -> None:
+        with telling():
+            self.session.open(Project.open(path))
+
     def use(self, chosen: Sequence[Sequence[ImageLayer]]) -> None:
         """Use image layers as images of the project.
 
@@ -105,7 +116,15 @@ class Desk(QObject):
         """
         with telling():
             for group in chosen:
-                layers.add_to_project(self.session, group)
+                image = layers.image_from(group)
+                file = layers.file_of(group[0], image)
+                if self.session.project is None:
+                    self.session.open(find_or_create(image.name, file, self.home))
+                    show_info(f"Everything is kept in {self.session.needed_project.path}")
+                entry = self.session.add_file(file) if file else self.session.add_image(image)
+                for layer in group:
+                    layer.metadata = {**layer.metadata, **mark(self.session.needed_project, entry.id, "image")}
+                self.session.images_changed.emit()
 
     def ready(self) -> bool:
         """Make sure that there is an image to work on: without any chosen, all open ones are used.
@@ -199,15 +218,27 @@ class Desk(QObject):
         if step == "result":
             number = self.session.needed_project.rounds[-1].number if self.session.needed_project.rounds else 0
             self.session.predicted.update({p.image: number for p in result})
-            self.canvas.show(result)
+            if self._docks:
+                self.canvas.show(result)
         self.session.end("Stopped; what was done so far is kept" if stopped else "")
-        if step == "train" and not stopped:
+        if step == "train" and self._docks:
             self.predict(PredictConfig())
 
     def _errored(self, error: Exception) -> None:
         self._worker = None
         self.session.end(str(error) if isinstance(error, UserError) else f"It failed: {error}", failed=True)
         tell(error)
+
+    # ---------------------------------------------------------------- the dock comes and goes
+    def attach(self) -> None:
+        """Note that a dock shows this desk."""
+        self._docks += 1
+
+    def detach(self) -> None:
+        """Note that a dock is gone, perhaps with its window: nothing runs on unseen, nothing is lost."""
+        self._docks -= 1
+        if self._docks == 0:
+            self.close()
 
     def close(self) -> None:
         """Stop the running job and write what was painted; what the job made stays in the project."""

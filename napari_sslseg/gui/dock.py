@@ -94,13 +94,14 @@ class Dock(QWidget):
         area.setFrameShape(QFrame.Shape.NoFrame)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setWidget(inside)
+        area.setMinimumWidth(inside.minimumSizeHint().width() + area.verticalScrollBar().sizeHint().width())
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(self.header)
         whole.addWidget(area, 1)
-        self.setMinimumWidth(360)
-        self.destroyed.connect(self.desk.close)
         self._docked = False
+        self.desk.attach()
+        self.destroyed.connect(self.desk.detach)
 
     def event(self, event: QEvent) -> bool:
         """Notice that napari closed the dock: it takes the widget out and keeps nobody to delete it.

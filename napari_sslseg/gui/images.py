@@ -5,11 +5,13 @@ from napari.layers import Image as ImageLayer
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
-from napari_sslseg.gui import layers
+from napari_sslseg.errors import UserError
+from napari_sslseg.gui import layers, marks
 from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.listen import listen
 from napari_sslseg.gui.panel import Panel
-from napari_sslseg.project import ImageEntry
+from napari_sslseg.image import Image
+from napari_sslseg.project import ImageEntry, Project
 from napari_sslseg.stages import stage
 
 ROLE = Qt.ItemDataRole.UserRole
@@ -51,21 +53,22 @@ class ImagesStep(QWidget):
         """Show the images as they are now."""
         session, project = self._desk.session, self._desk.session.project
         entries = project.images if project else ()
-        open_layers = [x for x in layers.image_layers(self._desk.canvas.viewer) if not layers.belongs(x, project)]
+        said = {e.id: _describe_entry(project, e) for e in entries} if project else {}
+        open_layers = [x for x in layers.image_layers(self._desk.canvas.viewer) if not marks.belongs(x, project)]
         self._groups = layers.groups(open_layers)
         self.list.blockSignals(True)
         self.list.clear()
         for entry in entries:
-            item = self._add(f"{entry.id}  ·  {describe(entry)}", entry.id)
+            item = self._add(f"{entry.id}  ·  {said[entry.id]}", entry.id)
             item.setSelected(entry.id == session.current)
         for at, group in enumerate(self._groups):
-            item = self._add(f"{group[0].name}  ·  {describe_layers(group)}  ·  not used yet", at)
+            item = self._add(f"{group[0].name}  ·  {_describe_layers(group)}  ·  not used yet", at)
             item.setSelected(not entries)
         self.list.blockSignals(False)
         rows = max(1, min(ROWS, self.list.count()))
         self.list.setFixedHeight(rows * max(18, self.list.sizeHintForRow(0)) + 8)
         self.panel.button.setVisible(bool(self._groups))
-        self.panel.show_stage(*stage(session, "images"), self._summary(entries))
+        self.panel.show_stage(*stage(session, "images"), self._summary(list(said.values())))
 
     def _add(self, text: str, key: str | int) -> QListWidgetItem:
         item = QListWidgetItem(text, self.list)
@@ -73,11 +76,10 @@ class ImagesStep(QWidget):
         item.setToolTip(text)
         return item
 
-    def _summary(self, entries: tuple[ImageEntry, ...]) -> str:
-        if not entries:
+    def _summary(self, said: list[str]) -> str:
+        if not said:
             return "open an image" if not self._groups else f"{len(self._groups)} open"
-        plural = "image" if len(entries) == 1 else "images"
-        return f"{len(entries)} {plural} · {describe(entries[0])}"
+        return f"{len(said)} {'image' if len(said) == 1 else 'images'} · {said[0]}"
 
     def use_selected(self) -> None:
         """Take the selected open images into the project; all of them where none is selected."""
@@ -92,42 +94,36 @@ class ImagesStep(QWidget):
             self._desk.canvas.show_current()
 
 
-def describe(entry: ImageEntry) -> str:
+def describe(image: Image) -> str:
     """Say size, kind and spacing of an image in a few words.
 
     Parameters
     ----------
-    entry : ImageEntry
+    image : Image
         The image.
 
     Returns
     -------
     str
-        Such as ``60×256×256 · 2 channels · 0.29 µm``.
+        Such as ``60×256×256 · 2 channels · 16-bit · 0.29 µm``.
     """
-    size = "×".join(map(str, entry.shape))
-    kind = f" · {entry.channels} channels" if entry.channels > 1 else ""
-    spacing = f" · {entry.spacing[-1]:.3g} {entry.unit}" if entry.unit != "pixel" else ""
-    return size + kind + spacing
+    size = "×".join(map(str, image.shape))
+    kind = " RGB" if image.rgb else f" · {image.channels} channels" if image.channels > 1 else ""
+    dtype = np.dtype(image.data.dtype)
+    depth = "yes/no" if dtype.kind == "b" else f"{8 * dtype.itemsize}-bit" + (" float" if dtype.kind == "f" else "")
+    spacing = f" · {image.spacing[-1]:.3g} {image.unit}" if image.unit != "pixel" else ""
+    return f"{size}{kind} · {depth}{spacing}"
 
 
-def describe_layers(group: list[ImageLayer]) -> str:
-    """Say size and kind of open layers in a few words.
+def _describe_layers(group: list[ImageLayer]) -> str:
+    try:
+        return describe(layers.image_from(group))
+    except UserError:
+        return "×".join(map(str, group[0].data.shape))
 
-    Parameters
-    ----------
-    group : list of napari.layers.Image
-        The layers of one image.
 
-    Returns
-    -------
-    str
-        Such as ``1411×1411 RGB · 8-bit``.
-    """
-    first = group[0]
-    data = first.data[0] if first.multiscale else first.data
-    shape = data.shape[:-1] if first.rgb else data.shape
-    size = "×".join(map(str, shape))
-    kind = " RGB" if first.rgb else f" · {len(group)} channels" if len(group) > 1 else ""
-    dtype = np.dtype(data.dtype)
-    return f"{size}{kind} · {8 * dtype.itemsize}-bit" + (" real numbers" if dtype.kind == "f" else "")
+def _describe_entry(project: Project, entry: ImageEntry) -> str:
+    try:
+        return describe(project.image(entry.id))
+    except UserError:
+        return "its file is gone"

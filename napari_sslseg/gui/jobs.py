@@ -13,9 +13,7 @@ from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig
 class Jobs(Protocol):
     """What the window asks for: each verb returns a job on a project folder."""
 
-    def pretrain(
-        self, project: Project, config: PretrainConfig, *, runtime: RuntimeConfig, stop: Stop
-    ) -> Job[Path]:
+    def pretrain(self, project: Project, config: PretrainConfig, *, runtime: RuntimeConfig, stop: Stop) -> Job[Path]:
         """Learn from the images without labels."""
 
     def train(self, project: Project, config: FinetuneConfig, *, runtime: RuntimeConfig, stop: Stop) -> Job[Round]:
@@ -37,9 +35,7 @@ class Jobs(Protocol):
 class ProjectJobs:
     """The real verbs."""
 
-    def pretrain(
-        self, project: Project, config: PretrainConfig, *, runtime: RuntimeConfig, stop: Stop
-    ) -> Job[Path]:
+    def pretrain(self, project: Project, config: PretrainConfig, *, runtime: RuntimeConfig, stop: Stop) -> Job[Path]:
         """Learn from the images without labels."""
         from napari_sslseg.workflow import pretrain_project
 

@@ -1,7 +1,7 @@
-"""Layers: napari layers to nouns and back. Which image a layer shows is noted in its metadata."""
+"""Layers: napari layers to nouns and back."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,99 +9,17 @@ import numpy as np
 import pint
 from napari.components import ViewerModel
 from napari.layers import Image as ImageLayer
-from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
-from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.colormaps import DirectLabelColormap, label_colormap
 
-from napari_sslseg.annotation import LabelClass
 from napari_sslseg.errors import UserError
+from napari_sslseg.gui.marks import mark, mark_of, marked
 from napari_sslseg.image import Image
 from napari_sslseg.io import read_image
-from napari_sslseg.project import ImageEntry, Project
-from napari_sslseg.session import Session
+from napari_sslseg.project import Project
 
-KEY = "napari-sslseg"
+COLOURS = ("cyan", "magenta", "yellow", "green", "red", "blue")
 LayerData = tuple[Any, dict[str, Any], str]
-
-
-@dataclass(frozen=True)
-class Mark:
-    """What a layer is to a project.
-
-    Parameters
-    ----------
-    project : str
-        Path of the project folder.
-    image : str
-        Id of the image.
-    role : str
-        ``image``, ``labels``, ``result`` or ``probability``.
-    """
-
-    project: str
-    image: str
-    role: str
-
-
-def mark_of(layer: Layer) -> Mark | None:
-    """Read what a layer is to a project; None if it is nothing.
-
-    Parameters
-    ----------
-    layer : napari.layers.Layer
-        Any layer.
-
-    Returns
-    -------
-    Mark or None
-        Its mark.
-    """
-    said = layer.metadata.get(KEY)
-    return Mark(**said) if said else None
-
-
-def mark(project: Project, id: str, role: str) -> dict[str, Any]:
-    """Return the metadata of a layer that belongs to a project.
-
-    Parameters
-    ----------
-    project : Project
-        The project.
-    id : str
-        Id of the image.
-    role : str
-        ``image``, ``labels``, ``result`` or ``probability``.
-
-    Returns
-    -------
-    dict
-        To be merged into the metadata of the layer.
-    """
-    return {KEY: {"project": str(project.path.resolve()), "image": id, "role": role}}
-
-
-def marked(viewer: ViewerModel, project: Project, id: str | None, role: str) -> list[Any]:
-    """Find the layers that have a role for an image.
-
-    Parameters
-    ----------
-    viewer : napari.components.ViewerModel
-        The viewer.
-    project : Project
-        The project.
-    id : str, optional
-        The image; None for all.
-    role : str
-        The role.
-
-    Returns
-    -------
-    list of napari.layers.Layer
-        In the order of the viewer.
-    """
-    path = str(project.path.resolve())
-    found = ((layer, mark_of(layer)) for layer in viewer.layers)
-    return [x for x, m in found if m and m.project == path and m.role == role and (id is None or m.image == id)]
 
 
 # -------------------------------------------------------------------- layers to images
@@ -120,25 +38,6 @@ def image_layers(viewer: ViewerModel) -> list[ImageLayer]:
     """
     shown = [layer for layer in viewer.layers if isinstance(layer, ImageLayer)]
     return [layer for layer in shown if (m := mark_of(layer)) is None or m.role == "image"]
-
-
-def belongs(layer: Layer, project: Project | None) -> bool:
-    """Tell whether a layer is part of a project.
-
-    Parameters
-    ----------
-    layer : napari.layers.Layer
-        The layer.
-    project : Project, optional
-        The project.
-
-    Returns
-    -------
-    bool
-        Whether it is.
-    """
-    m = mark_of(layer)
-    return m is not None and project is not None and m.project == str(project.path.resolve())
 
 
 def groups(layers: Sequence[ImageLayer]) -> list[list[ImageLayer]]:
@@ -178,7 +77,9 @@ def image_from(layers: Sequence[ImageLayer]) -> Image:
     first = layers[0]
     shapes = {tuple(layer.data.shape) for layer in layers}
     if len(shapes) > 1 or (first.rgb and len(layers) > 1):
-        raise UserError(f"The layers have the shapes {sorted(shapes)}", "The channels of one image have one shape, and no RGB")
+        raise UserError(
+            f"The layers have the shapes {sorted(shapes)}", "The channels of one image have one shape, and no RGB"
+        )
     parts = [layer.data[0] if layer.multiscale else layer.data for layer in layers]
     axes = _axes(first) + ("S" if first.rgb else "")
     data = parts[0]
@@ -189,7 +90,9 @@ def image_from(layers: Sequence[ImageLayer]) -> Image:
         data, axes = (dask.array.stack(parts) if lazy else np.stack(parts)), "C" + axes
     spatial = sum(a in "ZTYX" for a in axes)
     unit = _short(first.units[-1])
-    return Image.from_array(data, axes, spacing=tuple(float(s) for s in first.scale[-spatial:]), unit=unit, name=first.name)
+    return Image.from_array(
+        data, axes, spacing=tuple(float(s) for s in first.scale[-spatial:]), unit=unit, name=first.name
+    )
 
 
 def _axes(layer: ImageLayer) -> str:
@@ -203,32 +106,21 @@ def _short(unit: pint.Unit) -> str:
     return {"micrometer": "µm", "millimeter": "mm", "nanometer": "nm"}.get(str(unit), str(unit))
 
 
-def add_to_project(session: Session, layers: Sequence[ImageLayer]) -> ImageEntry:
-    """Use one layer, or several that are channels, as an image of the project; a readable file is not copied.
+def file_of(layer: ImageLayer, image: Image) -> Path | None:
+    """Return the file of a layer if reading it gives the same image.
 
     Parameters
     ----------
-    session : Session
-        What the user is doing.
-    layers : sequence of napari.layers.Image
-        One layer, or layers of one shape.
+    layer : napari.layers.Image
+        The layer.
+    image : Image
+        What was made of it.
 
     Returns
     -------
-    ImageEntry
-        Its entry.
+    Path or None
+        The file; None where the image is only in memory.
     """
-    image = image_from(layers)
-    file = _file_of(layers[0], image)
-    project = session.ensure_project(image.name, file)
-    entry = session.add_file(file) if file else session.add_image(image)
-    for layer in layers:
-        layer.metadata = {**layer.metadata, **mark(project, entry.id, "image")}
-    return entry
-
-
-def _file_of(layer: ImageLayer, image: Image) -> Path | None:
-    """Return the file of a layer if reading it gives the same image."""
     if not layer.source.path or not Path(layer.source.path).is_file():
         return None
     file = Path(layer.source.path)
@@ -256,22 +148,19 @@ def layer_data(image: Image, metadata: dict[str, Any] | None = None) -> list[Lay
     list of tuple
         Data, keyword arguments and ``image`` for each layer.
     """
-    place = {"scale": image.spacing, "units": [_known(image.unit)] * len(image.spacing)}
+    place: dict[str, Any] = {"scale": image.spacing, "units": [_known(image.unit)] * len(image.spacing)}
     place |= {"metadata": metadata or {}, "axis_labels": tuple(a.lower() for a in image.axes[1:])}
     if image.rgb:
         order = (*range(1, image.data.ndim), 0)
         return [(image.data.transpose(order), {"name": image.name, "rgb": True, **place}, "image")]
     if image.channels == 1:
         return [(image.data[0], {"name": image.name, "rgb": False, **place}, "image")]
-    colours = ("cyan", "magenta", "yellow", "green", "red", "blue")
-    return [
-        (
-            image.data[c],
-            {"name": f"{image.name} {c + 1}", "colormap": colours[c % 6], "blending": "additive", "rgb": False, **place},
-            "image",
-        )
+    channels = [image.data[c] for c in range(image.channels)]
+    said = [
+        {"name": f"{image.name} {c + 1}", "colormap": COLOURS[c % len(COLOURS)], "blending": "additive", "rgb": False}
         for c in range(image.channels)
     ]
+    return [(data, {**more, **place}, "image") for data, more in zip(channels, said, strict=True)]
 
 
 def show_image(viewer: ViewerModel, project: Project, id: str) -> list[ImageLayer]:
@@ -334,12 +223,12 @@ def labels_data(project: Project, id: str) -> list[LayerData]:
         return []
     place = {name: image_data(project, id)[0][1][name] for name in ("scale", "units", "axis_labels")}
     said = {"name": f"{id} labels", "opacity": 0.8, "metadata": mark(project, id, "labels"), **place}
-    return [(project.labels(id), said | look(project.classes), "labels")]
+    return [(project.labels(id), said | look(project), "labels")]
 
 
 def _known(unit: str) -> str:
     try:
-        pint.get_application_registry().Unit(unit)
+        pint.get_application_registry().Unit(unit)  # type: ignore[no-untyped-call]
     except (pint.UndefinedUnitError, ValueError):
         return "pixel"
     return unit
@@ -362,13 +251,13 @@ def geometry(layer: Layer) -> dict[str, Any]:
     return {name: getattr(layer, name) for name in names}
 
 
-def look(classes: Sequence[LabelClass], *, hide_background: bool = False) -> dict[str, Any]:
-    """Return the colours and names of the classes as arguments of a Labels layer.
+def look(project: Project, *, hide_background: bool = False) -> dict[str, Any]:
+    """Return the colours and names of the classes, or colours of objects, as arguments of a Labels layer.
 
     Parameters
     ----------
-    classes : sequence of LabelClass
-        The classes.
+    project : Project
+        The project.
     hide_background : bool, optional
         Whether class 1 is left transparent.
 
@@ -377,9 +266,11 @@ def look(classes: Sequence[LabelClass], *, hide_background: bool = False) -> dic
     dict
         ``colormap`` and ``features``.
     """
+    if project.task == "instance":
+        return {"colormap": label_colormap(49, background_value=int(hide_background)), "features": {}}
     colours: dict[int | None, str] = {None: "#888888", 0: "#00000000"}
-    colours.update({c.value: c.colour for c in classes})
+    colours.update({c.value: c.colour for c in project.classes})
     if hide_background:
         colours[1] = "#00000000"
-    names = {"index": [c.value for c in classes], "class": [c.name for c in classes]}
+    names = {"index": [0, *(c.value for c in project.classes)], "class": ["–", *(c.name for c in project.classes)]}
     return {"colormap": DirectLabelColormap(color_dict=colours), "features": names}

@@ -1,6 +1,6 @@
 """Step 2, Learn: the computer looks at the images without labels; progress, time left and a live curve."""
 
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QToolButton, QVBoxLayout, QWidget
 
 from napari_sslseg.config import Registry
 from napari_sslseg.gui.curve import Curve
@@ -65,9 +65,8 @@ class LearnStep(QWidget):
             self.length.addItem(f"{name} · {default * share:g} min", default * share)
         self.length.setCurrentIndex(1)
         self.length.currentIndexChanged.connect(self._length_chosen)
-        row = QHBoxLayout()
-        row.addWidget(self.length, 1)
-        row.addWidget(self.advanced)
+        self.panel.buttons.addWidget(self.length)
+        self.panel.buttons.addWidget(self.advanced)
         self.fold = QWidget()
         inside = QVBoxLayout(self.fold)
         inside.setContentsMargins(0, 0, 0, 0)
@@ -76,7 +75,6 @@ class LearnStep(QWidget):
         self.fold.hide()
         self.advanced.toggled.connect(self._unfold)
         self.panel.body.addWidget(self.curve)
-        self.panel.body.addLayout(row)
         self.panel.body.addWidget(self.fold)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Labels as LabelsLayer
-from napari.utils.colormaps import label_colormap
 
-from napari_sslseg.gui import layers
+from napari_sslseg.gui import layers, marks
 from napari_sslseg.prediction import Prediction
 from napari_sslseg.project import Project
 
@@ -57,7 +56,7 @@ def show(viewer: ViewerModel, project: Project, predictions: Sequence[Prediction
 
 
 def _show_masks(viewer: ViewerModel, project: Project, prediction: Prediction, look: Look) -> None:
-    found = layers.marked(viewer, project, prediction.image, "result")
+    found = marks.marked(viewer, project, prediction.image, "result")
     if found:
         _update(found[0].data, prediction.labels, prediction.planes)
         found[0].refresh()
@@ -65,7 +64,7 @@ def _show_masks(viewer: ViewerModel, project: Project, prediction: Prediction, l
     below = layers.show_image(viewer, project, prediction.image)
     masks = np.zeros(prediction.labels.shape, np.uint32 if project.task == "instance" else np.uint16)
     _update(masks, prediction.labels, prediction.planes)
-    metadata = layers.mark(project, prediction.image, "result")
+    metadata = marks.mark(project, prediction.image, "result")
     layer = LabelsLayer(masks, name=f"{prediction.image} masks", metadata=metadata, **layers.geometry(below[0]))
     _colour(layer, project)
     _style(layer, look)
@@ -82,7 +81,7 @@ def _update(masks: Any, labels: Any, planes: tuple[int, ...] | None) -> None:
 def _show_probabilities(viewer: ViewerModel, project: Project, prediction: Prediction) -> None:
     below = layers.show_image(viewer, project, prediction.image)
     at = viewer.layers.index(below[-1]) + 1
-    known = {layer.metadata["class"]: layer for layer in layers.marked(viewer, project, prediction.image, "probability")}
+    known = {layer.metadata["class"]: layer for layer in marks.marked(viewer, project, prediction.image, "probability")}
     colours = {c.name: c.colour for c in project.classes}
     assert prediction.probabilities is not None, "asked for by the caller"
     for name, values in list(zip(prediction.classes, prediction.probabilities, strict=True))[1:]:
@@ -93,7 +92,7 @@ def _show_probabilities(viewer: ViewerModel, project: Project, prediction: Predi
         data = np.zeros(values.shape, np.float32)
         _update(data, values, prediction.planes)
         layer = _probability_layer(data, f"{prediction.image} {name} probability", colours.get(name), below[0])
-        layer.metadata = {"class": name, **layers.mark(project, prediction.image, "probability")}
+        layer.metadata = {"class": name, **marks.mark(project, prediction.image, "probability")}
         viewer.layers.insert(at, layer)
 
 
@@ -109,11 +108,8 @@ def _probability_layer(data: Any, name: str, colour: str | None, below: Any) -> 
 
 
 def _colour(layer: LabelsLayer, project: Project) -> None:
-    if project.task == "semantic":
-        for name, value in layers.look(project.classes, hide_background=True).items():
-            setattr(layer, name, value)
-    else:
-        layer.colormap = label_colormap(49, background_value=1)
+    for name, value in layers.look(project, hide_background=True).items():
+        setattr(layer, name, value)
 
 
 def recolour(viewer: ViewerModel, project: Project) -> None:
@@ -126,7 +122,7 @@ def recolour(viewer: ViewerModel, project: Project) -> None:
     project : Project
         The project.
     """
-    for layer in layers.marked(viewer, project, None, "result"):
+    for layer in marks.marked(viewer, project, None, "result"):
         _colour(layer, project)
 
 
@@ -142,7 +138,7 @@ def apply(viewer: ViewerModel, project: Project, look: Look) -> None:
     look : Look
         How.
     """
-    for layer in layers.marked(viewer, project, None, "result"):
+    for layer in marks.marked(viewer, project, None, "result"):
         _style(layer, look)
 
 

@@ -1,11 +1,13 @@
 """Step 3, Paint: one click makes a layer to paint on; the class table says what with."""
 
-from qtpy.QtWidgets import QMessageBox, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QMessageBox, QPushButton, QVBoxLayout, QWidget
 
+from napari_sslseg.annotation import LabelClass
 from napari_sslseg.gui.classes import ClassTable
 from napari_sslseg.gui.desk import Desk, telling
 from napari_sslseg.gui.listen import listen
 from napari_sslseg.gui.panel import Panel
+from napari_sslseg.session import Session
 from napari_sslseg.stages import stage
 
 
@@ -29,11 +31,13 @@ class PaintStep(QWidget):
         self.remove = QPushButton("– class")
         self.remove.setToolTip("Remove the chosen class; its painted pixels are erased")
         self.remove.setAccessibleName("Remove the chosen class")
-        self.eraser = QPushButton("Eraser (0)")
-        self.eraser.setToolTip("Take back what was painted: these pixels say nothing again")
+        self.eraser = QPushButton("eraser")
+        self.eraser.setToolTip("Take back what was painted: these pixels say nothing again (key 0)")
+        row = QHBoxLayout()
         for button in (self.add, self.remove, self.eraser):
-            self.panel.buttons.addWidget(button)
+            row.addWidget(button)
         self.panel.body.insertWidget(0, self.table)
+        self.panel.body.addLayout(row)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(self.panel)
@@ -69,10 +73,12 @@ class PaintStep(QWidget):
             self._desk.session.change_class(value, colour=colour)
 
     def add_class(self) -> None:
-        """Add a class and paint with it."""
+        """Add a class, or where objects are painted the next object, and paint with it."""
+        session = self._desk.session
         with telling():
             if self._desk.ready():
-                self._desk.canvas.choose(self._desk.session.add_class().value)
+                objects = session.needed_project.task == "instance"
+                self._desk.canvas.choose(session.next_object() if objects else session.add_class().value)
 
     def remove_class(self) -> None:
         """Remove the chosen class, after asking where pixels would be erased."""
@@ -94,11 +100,37 @@ class PaintStep(QWidget):
     def refresh(self) -> None:
         """Show the step as it is now."""
         session, project = self._desk.session, self._desk.session.project
-        classes = project.classes if project else ()
-        painted = {c.value: session.painted(c.value) for c in classes}
+        classes, painted = rows(session)
         self.table.show_classes(classes, painted, session.chosen)
         self.table.setVisible(bool(classes))
-        for button in (self.add, self.remove, self.eraser):
-            button.setVisible(bool(classes))
+        objects = project is not None and project.task == "instance"
+        self.add.setText("+ object" if objects else "+ class")
+        for button, shown in ((self.add, True), (self.remove, not objects), (self.eraser, True)):
+            button.setVisible(bool(classes) and shown)
         total = sum(painted.values())
         self.panel.show_stage(*stage(session, "paint"), f"{total:,} px" if total else "a few strokes are enough")
+
+
+def rows(session: Session) -> tuple[tuple[LabelClass, ...], dict[int, int]]:
+    """Say what the class table shows: the classes, or background and objects.
+
+    Parameters
+    ----------
+    session : Session
+        What the user is doing.
+
+    Returns
+    -------
+    tuple of LabelClass
+        The rows.
+    dict of int to int
+        Painted pixels by value.
+    """
+    project = session.project
+    if project is None:
+        return (), {}
+    if project.task == "semantic":
+        return project.classes, {c.value: session.painted(c.value) for c in project.classes}
+    one = LabelClass(max(2, session.chosen), "objects, each its own number", "#bbbbbb")
+    pixels = sum(n for counts in session.counts.values() for value, n in counts.items() if value > 1)
+    return (project.classes[0], one), {1: session.painted(1), one.value: pixels}

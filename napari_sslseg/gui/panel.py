@@ -1,11 +1,10 @@
-"""Panel: one step of the dock: light, title, one-line summary, fold, and for a verb its button, progress and message."""
+"""Panel: one step of the dock: light, title, summary, fold; for a verb its button, progress and message."""
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from napari_sslseg.gui.light import Light
-from napari_sslseg.session import Activity
-from napari_sslseg.stages import Stage
+from napari_sslseg.stages import Activity, Stage
 
 
 def time_left(seconds: float | None) -> str:

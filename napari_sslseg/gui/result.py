@@ -25,8 +25,8 @@ class ResultStep(QWidget):
     def __init__(self, desk: Desk) -> None:
         super().__init__()
         self._desk = desk
-        self.panel = Panel(5, "Result", "▶ Predict this plane", "Show the masks of what you are looking at")
-        self.everything = QPushButton("Predict everything")
+        self.panel = Panel(5, "Result", "▶ This plane", "Show the masks of what you are looking at")
+        self.everything = QPushButton("▶ Everything")
         self.everything.setToolTip("Masks of all planes of all images of the project")
         self.form = Form(PredictConfig, only=("probabilities",))
         self.opacity = QSlider(Qt.Orientation.Horizontal)

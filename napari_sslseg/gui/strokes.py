@@ -1,4 +1,4 @@
-"""Strokes: what is painted on a bound Labels layer goes to the project within a fraction of a second, only where it changed."""
+"""Strokes: what is painted on a bound Labels layer goes to the project at once, only where it changed."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ def region_of(key: Any, shape: tuple[int, ...]) -> Region:
     """
     parts = key if isinstance(key, tuple) else (key,)
     box = [slice(0, n) for n in shape]
-    if any(p is None or p is Ellipsis or getattr(p, "dtype", None) == bool for p in parts):
+    if any(p is None or p is Ellipsis or np.asarray(p).dtype.kind == "b" for p in parts):
         return tuple(box)
     for axis, (part, n) in enumerate(zip(parts, shape, strict=False)):
         if isinstance(part, slice):

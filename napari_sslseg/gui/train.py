@@ -1,6 +1,6 @@
 """Step 4, Train: train on what was painted, and see whether it helped."""
 
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from napari_sslseg.gui.desk import Desk, telling
 from napari_sslseg.gui.forms import Form
@@ -30,7 +30,9 @@ class TrainStep(QWidget):
         self.panel = Panel(4, "Train", "▶ Train", "Train on everything painted so far, then show the masks")
         self.task = QComboBox()
         self.task.setAccessibleName("What to find")
-        self.task.setToolTip("Classes: what is each pixel? Objects: paint 1 for background, then each object in a number of its own")
+        self.task.setToolTip(
+            "Classes: what is each pixel? Objects: paint 1 for background, then each object in a number of its own"
+        )
         for text, task in TASKS:
             self.task.addItem(text, task)
         self.form = Form(FinetuneConfig, choices=component_names())
@@ -42,11 +44,9 @@ class TrainStep(QWidget):
         self.scores = QLabel()
         self.scores.setWordWrap(True)
         self.scores.setToolTip("Agreement with strokes that were kept apart (IoU, 0 to 1), round by round")
-        row = QHBoxLayout()
-        row.addWidget(self.task, 1)
-        row.addWidget(self.advanced)
+        self.panel.buttons.addWidget(self.task)
+        self.panel.buttons.addWidget(self.advanced)
         self.panel.body.addWidget(self.scores)
-        self.panel.body.addLayout(row)
         self.panel.body.addWidget(self.form.container.native)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
@@ -89,7 +89,9 @@ class TrainStep(QWidget):
         """Show the step as it is now."""
         session, project = self._desk.session, self._desk.session.project
         now, why = stage(session, "train")
-        self.panel.show_activity(session.activities.get("train"), enabled=session.running is None and now is not Stage.EMPTY)
+        self.panel.show_activity(
+            session.activities.get("train"), enabled=session.running is None and now is not Stage.EMPTY
+        )
         rounds = project.rounds if project else ()
         self.scores.setText(scores(rounds))
         self.scores.setVisible(bool(rounds))

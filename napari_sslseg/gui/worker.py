@@ -1,4 +1,4 @@
-"""JobWorker: runs a job in a thread of its own and hands its events, result or error to the GUI thread as Qt signals."""
+"""JobWorker: runs a job in a thread of its own; its events and its result come back as Qt signals."""
 
 import threading
 from collections.abc import Callable
@@ -61,7 +61,7 @@ class JobWorker(QObject):
     def _work(self) -> None:
         try:
             result = run(self._make(self._stop), self.event.emit)
-        except Exception as error:  # noqa: BLE001: whatever it is, it belongs to the user, in the GUI thread
+        except Exception as error:  # whatever it is, the user must hear of it, in the GUI thread
             self.errored.emit(error)
         else:
             self.returned.emit(result)

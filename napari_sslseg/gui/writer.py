@@ -82,7 +82,7 @@ class LabelWriter(QObject):
                 id, labels, region, part = self._waiting.popleft()
             try:
                 self._project.write_labels(id, part, region)
-            except Exception as error:  # noqa: BLE001: a full disk, a lost share: the user must hear of it
+            except Exception as error:  # a full disk, a lost share: the user must hear of it
                 self.failed.emit(error, id, region)
             else:
                 self.written.emit(id, self._count(id, labels, region), time.time())

@@ -1,0 +1,129 @@
+"""Marks: what a layer is to a project, noted in the metadata of the layer."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from napari.components import ViewerModel
+from napari.layers import Layer
+
+from napari_sslseg.project import Project
+
+KEY = "napari-sslseg"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a layer is to a project.
+
+    Parameters
+    ----------
+    project : str
+        Path of the project folder.
+    image : str
+        Id of the image.
+    role : str
+        ``image``, ``labels``, ``result`` or ``probability``.
+    """
+
+    project: str
+    image: str
+    role: str
+
+
+def mark_of(layer: Layer) -> Mark | None:
+    """Read what a layer is to a project; None if it is nothing.
+
+    Parameters
+    ----------
+    layer : napari.layers.Layer
+        Any layer.
+
+    Returns
+    -------
+    Mark or None
+        Its mark.
+    """
+    said = layer.metadata.get(KEY)
+    return Mark(**said) if said else None
+
+
+def mark(project: Project, id: str, role: str) -> dict[str, Any]:
+    """Return the metadata of a layer that belongs to a project.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+    id : str
+        Id of the image.
+    role : str
+        ``image``, ``labels``, ``result`` or ``probability``.
+
+    Returns
+    -------
+    dict
+        To be merged into the metadata of the layer.
+    """
+    return {KEY: {"project": str(project.path.resolve()), "image": id, "role": role}}
+
+
+def marked(viewer: ViewerModel, project: Project, id: str | None, role: str) -> list[Any]:
+    """Find the layers that have a role for an image.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        The viewer.
+    project : Project
+        The project.
+    id : str, optional
+        The image; None for all.
+    role : str
+        The role.
+
+    Returns
+    -------
+    list of napari.layers.Layer
+        In the order of the viewer.
+    """
+    path = str(project.path.resolve())
+    found = ((layer, mark_of(layer)) for layer in viewer.layers)
+    return [x for x, m in found if m and m.project == path and m.role == role and (id is None or m.image == id)]
+
+
+def belongs(layer: Layer, project: Project | None) -> bool:
+    """Tell whether a layer is part of a project.
+
+    Parameters
+    ----------
+    layer : napari.layers.Layer
+        The layer.
+    project : Project, optional
+        The project.
+
+    Returns
+    -------
+    bool
+        Whether it is.
+    """
+    m = mark_of(layer)
+    return m is not None and project is not None and m.project == str(project.path.resolve())
+
+
+def foreign(viewer: ViewerModel, project: Project | None) -> list[Layer]:
+    """Find labels and masks of other projects, which are safe on disk and cannot be painted on now.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        The viewer.
+    project : Project, optional
+        The open project.
+
+    Returns
+    -------
+    list of napari.layers.Layer
+        In the order of the viewer.
+    """
+    others = [layer for layer in viewer.layers if mark_of(layer) is not None and not belongs(layer, project)]
+    return [layer for layer in others if (m := mark_of(layer)) is not None and m.role != "image"]
