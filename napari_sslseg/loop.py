@@ -136,7 +136,7 @@ class Training:
         found |= {f"average.{k}": v for k, v in self.average.items()}
         for index, state in self.optimizer.state_dict()["state"].items():
             found |= {f"optimizer.{index}.{k}": torch.as_tensor(v) for k, v in state.items()}
-        return found
+        return {k: v.detach().cpu().clone() for k, v in found.items()}
 
     def restore(self, tensors: dict[str, Tensor], step: int, seconds: float, losses: list[float]) -> None:
         """Go back to a stored state.
