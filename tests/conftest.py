@@ -11,10 +11,19 @@ if not os.environ.get("QT_API"):
 os.environ["PYTEST_QT_API"] = os.environ["QT_API"]
 
 
+def must_run(report):
+    """A skipped window test is a failed one: what was not run on a binding was not shown to work on it."""
+    if report.skipped and not hasattr(report, "wasxfail") and "tests/gui/" in report.nodeid:
+        report.outcome = "failed"
+        report.longrepr = f"skipped, but every window test must run: {report.longrepr[-1]}"
+    return report
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
-    """A skipped window test is a failed one: what was not run on a binding was not shown to work on it."""
-    report = yield
-    if report.skipped and not hasattr(report, "wasxfail") and "gui" in item.path.parent.parts:
-        report.outcome, report.longrepr = "failed", f"skipped, but every window test must run: {call.excinfo.value}"
-    return report
+    return must_run((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    return must_run((yield))
