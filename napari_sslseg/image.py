@@ -90,7 +90,7 @@ class Image:
     name: str = "image"
     axes: str = ""
     rgb: bool = False
-    _cache: dict[str, Intensity] = field(default_factory=dict, repr=False, compare=False)
+    _cache: dict[str, Intensity] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.data.ndim not in (3, 4) or 0 in self.data.shape:
