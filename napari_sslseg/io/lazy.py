@@ -52,6 +52,9 @@ class LazyArray:
         """Bytes in memory if all of it were read."""
         return self.size * self.dtype.itemsize
 
+    def __repr__(self) -> str:
+        return f"LazyArray({self._path.name}, shape={self.shape}, dtype={self.dtype})"
+
     def __len__(self) -> int:
         return self.shape[0]
 

@@ -9,7 +9,7 @@ import pytest
 from napari_sslseg.errors import ImageError
 from napari_sslseg.io.lazy import LazyArray
 
-PIXELS = np.arange(2 * 3 * 5 * 7).reshape(2, 3, 5, 7)
+PIXELS = np.arange(2 * 3 * 5 * 7, dtype=np.int64).reshape(2, 3, 5, 7)
 
 
 class Recorder:
@@ -68,6 +68,10 @@ def test_size_is_known_without_reading() -> None:
     assert (view.shape, view.ndim, view.size, len(view)) == ((7, 3, 5), 3, 105, 7)
     assert view.nbytes == 105 * PIXELS.itemsize
     assert recorder.asked == []
+
+
+def test_a_view_says_what_it_shows(lazy: LazyArray) -> None:
+    assert repr(lazy[0]) == "LazyArray(a.tif, shape=(3, 5, 7), dtype=int64)"
 
 
 def test_only_the_part_asked_for_is_read() -> None:
