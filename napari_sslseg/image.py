@@ -154,7 +154,7 @@ class Image:
         if not isinstance(array, np.ndarray) and not hasattr(array, "transpose"):
             import dask.array
 
-            array = dask.array.from_array(array, chunks=getattr(array, "chunks", "auto"))  # type: ignore[no-untyped-call]
+            array = dask.array.from_array(array, chunks=getattr(array, "chunks", "auto"))
         if "C" in axes and "S" in axes:
             array, axes = _squeeze(array, axes, "C", name)
         if "Z" in axes and "T" in axes:

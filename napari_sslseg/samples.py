@@ -183,7 +183,7 @@ def _shipped(name: str, fetch: Callable[[], npt.NDArray[np.uint8]]) -> Image:
 def _cells3d() -> Image:
     """Fetch the fluorescent cells of the Allen Institute for Cell Science that scikit-image offers."""
     try:
-        pixels = skimage.data.cells3d()  # type: ignore[no-untyped-call]
+        pixels = skimage.data.cells3d()
     except (ImportError, OSError, HTTPException, ValueError, RuntimeError) as error:  # no pooch; no network; damaged
         raise ImageError(
             f"The sample cells3d could not be downloaded ({type(error).__name__})",
