@@ -1,5 +1,6 @@
 """Demonstration: the main job on a real image with strokes that ship with the package, with and without pretraining."""
 
+import itertools
 import json
 import os
 import sys
@@ -8,9 +9,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import imageio.v3 as imageio
 import numpy as np
 import numpy.typing as npt
+import PIL.Image
 from scipy import ndimage
 from skimage.draw import line
 from skimage.segmentation import find_boundaries
@@ -67,7 +68,9 @@ class DemoResult:
         lines = ["Score on strokes kept apart (mean IoU, 0 to 1):"]
         for name, r in (("without pretraining", self.without), ("with pretraining", self.with_pretraining)):
             score = "none, stopped early" if r.score is None else f"{r.score:.3f}"
-            lines.append(f"  {name:20s} {score}  ({r.steps} steps in {r.seconds:.0f} s, {r.held_out} strokes kept apart)")
+            lines.append(
+                f"  {name:20s} {score}  ({r.steps} steps in {r.seconds:.0f} s, {r.held_out} strokes kept apart)"
+            )
         lines.append("One run of each, so a small difference means nothing.")
         lines += [f"Picture: {self.overlay}", f"Project: {self.project}"]
         return "\n".join(lines)
@@ -117,7 +120,7 @@ def demo(out: Path, runtime: RuntimeConfig | None = None, stop: Stop | None = No
     pixels = np.moveaxis(project.image(id).read(0), 0, -1)
     picture = overlay(pixels, labels, predicted[0].labels, classes)
     with replacing(out / "overlay.png") as unfinished:
-        imageio.imwrite(unfinished, picture, extension=".png")
+        PIL.Image.fromarray(picture).save(unfinished, format="PNG")
     return DemoResult(project.path, out / "overlay.png", without, trained)
 
 
@@ -141,7 +144,7 @@ def painted(shape: tuple[int, ...]) -> tuple[Labels, list[LabelClass]]:
     for entry in said["classes"]:
         drawn = np.zeros(shape, bool)
         for points in entry["strokes"]:
-            for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+            for (x0, y0), (x1, y1) in itertools.pairwise(points):
                 drawn[line(y0, x0, y1, x1)] = True
         labels[ndimage.binary_dilation(drawn, iterations=said["width"] // 2)] = entry["value"]
     return labels, [LabelClass(c["value"], c["name"], c["colour"]) for c in said["classes"]]

@@ -1,6 +1,5 @@
-"""Image: a (C, [Z,] Y, X) array, perhaps lazy, with its spacing, unit and name; and its intensity statistics."""
+"""Image: a (C, [Z,] Y, X) array, perhaps lazy, with its spacing, unit, name and axes."""
 
-import itertools
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -8,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sslseg.errors import ImageError
+from napari_sslseg.intensity import Intensity, measure
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
@@ -15,53 +15,6 @@ Floats = npt.NDArray[np.float32]
 SPATIAL = "ZYX"
 FRAMES = "ZT"  # axes whose planes are looked at one by one
 LEAST_SIZE = 8  # px: an image with a shorter side has no neighbourhood to learn from
-
-
-@dataclass(frozen=True)
-class Intensity:
-    """How the pixel values of one image are brought to zero mean and unit variance.
-
-    Parameters
-    ----------
-    mean, std : tuple of float
-        One value a channel, of the finite pixels between the 0.1 and 99.9 percentiles.
-    low, high : tuple of float
-        One value a channel: the percentiles at which pixels are clipped.
-    """
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-
-    @property
-    def constant(self) -> bool:
-        """Whether every channel has the same value everywhere."""
-        return all(s == 0 for s in self.std)
-
-    def normalise(self, pixels: Array) -> Floats:
-        """Scale pixels; NaN and infinite ones become 0, which is the mean.
-
-        Parameters
-        ----------
-        pixels : numpy.ndarray
-            (C, ...) raw values.
-
-        Returns
-        -------
-        numpy.ndarray
-            (C, ...) float32, mean about 0, standard deviation about 1.
-        """
-        column = (-1, *[1] * (pixels.ndim - 1))
-        low, high, mean, std = (
-            np.asarray(v, np.float32).reshape(column) for v in (self.low, self.high, self.mean, self.std)
-        )
-        x = np.asarray(pixels, np.float32)
-        wild = ~np.isfinite(x) if pixels.dtype.kind == "f" else None
-        x = ((np.clip(x, low, high) - mean) / np.where(std > 0, std, 1)).astype(np.float32, copy=False)
-        if wild is not None:
-            x[wild] = 0
-        return x
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,43 +180,8 @@ class Image:
             Mean, deviation and clipping points of each channel.
         """
         if "intensity" not in self._cache:
-            self._cache["intensity"] = self._measure()
+            self._cache["intensity"] = measure(self.data, self.name)
         return self._cache["intensity"]
-
-    def _measure(self) -> Intensity:
-        columns: list[list[Array]] = [[] for _ in range(self.channels)]
-        planes = np.unique(np.linspace(0, self.planes - 1, min(16, self.planes)).round().astype(int))
-        for z, part in itertools.product(planes, _parts(self.shape[-2:], isinstance(self.data, np.ndarray))):
-            pixels = self.read(int(z), *part)
-            for values, channel in zip(columns, pixels, strict=True):
-                values.append(channel[np.isfinite(channel)] if pixels.dtype.kind == "f" else channel.reshape(-1))
-        rows = [_describe(np.concatenate(values), self.name) for values in columns]
-        mean, std, low, high = zip(*rows, strict=True)
-        return Intensity(mean, std, low, high)
-
-
-def _parts(size: tuple[int, ...], in_memory: bool) -> list[tuple[slice, slice]]:
-    """What stands for a plane: every n-th pixel in memory; on disk 16 tiles, which read little of the file."""
-    if in_memory:
-        every = slice(None, None, max(1, int(np.ceil(max(size) / 1024))))
-        return [(every, every)]
-    y, x = ([slice(a, a + 256) for a in np.unique(np.linspace(0, max(0, n - 256), 4).astype(int))] for n in size)
-    return list(itertools.product(y, x))
-
-
-def _describe(values: Array, name: str) -> tuple[float, float, float, float]:
-    if values.size == 0:
-        raise ImageError(
-            f"{name} has a channel of NaN or infinite pixels only",
-            "At least some pixels must be ordinary numbers",
-            "Check the file in the program that wrote it",
-        )
-    values = values.astype(np.float64)
-    low, high = np.percentile(values, (0.1, 99.9))
-    if low == high:  # more than 99.8 % of the pixels are alike: clip nothing
-        low, high = float(values.min()), float(values.max())
-    clipped = np.clip(values, low, high)
-    return float(clipped.mean()), float(clipped.std()), float(low), float(high)
 
 
 def _squeeze(array: Any, axes: str, axis: str, name: str) -> tuple[Any, str]:
