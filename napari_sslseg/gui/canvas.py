@@ -48,7 +48,7 @@ class Canvas(QObject):
         self._later.timeout.connect(self._adopt)
         viewer.layers.events.inserted.connect(self._inserted)
         viewer.layers.events.removed.connect(self._removed)
-        viewer.layers.selection.events.active.connect(self._active_changed)
+        viewer.layers.selection.events.active.connect(self.follow)
         session.project_changed.connect(self._project_changed)
         session.classes_changed.connect(self._classes_changed)
         session.chosen_changed.connect(self._chosen_changed)
@@ -218,7 +218,8 @@ class Canvas(QObject):
                 strokes.release()
         self.layers_changed.emit()
 
-    def _active_changed(self) -> None:
+    def follow(self) -> None:
+        """Make the image of the active layer the current one."""
         layer: Layer | None = self.viewer.layers.selection.active
         mark = marks.mark_of(layer) if layer is not None else None
         project = self.session.project

@@ -125,6 +125,7 @@ class Desk(QObject):
                 for layer in group:
                     layer.metadata = {**layer.metadata, **mark(self.session.needed_project, entry.id, "image")}
                 self.session.images_changed.emit()
+            self.canvas.follow()
 
     def ready(self) -> bool:
         """Make sure that there is an image to work on: without any chosen, all open ones are used.

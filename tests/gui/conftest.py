@@ -1,0 +1,159 @@
+"""Fixtures of the window's tests: a real viewer, a desk with scripted jobs, and a check that nothing is left behind."""
+
+import gc
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QCoreApplication, QEvent
+from qtpy.QtWidgets import QApplication
+
+from napari_sslseg.gui.desk import Desk
+from napari_sslseg.gui.dock import Dock
+from napari_sslseg.job import Event, Job, Metric, Progress, Stop
+from napari_sslseg.prediction import Prediction
+from napari_sslseg.project import Project, Round
+
+
+def our_threads() -> list[threading.Thread]:
+    """Threads that the window started and that still run."""
+    return [t for t in threading.enumerate() if t.name.startswith("napari-sslseg")]
+
+
+def delete_later() -> None:
+    """Delete what was given to deleteLater, as the event loop does."""
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)  # an int for PyQt5
+    QApplication.processEvents()
+
+
+class FakeJobs:
+    """Jobs that follow a script: some events, then they wait until they are let go or asked to stop."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.go.set()
+        self.events: Sequence[Event] = (Progress(0.25, "At work", 80.0), Metric("loss", 0.5, 1), Metric("loss", 0.4, 2))
+        self.error: Exception | None = None
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.value = 2
+
+    def hold(self) -> None:
+        """Let the jobs that start now wait."""
+        self.go.clear()
+
+    def _play(self, stop: Stop) -> Job[bool]:
+        yield from self.events
+        while not stop.requested and not self.go.wait(0.005):
+            pass
+        if self.error is not None:
+            raise self.error
+        return not stop.requested
+
+    def pretrain(self, project: Project, config: Any, *, runtime: Any, stop: Stop) -> Job[Path]:
+        self.calls.append(("pretrain", {"config": config, "runtime": runtime}))
+        yield from self._play(stop)
+        path = project.path / "pretrained.safetensors"
+        path.write_bytes(b"")
+        project.set_pretrained(path)
+        return path
+
+    def train(self, project: Project, config: Any, *, runtime: Any, stop: Stop) -> Job[Round]:
+        labels = {id: project.labels(id) for id in project.labelled()}  # what is on disk when training begins
+        self.calls.append(("train", {"config": config, "labels": labels}))
+        finished = yield from self._play(stop)
+        number = project.next_round()
+        score = min(0.5 + 0.1 * number, 0.9)
+        return project.add_round(Round(number, f"{number}.safetensors", score, {}, 4, False, 9, 9, 1.0, finished))
+
+    def predict(
+        self, project: Project, config: Any, *, ids: Any, planes: Any, runtime: Any, stop: Stop
+    ) -> Job[list[Prediction]]:
+        self.calls.append(("predict", {"config": config, "ids": ids, "planes": planes}))
+        yield from self._play(stop)
+        return [self._prediction(project, id, config, planes) for id in ids or [e.id for e in project.images]]
+
+    def _prediction(self, project: Project, id: str, config: Any, planes: Any) -> Prediction:
+        labels = np.full(project.entry(id).shape, self.value, np.uint16)
+        names = tuple(c.name for c in project.classes)
+        values = np.full((len(names), *labels.shape), 1 / len(names), np.float16) if config.probabilities else None
+        chosen = planes[id] if planes else None
+        if chosen and labels.ndim == 3:
+            labels[[z for z in range(len(labels)) if z not in chosen]] = 0
+        return Prediction(id, labels, names, values, chosen)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(qapp: QApplication) -> Iterator[None]:
+    """Fail a test that leaves a top-level widget or a thread."""
+    before = set(QApplication.topLevelWidgets())
+    yield
+    for _ in range(3):
+        gc.collect()
+        delete_later()
+    for thread in our_threads():
+        thread.join(5)
+    assert not our_threads()
+    left = [w for w in QApplication.topLevelWidgets() if w not in before]
+    ours = [w for w in left if type(w).__module__.startswith("napari_sslseg")]
+    assert not ours
+    assert not [w for w in left if w.isVisible()]
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Put the projects that nobody chose a place for in a temporary folder."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    return tmp_path / "napari-sslseg"
+
+
+@pytest.fixture
+def said() -> Iterator[list[str]]:
+    """Messages of the notifications."""
+    from napari.utils.notifications import notification_manager
+
+    heard: list[str] = []
+
+    def hear(notification: Any) -> None:
+        heard.append(notification.message)
+
+    notification_manager.notification_ready.connect(hear)
+    yield heard
+    notification_manager.notification_ready.disconnect(hear)
+
+
+@pytest.fixture
+def jobs() -> FakeJobs:
+    """Scripted jobs."""
+    return FakeJobs()
+
+
+@pytest.fixture
+def viewer(make_napari_viewer: Callable[[], Any], nothing_left: None) -> Any:
+    """A viewer."""
+    return make_napari_viewer()
+
+
+@pytest.fixture
+def dock(viewer: Any, jobs: FakeJobs) -> Dock:
+    """The dock in a viewer, with scripted jobs."""
+    dock = Dock(viewer, Desk(viewer, jobs))
+    viewer.window.add_dock_widget(dock, name="SSL Segmentation")
+    return dock
+
+
+@pytest.fixture
+def image(viewer: Any) -> Any:
+    """An open image layer of 64 × 48 pixels."""
+    pixels = np.random.default_rng(0).integers(0, 255, (64, 48), np.uint8)
+    return viewer.add_image(pixels, name="field", scale=(0.5, 0.5), translate=(3, 4), units=("um", "um"))
+
+
+@pytest.fixture
+def stack(viewer: Any) -> Any:
+    """An open stack of 5 planes."""
+    pixels = np.random.default_rng(0).integers(0, 255, (5, 40, 32), np.uint8)
+    return viewer.add_image(pixels, name="stack", scale=(2, 0.5, 0.5))

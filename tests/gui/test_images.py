@@ -1,0 +1,285 @@
+"""The window and its images: which layers become images, where the project goes, and coming back to it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_sslseg.gui import layers
+from napari_sslseg.io import write_labels
+from napari_sslseg.project import Project
+from napari_sslseg.stages import Stage
+
+from .test_jobs import done
+
+
+def rows(dock: Any) -> list[str]:
+    """What the list of images says."""
+    return [dock.images.list.item(i).text() for i in range(dock.images.list.count())]
+
+
+def test_an_open_image_is_listed_with_shape_type_and_spacing(dock: Any, image: Any) -> None:
+    assert rows(dock) == ["field  ·  64×48 · 8-bit · 0.5 µm  ·  not used yet"]
+
+
+def test_a_used_image_is_in_the_project(dock: Any, image: Any, home: Path) -> None:
+    dock.images.panel.button.click()
+    entry = Project.open(home / "field.sslseg").images[0]
+    assert (entry.id, entry.shape, entry.channels, entry.spacing, entry.unit) == (
+        "field",
+        (64, 48),
+        1,
+        (0.5, 0.5),
+        "µm",
+    )
+    assert dock.images.panel.light.stage is Stage.DONE
+    assert dock.header.name.text() == "field.sslseg"
+    assert dock.images.panel.button.isHidden()
+
+
+def test_only_selected_images_are_used(dock: Any, image: Any, viewer: Any) -> None:
+    viewer.add_image(np.eye(32), name="second")
+    dock.images.list.clearSelection()
+    dock.images.list.item(1).setSelected(True)
+    dock.images.panel.button.click()
+    assert [e.id for e in dock.desk.session.project.images] == ["second"]
+
+
+def test_a_project_is_never_overwritten(dock: Any, image: Any, home: Path) -> None:
+    (home / "field.sslseg").mkdir(parents=True)
+    (home / "field.sslseg" / "mine.txt").write_text("keep")
+    dock.images.panel.button.click()
+    assert (home / "field.sslseg" / "mine.txt").read_text() == "keep"
+    assert Project.open(home / "field-2.sslseg").images
+
+
+def test_an_image_file_is_referred_to_and_the_project_lies_beside_it(dock: Any, viewer: Any, tmp_path: Path) -> None:
+    file = picture(tmp_path / "a b.tif")
+    viewer.open(file, plugin="napari")
+    dock.images.panel.button.click()
+    project = Project.open(tmp_path / "a b.sslseg")
+    assert Path(project.images[0].source) == file
+    assert not (project.path / "images").exists()
+
+
+def test_the_project_beside_a_file_is_gone_on_with(dock: Any, viewer: Any, tmp_path: Path) -> None:
+    file = picture(tmp_path / "a.tif")
+    before = Project.create(tmp_path / "a.sslseg")
+    before.add_file(file)
+    before.write_labels("a", np.full((40, 32), 2, np.uint16))
+    viewer.open(file, plugin="napari")
+    dock.desk.paint()
+    assert dock.desk.session.project.path == before.path
+    assert (viewer.layers["a labels"].data == 2).all()
+
+
+def test_where_one_may_not_write_the_project_goes_home(
+    dock: Any, viewer: Any, tmp_path: Path, home: Path, monkeypatch: Any
+) -> None:
+    file = picture(tmp_path / "shared" / "a.tif")
+    create = Project.create
+
+    def forbid(path: Path, *rest: Any) -> Project:
+        if path.parent == file.parent:
+            raise PermissionError(path)
+        return create(path, *rest)
+
+    monkeypatch.setattr(Project, "create", forbid)
+    viewer.open(file, plugin="napari")
+    dock.images.panel.button.click()
+    assert Project.open(home / "a.sslseg").images
+
+
+def picture(path: Path) -> Path:
+    """An image file of 40 × 32 pixels."""
+    path.parent.mkdir(exist_ok=True)
+    write_labels(path, np.random.default_rng(0).integers(0, 99, (40, 32), np.uint8))
+    return path
+
+
+def test_an_image_that_cannot_be_used_is_told(dock: Any, viewer: Any, said: list[str]) -> None:
+    viewer.add_image(np.zeros((2, 3, 16, 16)), name="movie of stacks")
+    dock.images.panel.button.click()
+    assert "movie of stacks" in said[-1]
+
+
+def test_a_click_shows_the_image_and_hides_the_others(dock: Any, image: Any, viewer: Any) -> None:
+    other = viewer.add_image(np.eye(32), name="second")
+    dock.images.panel.button.click()
+    dock.images.list.setCurrentRow(1)
+    assert (image.visible, other.visible) == (False, True)
+    assert dock.desk.session.current == "second"
+    dock.images.list.setCurrentRow(0)
+    assert (image.visible, other.visible) == (True, False)
+
+
+def test_the_active_layer_says_which_image_is_worked_on(dock: Any, image: Any, viewer: Any) -> None:
+    other = viewer.add_image(np.eye(32), name="second")
+    dock.images.panel.button.click()
+    viewer.layers.selection.active = other
+    assert dock.desk.session.current == "second"
+    dock.paint.panel.button.click()
+    assert viewer.layers.selection.active.name == "second labels"
+
+
+# -------------------------------------------------------------------- layers to images and back
+def test_colour_is_three_channels(viewer: Any) -> None:
+    image = layers.image_from([viewer.add_image(np.zeros((9, 8, 3), np.uint8), rgb=True)])
+    assert (image.channels, image.shape, image.rgb) == (3, (9, 8), True)
+
+
+def test_layers_of_one_file_are_channels(viewer: Any) -> None:
+    found = viewer.add_image(np.zeros((2, 5, 9, 8)), channel_axis=0, scale=(2, 1, 1), name=["a", "b"])
+    image = layers.image_from(found)
+    assert (image.channels, image.shape, image.spacing) == (2, (5, 9, 8), (2, 1, 1))
+
+
+def test_a_named_time_axis_is_time(viewer: Any) -> None:
+    image = layers.image_from([viewer.add_image(np.zeros((5, 9, 8)), axis_labels=("time", "y", "x"))])
+    assert image.axes == "CTYX"
+
+
+def test_channels_of_a_sample_go_together(viewer: Any) -> None:
+    from napari.layers import Image
+    from napari.layers._source import layer_source
+
+    with layer_source(sample=("napari-sslseg", "cells3d")):
+        pair = [viewer.add_layer(Image(np.zeros((9, 8)))) for _ in range(2)]
+    assert layers.groups([*pair, viewer.add_image(np.zeros((9, 8)))])[0] == pair
+
+
+@pytest.mark.parametrize("axes", ["YX", "ZYX", "YXS", "ZYXS", "CZYX", "TYX"])
+def test_an_image_survives_the_way_through_layers(viewer: Any, axes: str) -> None:
+    from napari.layers import Image as ImageLayer
+
+    from napari_sslseg.image import Image
+
+    shape = [{"Z": 4, "T": 4, "C": 2, "S": 3, "Y": 9, "X": 8}[a] for a in axes]
+    values = np.random.default_rng(0).integers(0, 255, shape, np.uint8)
+    spacing = (2.0, 0.5, 0.5)[-sum(a in "ZTYX" for a in axes) :]
+    image = Image.from_array(values, axes, spacing=spacing, unit="µm", name="one")
+    shown = [viewer.add_layer(ImageLayer(data, **said)) for data, said, _ in layers.layer_data(image)]
+    back = layers.image_from(shown)
+    np.testing.assert_array_equal(np.asarray(back.data), np.asarray(image.data))
+    assert (back.axes, back.spacing, back.unit, back.rgb) == (image.axes, image.spacing, image.unit, image.rgb)
+
+
+# -------------------------------------------------------------------- coming back
+@pytest.fixture
+def finished(tmp_path: Path) -> Project:
+    """A project as somebody left it yesterday: two images, strokes on the first, a round."""
+    from dataclasses import replace
+
+    from napari_sslseg.image import Image
+    from napari_sslseg.project import Round
+
+    project = Project.create(tmp_path / "yesterday.sslseg")
+    for name in ("one", "two"):
+        pixels = np.random.default_rng(0).integers(0, 255, (40, 32), np.uint8)
+        project.add_image(Image.from_array(pixels, spacing=(0.5, 0.5), unit="µm", name=name))
+    labels = np.zeros((40, 32), np.uint16)
+    labels[:5], labels[-5:] = 1, 2
+    project.write_labels("one", labels)
+    project.set_classes([project.classes[0], replace(project.classes[1], name="vessel", colour="#ff0000")])
+    project.add_round(Round(1, "1.safetensors", 0.8, {}, 4, False, 320, 9, 0.0, True))
+    return project
+
+
+def check_restored(dock: Any, viewer: Any, project: Project) -> None:
+    """Everything of yesterday is there."""
+    assert len(rows(dock)) == 2
+    np.testing.assert_array_equal(viewer.layers["one labels"].data, project.labels("one"))
+    np.testing.assert_allclose(viewer.layers["one labels"].get_color(2), [1, 0, 0, 1])
+    np.testing.assert_allclose(viewer.layers["one"].scale, (0.5, 0.5))
+    assert dock.paint.table.item(1, 1).text() == "vessel"
+    assert dock.paint.table.item(1, 3).text() == "160 px"
+    assert dock.train.scores.text() == "IoU by round  .80"
+    assert dock.train.panel.light.stage is Stage.DONE
+    assert dock.header.name.text() == "yesterday.sslseg"
+
+
+def test_open_restores_everything(dock: Any, viewer: Any, finished: Project, monkeypatch: Any) -> None:
+    from qtpy.QtWidgets import QFileDialog
+
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(finished.path))
+    dock.header.open.click()
+    check_restored(dock, viewer, finished)
+
+
+def test_the_reader_restores_everything(dock: Any, viewer: Any, finished: Project, qtbot: Any) -> None:
+    from napari.layers import Layer
+
+    from napari_sslseg.gui.contributions import get_reader
+
+    read = get_reader(str(finished.path))
+    assert read is not None
+    for described in read(str(finished.path)):
+        viewer.add_layer(Layer.create(*described))
+    qtbot.waitUntil(lambda: dock.desk.session.project is not None, timeout=2000)
+    check_restored(dock, viewer, finished)
+    viewer.layers["one labels"].paint((20, 20), 2)
+    qtbot.waitUntil(lambda: finished.labels("one")[20, 20] == 2, timeout=2000)
+
+
+def test_a_dock_that_is_opened_later_finds_the_project(viewer: Any, finished: Project, jobs: Any, qtbot: Any) -> None:
+    from napari.layers import Layer
+
+    from napari_sslseg.gui.contributions import read_project
+    from napari_sslseg.gui.desk import Desk
+    from napari_sslseg.gui.dock import Dock
+
+    for described in read_project(str(finished.path)):
+        viewer.add_layer(Layer.create(*described))
+    dock = Dock(viewer, Desk(viewer, jobs))
+    viewer.window.add_dock_widget(dock)
+    qtbot.waitUntil(lambda: dock.desk.session.project is not None, timeout=2000)
+    check_restored(dock, viewer, finished)
+
+
+def test_other_folders_are_declined(tmp_path: Path) -> None:
+    from napari_sslseg.gui.contributions import get_reader
+
+    assert get_reader(str(tmp_path)) is None
+    assert get_reader([str(tmp_path)]) is None
+
+
+def test_opening_something_else_is_told(dock: Any, tmp_path: Path, said: list[str]) -> None:
+    dock.desk.open_project(tmp_path)
+    assert "project.json" in said[-1]
+    assert dock.header.name.text() == "No project yet"
+
+
+def test_another_project_takes_the_labels_of_the_first_away_and_keeps_them(
+    dock: Any, viewer: Any, image: Any, finished: Project
+) -> None:
+    dock.desk.paint()
+    viewer.layers["field labels"].paint((20, 20), 2)
+    first = dock.desk.session.project
+    dock.desk.open_project(finished.path)
+    assert "field labels" not in viewer.layers
+    assert first.labels("field").any()
+    assert any("field" in row and "not used yet" in row for row in rows(dock))
+
+
+def test_new_project_at_a_chosen_place(dock: Any, image: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    from qtpy.QtWidgets import QFileDialog
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "mine.sslseg"), ""))
+    dock.header.new.click()
+    dock.images.panel.button.click()
+    assert [e.id for e in Project.open(tmp_path / "mine.sslseg").images] == ["field"]
+
+
+def test_the_second_image_is_painted_and_predicted_too(
+    dock: Any, viewer: Any, finished: Project, jobs: Any, qtbot: Any
+) -> None:
+    dock.desk.open_project(finished.path)
+    dock.images.list.setCurrentRow(1)
+    dock.paint.panel.button.click()
+    viewer.layers["two labels"].paint((20, 20), 2)
+    dock.result.panel.button.click()
+    done(dock, qtbot)
+    assert jobs.calls[-1][1]["ids"] == ("two",)
+    assert viewer.layers["two masks"].data.all()
+    assert finished.labels("two").any()

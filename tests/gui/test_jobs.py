@@ -1,0 +1,303 @@
+"""The window while a job runs: progress, time left, stop, errors, closing; and what it shows of the result."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from qtpy.QtWidgets import QPushButton
+
+from napari_sslseg.errors import LabelError
+from napari_sslseg.gui.panel import time_left
+from napari_sslseg.job import Metric, Notice, Progress
+from napari_sslseg.project import Project
+from napari_sslseg.stages import Stage
+
+from .conftest import delete_later, our_threads
+
+
+def done(dock: Any, qtbot: Any) -> None:
+    """Wait until no job runs, nor the prediction that follows training."""
+    qtbot.waitUntil(lambda: dock.desk.session.running is None and not our_threads(), timeout=5000)
+
+
+def paint_two(dock: Any, layer: Any, qtbot: Any) -> None:
+    """Paint two classes."""
+    at = (2,) * (layer.ndim - 2)
+    layer.paint((*at, 10, 10), 1)
+    layer.paint((*at, 30, 20), 2)
+    qtbot.waitUntil(lambda: dock.desk.session.painted(2) > 0, timeout=2000)
+
+
+@pytest.fixture
+def painted(dock: Any, image: Any, viewer: Any, qtbot: Any) -> Any:
+    dock.desk.paint()
+    paint_two(dock, viewer.layers["field labels"], qtbot)
+    return dock
+
+
+# -------------------------------------------------------------------- a job runs
+def test_learn_shows_progress_time_left_and_curve(dock: Any, image: Any, jobs: Any, qtbot: Any) -> None:
+    jobs.hold()
+    dock.learn.panel.button.click()
+    qtbot.waitUntil(lambda: len(dock.learn.curve.points) == 2, timeout=2000)
+    assert dock.learn.panel.bar.value() == 250
+    assert dock.learn.panel.message.text() == "At work · 1:20 left"
+    assert dock.learn.panel.light.stage is Stage.WORKING
+    assert dock.learn.panel.button.text() == "■ Stop"
+    jobs.go.set()
+    done(dock, qtbot)
+    assert dock.learn.panel.light.stage is Stage.DONE
+    assert dock.learn.panel.button.text() == "▶ Learn"
+    assert dock.learn.curve.points == [(1.0, 0.5), (2.0, 0.4)]
+
+
+def test_one_job_runs_at_a_time(painted: Any, jobs: Any, qtbot: Any) -> None:
+    jobs.hold()
+    painted.learn.panel.button.click()
+    assert not painted.train.panel.button.isEnabled()
+    assert not painted.header.open.isEnabled()
+    jobs.go.set()
+    done(painted, qtbot)
+    assert painted.train.panel.button.isEnabled()
+
+
+def test_stop_is_asked_for_and_the_result_still_arrives(dock: Any, image: Any, jobs: Any, qtbot: Any) -> None:
+    jobs.hold()
+    dock.learn.panel.button.click()
+    qtbot.waitUntil(lambda: dock.learn.panel.bar.value() == 250, timeout=2000)
+    dock.learn.panel.button.click()
+    assert dock.learn.panel.button.text() == "Stopping…"
+    assert not dock.learn.panel.button.isEnabled()
+    done(dock, qtbot)
+    assert dock.desk.session.project.pretrained is not None
+    assert dock.learn.panel.button.text() == "▶ Learn"
+    assert "kept" in dock.learn.panel.message.text()
+
+
+def test_an_error_of_the_user_is_told_in_its_words(painted: Any, jobs: Any, qtbot: Any, said: list[str]) -> None:
+    jobs.error = LabelError("Only one class is painted", "Two are needed", "Paint some background")
+    painted.train.panel.button.click()
+    done(painted, qtbot)
+    assert said[-1] == "Only one class is painted. Two are needed. Paint some background."
+    assert painted.train.panel.message.text() == said[-1]
+    assert painted.train.panel.button.text() == "▶ Train"
+    assert painted.train.panel.button.isEnabled()
+
+
+def test_any_other_error_is_told_too(painted: Any, jobs: Any, qtbot: Any, said: list[str]) -> None:
+    jobs.error = RuntimeError("out of memory")
+    painted.train.panel.button.click()
+    done(painted, qtbot)
+    assert "out of memory" in said[-1]
+    assert painted.train.panel.button.isEnabled()
+
+
+def test_a_notice_stays_to_be_read(dock: Any, image: Any, jobs: Any, qtbot: Any) -> None:
+    jobs.events = (Notice("blank.tif was left out."), Progress(1.0))
+    dock.learn.panel.button.click()
+    done(dock, qtbot)
+    assert dock.learn.panel.message.text() == "blank.tif was left out."
+
+
+def test_a_curve_is_drawn_without_values_that_are_no_numbers(dock: Any, image: Any, jobs: Any, qtbot: Any) -> None:
+    jobs.events = tuple(Metric("loss", v, s) for s, v in enumerate((1.0, float("nan"), float("inf"), 0.5)))
+    dock.learn.panel.button.click()
+    done(dock, qtbot)
+    assert dock.learn.curve.points == [(0.0, 1.0), (3.0, 0.5)]
+    assert not dock.learn.curve.grab().isNull()
+
+
+def test_a_long_curve_is_thinned(dock: Any) -> None:
+    dock.learn.curve.set_points("loss", [(s, 1 / (s + 1)) for s in range(100_000)])
+    assert len(dock.learn.curve.points) < 1000
+    assert dock.learn.curve.points[-1][0] == 99_999
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(None, ""), (0.2, "0:00 left"), (80, "1:20 left"), (3725, "1:02:05 left")]
+)
+def test_time_left_in_words(seconds: float | None, text: str) -> None:
+    assert time_left(seconds) == text
+
+
+def test_what_the_form_says_reaches_the_job(dock: Any, image: Any, jobs: Any, qtbot: Any) -> None:
+    dock.learn.length.setCurrentIndex(0)
+    dock.learn.form.container["crop"].value = 96
+    dock.learn.runtime.container["device"].value = "cpu"
+    dock.learn.panel.button.click()
+    done(dock, qtbot)
+    config, runtime = jobs.calls[0][1]["config"], jobs.calls[0][1]["runtime"]
+    assert (config.minutes, config.crop, config.steps, runtime.device) == (1.0, 96, None, "cpu")
+
+
+def test_without_any_image_one_is_asked_for(dock: Any, jobs: Any, said: list[str]) -> None:
+    dock.learn.panel.button.click()
+    assert "no image" in said[-1]
+    assert not jobs.calls
+
+
+# -------------------------------------------------------------------- training and its result
+def test_training_sees_the_last_stroke(painted: Any, viewer: Any, jobs: Any, qtbot: Any) -> None:
+    layer = viewer.layers["field labels"]
+    layer.paint((50, 40), 2)
+    painted.train.panel.button.click()
+    done(painted, qtbot)
+    np.testing.assert_array_equal(jobs.calls[0][1]["labels"]["field"], np.asarray(layer.data))
+
+
+def test_after_training_the_plane_is_predicted_at_once(
+    dock: Any, stack: Any, viewer: Any, jobs: Any, qtbot: Any
+) -> None:
+    viewer.dims.set_point(0, 2 * 2)
+    dock.desk.paint()
+    paint_two(dock, viewer.layers["stack labels"], qtbot)
+    dock.train.panel.button.click()
+    done(dock, qtbot)
+    assert [name for name, _ in jobs.calls] == ["train", "predict"]
+    assert jobs.calls[1][1]["planes"] == {"stack": (2,)}
+    masks = viewer.layers["stack masks"]
+    assert [z for z, plane in enumerate(masks.data) if plane.any()] == [2]
+    np.testing.assert_allclose(masks.scale, stack.scale)
+    assert viewer.layers.selection.active is viewer.layers["stack labels"]
+
+
+def test_masks_lie_between_image_and_labels(painted: Any, viewer: Any, qtbot: Any) -> None:
+    painted.train.panel.button.click()
+    done(painted, qtbot)
+    assert [layer.name for layer in viewer.layers] == ["field", "field masks", "field labels"]
+
+
+def test_masks_are_updated_in_place(painted: Any, viewer: Any, jobs: Any, qtbot: Any) -> None:
+    painted.train.panel.button.click()
+    done(painted, qtbot)
+    masks = viewer.layers["field masks"]
+    assert (masks.data == 2).all()
+    jobs.value = 1
+    painted.result.panel.button.click()
+    done(painted, qtbot)
+    assert viewer.layers["field masks"] is masks
+    assert (masks.data == 1).all()
+    assert len(viewer.layers) == 3
+
+
+def test_another_plane_is_added_to_those_predicted(dock: Any, stack: Any, viewer: Any, qtbot: Any) -> None:
+    dock.desk.paint()
+    paint_two(dock, viewer.layers["stack labels"], qtbot)
+    dock.train.panel.button.click()
+    done(dock, qtbot)
+    first = {z for z, plane in enumerate(viewer.layers["stack masks"].data) if plane.any()}
+    viewer.dims.set_point(0, 4 * 2)
+    dock.result.panel.button.click()
+    done(dock, qtbot)
+    assert {z for z, plane in enumerate(viewer.layers["stack masks"].data) if plane.any()} == first | {4}
+
+
+def test_everything_is_predicted(dock: Any, stack: Any, viewer: Any, jobs: Any, qtbot: Any) -> None:
+    dock.desk.paint()
+    paint_two(dock, viewer.layers["stack labels"], qtbot)
+    dock.train.panel.button.click()
+    done(dock, qtbot)
+    dock.result.everything.click()
+    done(dock, qtbot)
+    assert jobs.calls[-1][1]["planes"] is None
+    assert viewer.layers["stack masks"].data.all()
+
+
+def test_probabilities_are_layers_of_their_own(painted: Any, viewer: Any, qtbot: Any) -> None:
+    painted.train.panel.button.click()
+    done(painted, qtbot)
+    painted.result.form.container["probabilities"].value = True
+    for _ in range(2):
+        painted.result.panel.button.click()
+        done(painted, qtbot)
+    found = [layer for layer in viewer.layers if "probability" in layer.name]
+    assert [layer.name for layer in found] == ["field class 2 probability"]
+    np.testing.assert_allclose(found[0].data, 0.5)
+
+
+def test_background_is_not_painted_over(painted: Any, viewer: Any, qtbot: Any) -> None:
+    painted.train.panel.button.click()
+    done(painted, qtbot)
+    masks = viewer.layers["field masks"]
+    assert masks.get_color(1)[3] == 0
+    np.testing.assert_allclose(masks.get_color(2), viewer.layers["field labels"].get_color(2))
+
+
+def test_the_look_of_masks_is_kept(painted: Any, viewer: Any, qtbot: Any) -> None:
+    painted.result.opacity.setValue(30)
+    painted.result.outline.setChecked(True)
+    painted.train.panel.button.click()
+    done(painted, qtbot)
+    masks = viewer.layers["field masks"]
+    assert (masks.opacity, masks.contour, masks.visible) == (0.3, 2, True)
+    painted.result.visible.setChecked(False)
+    assert not masks.visible
+
+
+def test_scores_are_shown_round_by_round(painted: Any, qtbot: Any) -> None:
+    for _ in range(2):
+        painted.train.panel.button.click()
+        done(painted, qtbot)
+    assert painted.train.scores.text() == "IoU by round  .60  .70"
+
+
+def test_lights_follow_what_is_done(painted: Any, viewer: Any, qtbot: Any) -> None:
+    def lights() -> list[Stage]:
+        steps = (painted.images, painted.learn, painted.paint, painted.train, painted.result)
+        return [step.panel.light.stage for step in steps]
+
+    assert lights() == [Stage.DONE, Stage.READY, Stage.DONE, Stage.READY, Stage.EMPTY]
+    painted.train.panel.button.click()
+    done(painted, qtbot)
+    assert lights() == [Stage.DONE, Stage.READY, Stage.DONE, Stage.DONE, Stage.DONE]
+    viewer.layers["field labels"].paint((50, 40), 2)
+    qtbot.waitUntil(lambda: lights()[3] is Stage.STALE, timeout=2000)
+
+
+# -------------------------------------------------------------------- closing
+def test_closing_the_viewer_ends_a_job(dock: Any, image: Any, viewer: Any, jobs: Any, qtbot: Any) -> None:
+    jobs.hold()
+    dock.learn.panel.button.click()
+    qtbot.waitUntil(lambda: dock.learn.panel.bar.value() == 250, timeout=2000)
+    path, desk = dock.desk.session.project.path, dock.desk
+    viewer.close()
+    delete_later()
+    qtbot.waitUntil(lambda: not our_threads(), timeout=5000)
+    qtbot.waitUntil(lambda: desk.session.running is None, timeout=2000)
+    assert Project.open(path).pretrained is not None
+
+
+def test_closing_the_dock_ends_a_job(dock: Any, image: Any, viewer: Any, jobs: Any, qtbot: Any) -> None:
+    jobs.hold()
+    dock.learn.panel.button.click()
+    qtbot.waitUntil(lambda: dock.learn.panel.bar.value() == 250, timeout=2000)
+    desk = dock.desk
+    viewer.window.remove_dock_widget(dock)
+    delete_later()
+    qtbot.waitUntil(lambda: desk.session.running is None and not our_threads(), timeout=5000)
+    assert desk.session.project.pretrained is not None
+
+
+def test_a_dock_that_is_opened_again_shows_the_running_job(
+    dock: Any, image: Any, viewer: Any, jobs: Any, qtbot: Any
+) -> None:
+    from napari_sslseg.gui.dock import Dock
+
+    jobs.hold()
+    dock.learn.panel.button.click()
+    qtbot.waitUntil(lambda: dock.learn.panel.bar.value() == 250, timeout=2000)
+    again = Dock(viewer, dock.desk)
+    viewer.window.add_dock_widget(again, name="again")
+    assert again.learn.panel.button.text() == "■ Stop"
+    assert again.learn.panel.bar.value() == 250
+    viewer.window.remove_dock_widget(dock)
+    delete_later()
+    again.learn.panel.button.click()
+    done(again, qtbot)
+    assert again.learn.panel.button.text() == "▶ Learn"
+
+
+def test_every_control_has_a_tooltip_and_a_name(dock: Any) -> None:
+    for button in dock.findChildren(QPushButton):
+        assert button.toolTip(), button.text()
+        assert button.text() or button.accessibleName()
