@@ -1,31 +1,36 @@
 """Fine-tuning: learn classes or objects from sparse labels, and score the result on strokes that were kept apart."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from napari_sslseg import augment, instances, loop, metrics, model, patches
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.errors import LabelError
-from napari_sslseg.image import Image
+from napari_sslseg.image import LEAST_SIZE, Image
 from napari_sslseg.job import Job, Metric, Notice, Progress, Stop
-from napari_sslseg.objective import Batch, Objective, partial_cross_entropy, partial_dice
+from napari_sslseg.magnify import magnification, magnify, magnify_labels
+from napari_sslseg.objective import Batch, Objective, agreement, partial_cross_entropy, partial_dice
 from napari_sslseg.patches import Place, Stroke, Targets
 from napari_sslseg.runtime import Runtime
 from napari_sslseg.settings import FinetuneConfig, RuntimeConfig
 
+TEACHER_RAMP = 0.4  # part of the run over which the teacher comes to count in full
 ALL_STROKES = 0.7  # from this part of the run on, the strokes kept apart have been scored and are learnt from too
 WINDOW = 256  # px: side of the squares in which kept-apart strokes are scored
 OBJECT_CLASSES = ("background", "core", "contour")
 
 
 class Segment(Objective):
-    """Cross-entropy and Dice on labelled pixels.
+    """Cross-entropy and Dice on labelled pixels, agreement with the averaged network on unlabelled crops.
+
+    The averaged network as teacher is that of Tarvainen and Valpola (Mean Teacher, NeurIPS 2017).
 
     Parameters
     ----------
@@ -38,6 +43,8 @@ class Segment(Objective):
     def __init__(self, network: model.Network, config: FinetuneConfig) -> None:
         super().__init__()
         self.network, self.dice, self.encoder_rate = network, config.dice, config.encoder_rate
+        self.teacher, self._weight = config.teacher, 0.0
+        self._average: dict[str, Tensor] = {}
         self.frozen_norm = config.norm == "frozen" and config.start != "random"
 
     def train(self, mode: bool = True) -> Self:
@@ -49,11 +56,28 @@ class Segment(Objective):
                     module.eval()
         return self
 
+    def begin(self, fraction: float, average: Mapping[str, Tensor]) -> None:
+        """Let the teacher count more as it gets better."""
+        self._weight = self.teacher * min(1.0, fraction / TEACHER_RAMP)
+        self._average = {k.removeprefix("network."): v for k, v in average.items()}
+
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """Compute the loss of (B, C, Y, X) images and (B, Y, X) targets, 0 unlabelled."""
-        logits = self.network(batch["image"])
-        cross = partial_cross_entropy(logits, batch["target"])
-        return {"loss": cross + self.dice * partial_dice(logits, batch["target"])}
+        """Compute the loss of (B, C, Y, X) images and (B, Y, X) targets, 0 unlabelled, and of unlabelled crops."""
+        target = batch["target"]
+        images = torch.cat([batch["image"], batch["seen"]]) if "seen" in batch else batch["image"]
+        logits = self.network(images)
+        labelled, others = logits[: len(target)], logits[len(target) :]
+        loss = partial_cross_entropy(labelled, target) + self.dice * partial_dice(labelled, target)
+        if "seen" in batch:
+            loss = loss + self._weight * agreement(others, self._teach(batch["clean"]))
+        return {"loss": loss}
+
+    @torch.no_grad()
+    def _teach(self, clean: Tensor) -> Tensor:
+        self.network.eval()
+        taught = functional_call(self.network, self._average, (clean,)).softmax(1)
+        self.train()
+        return taught
 
     def groups(self, rate: float) -> list[dict[str, Any]]:
         """Split the weights: the encoder learns at `encoder_rate` times the rate of the rest."""
@@ -104,8 +128,6 @@ def collect(pairs: list[tuple[Image, Annotation]], hold_out: float) -> Labelled:
     Labelled
         What there is to learn from.
     """
-    for image, annotation in pairs:
-        annotation.check(image.shape, image.name)
     used = [(i, a) for i, a in pairs if a.planes()]
     task = pairs[0][1].task if pairs else "semantic"
     present = sorted({v for _, a in used for v in a.values})
@@ -142,6 +164,7 @@ def finetune(
     config: FinetuneConfig,
     *,
     start: str | None = None,
+    unlabelled: list[Image] | None = None,
     resume: Checkpoint | None = None,
     runtime: RuntimeConfig | None = None,
     stop: Stop | None = None,
@@ -159,6 +182,8 @@ def finetune(
         Length, rates, losses.
     start : str, optional
         Checkpoint file of a pretrained encoder; without it, what `config` says.
+    unlabelled : list of Image, optional
+        Further images of the same kind, to agree with the averaged network on; the labelled ones are always used.
     resume : Checkpoint, optional
         What `keep` was given, to go on from there.
     runtime : RuntimeConfig, optional
@@ -180,6 +205,10 @@ def finetune(
     """
     stop, machine = stop or Stop(), Runtime.make(runtime or RuntimeConfig())
     yield Progress(0.0, "reading the labels")
+    for image, annotation in pairs:
+        annotation.check(image.shape, image.name)
+    times = _magnification(start, [i for i, _ in pairs])
+    pairs = [(magnify(i, times), replace(a, labels=magnify_labels(a.labels, times))) for i, a in pairs]
     labelled = collect(pairs, config.hold_out)
     network = model.build(
         start or config.start, config.encoder, labelled.images[0].channels, machine, len(labelled.values)
@@ -192,20 +221,21 @@ def finetune(
         past = resume.history
         training.restore(resume.weights, past["steps"], past["seconds"], past["losses"])
         yield Notice(f"Going on from step {training.step}.")
-    described = _describe(network, labelled, pairs, config)
+    pool = [*labelled.images, *(magnify(i, times) for i in _usable(unlabelled or [], labelled.images))]
+    described = {**_describe(network, labelled, pairs, config), "magnification": times}
 
     def save() -> None:
         if keep is not None:
             keep(Checkpoint(training.tensors(), described, _history(training, history)))
 
     if schedule.fraction(training.step, training.seconds) < ALL_STROKES:
-        first = _batches(labelled, labelled.train, labelled.apart, config, machine)
+        first = _batches(labelled, labelled.train, labelled.apart, pool, config, machine)
         yield from loop.fit(training, first, schedule, stop=stop, until=ALL_STROKES, keep=save)
         if labelled.apart and training.step:
             history |= score(training, network, labelled)
             yield Metric("score", history["score"], training.step)
     everything = [*labelled.train, *labelled.apart]
-    second = _batches(labelled, everything, [], config, machine)
+    second = _batches(labelled, everything, [], pool, config, machine)
     yield from loop.fit(training, second, schedule, stop=stop, keep=save)
     save()
     finished = schedule.fraction(training.step, training.seconds) >= 1
@@ -215,27 +245,51 @@ def finetune(
     return Checkpoint(weights, described, {**_history(training, history), "finished": finished})
 
 
+def _magnification(start: str | None, images: list[Image]) -> int:
+    """That of the pretrained network, or else what suits the images."""
+    if start is None:
+        return magnification(images)
+    return int(Checkpoint.load(start).config.get("magnification", 1))
+
+
+def _usable(others: list[Image], labelled: list[Image]) -> list[Image]:
+    """Those of the other images that are like the labelled ones and hold something to look at."""
+    like = [i for i in others if i.channels == labelled[0].channels]
+    return [i for i in like if min(i.shape[-2:]) >= LEAST_SIZE and not i.intensity().constant]
+
+
 def _batches(
-    labelled: Labelled, found: list[Stroke], hidden: list[Stroke], config: FinetuneConfig, machine: Runtime
+    labelled: Labelled,
+    found: list[Stroke],
+    hidden: list[Stroke],
+    pool: list[Image],
+    config: FinetuneConfig,
+    machine: Runtime,
 ) -> Callable[[int], Batch]:
-    """Batches around `found`; the pixels of `hidden` are unlabelled in them."""
+    """Batches around `found`, the pixels of `hidden` unlabelled in them, and as many crops of `pool` for the teacher."""
     targets = [{z: plane.copy() for z, plane in planes.items()} for planes in labelled.targets]
     for stroke in hidden:
         targets[stroke.image][stroke.z][tuple(stroke.points.T)] = 0
     classes = sorted({s.value for s in found})
     side = int(config.crop * augment.MARGIN)
     geometry = augment.Geometry(config.crop)
+    count = config.batch if config.teacher == 0 else config.batch // 2
+    blank = torch.zeros(side, side, dtype=torch.long)
 
     def batch(step: int) -> Batch:
         numbers = machine.numbers(4, step)
-        wanted = [classes[(step * config.batch + k) % len(classes)] for k in range(config.batch)]
+        wanted = [classes[(step * count + k) % len(classes)] for k in range(count)]
         places = [patches.around(found, value, side, numbers) for value in wanted]
+        elsewhere = [patches.anywhere(pool, side, numbers) for _ in range(config.batch - count)]
         with machine.torch_numbers(5, step):
             made = [geometry(*_read(labelled.images[p.image], targets[p.image][p.z], p)) for p in places]
-            image = augment.intensity(torch.stack([m[0] for m in made]))
-        target = torch.stack([m[1] for m in made])
-        image = image.to(machine.device, memory_format=torch.channels_last)
-        return {"image": image, "target": target.to(machine.device)}
+            result = {"image": augment.intensity(torch.stack([m[0] for m in made]))}
+            if elsewhere:
+                crops = [torch.from_numpy(patches.cut(pool[p.image], p)) for p in elsewhere]
+                result["clean"] = torch.stack([geometry(c, blank)[0] for c in crops])
+                result["seen"] = augment.intensity(result["clean"], 1.5)
+        moved = {k: v.to(machine.device, memory_format=torch.channels_last) for k, v in result.items()}
+        return {**moved, "target": torch.stack([m[1] for m in made]).to(machine.device)}
 
     return batch
 

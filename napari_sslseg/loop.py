@@ -207,6 +207,7 @@ def fit(
     training.objective.train()
     while (fraction := schedule.fraction(training.step, training.seconds)) < until and not stop.requested:
         began = time.perf_counter()
+        training.objective.begin(fraction, training.average)
         loss = _step(training, batches(training.step), schedule.factor(fraction))
         training.step += 1
         training.losses.append(loss)

@@ -14,6 +14,18 @@ Batch = Mapping[str, Tensor]
 class Objective(nn.Module, ABC):
     """Contract of what `fit` minimises."""
 
+    def begin(self, fraction: float, average: Mapping[str, Tensor]) -> None:
+        """Learn, before a step, how far the run is; most objectives do not care.
+
+        Parameters
+        ----------
+        fraction : float
+            How much of the run is over, 0 to 1.
+        average : mapping of str to torch.Tensor
+            Exponential average of this objective's state.
+        """
+        return None
+
     @abstractmethod
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Compute the losses.
@@ -89,3 +101,24 @@ def partial_dice(logits: Tensor, targets: Tensor) -> Tensor:
     dice = (2 * overlap + 1e-6) / (size + count + 1e-6)
     present = count > 0
     return (1 - dice)[present].sum() / present.sum().clamp_min(1)
+
+
+def agreement(logits: Tensor, taught: Tensor) -> Tensor:
+    """Cross-entropy with a teacher's probabilities, pixels it is sure of weighing more.
+
+    Parameters
+    ----------
+    logits : torch.Tensor
+        (B, K, Y, X) of the student.
+    taught : torch.Tensor
+        (B, K, Y, X) probabilities of the teacher.
+
+    Returns
+    -------
+    torch.Tensor
+        Scalar.
+    """
+    classes = logits.shape[1]
+    sure = ((taught.amax(1) - 1 / classes) / (1 - 1 / classes)).clamp_min(0)
+    each = -(taught * logits.log_softmax(1)).sum(1)
+    return (sure * each).mean()

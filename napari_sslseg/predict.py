@@ -14,6 +14,7 @@ from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.errors import CheckpointError, ImageError
 from napari_sslseg.image import Image
 from napari_sslseg.job import Job, Progress, Rhythm, Stop
+from napari_sslseg.magnify import magnify, reduce
 from napari_sslseg.patches import Place
 from napari_sslseg.prediction import Prediction
 from napari_sslseg.runtime import Runtime
@@ -124,8 +125,11 @@ class _Image:
     def __init__(
         self, image: Image, zs: tuple[int, ...], network: model.Network, checkpoint: Checkpoint, config: PredictConfig
     ) -> None:
-        self.image, self.zs, self.network, self.config = image, zs, network, config
         said = checkpoint.config
+        self.times = int(said.get("magnification", 1))
+        self.image, self.zs, self.network, self.config = image, zs, network, config
+        self.seen = magnify(image, self.times) if max(image.shape[-2:]) * self.times <= config.tile else image
+        self.times = self.seen.shape[-1] // image.shape[-1]
         self.values = np.asarray(said["values"], np.uint16)
         self.size = instances.ObjectSize(**said["object_size"]) if said["object_size"] else None
         shape = (image.planes, *image.shape[-2:])
@@ -136,7 +140,7 @@ class _Image:
 
     def run(self, stop: Stop) -> Iterator[int]:
         """Predict plane by plane; yields the number of pixels done, after each tile."""
-        height, width = self.image.shape[-2:]
+        height, width = self.seen.shape[-2:]
         for k, z in enumerate(self.zs):
             blend = patches.Blend(len(self.values), height, width, self.config.overlap)
             rows, columns = (self._tiles(n) for n in (height, width))
@@ -145,7 +149,7 @@ class _Image:
                     if stop.requested:
                         return
                     blend.add(self._tile(z, y, x, max(h, w))[:, :h, :w], y, x)
-                    yield (k * height + y) * width
+                    yield (k * height + y) * width // self.times**2
                 for top, band in blend.finished(below):
                     self._fill(z, top, band)
         if self.size and not stop.requested:
@@ -162,10 +166,11 @@ class _Image:
         """Probabilities (K, side, side) of one tile, mirrored beyond the image up to what the network divides by."""
         grown = -(-side // self.network.multiple) * self.network.multiple
         device = next(self.network.parameters()).device
-        crop = torch.from_numpy(patches.cut(self.image, Place(0, z, y, x, grown)))[None].to(device)
+        crop = torch.from_numpy(patches.cut(self.seen, Place(0, z, y, x, grown)))[None].to(device)
         return average(self.network, crop, self.config.flips)[0].cpu().numpy()
 
     def _fill(self, z: int, top: int, band: npt.NDArray[np.float32]) -> None:
+        band = reduce(band, self.times)  # a magnified plane is one tile, so the band is all of it
         at = np.s_[top : top + band.shape[1]]
         self.labels[z, at] = self.values[band.argmax(0)]
         if self.probabilities is not None:

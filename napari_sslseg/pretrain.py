@@ -11,6 +11,7 @@ from napari_sslseg import augment, loop, model, patches
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.image import Image, check_usable
 from napari_sslseg.job import Job, Notice, Picture, Progress, Stop
+from napari_sslseg.magnify import magnification, magnify
 from napari_sslseg.methods import METHODS, Method
 from napari_sslseg.objective import Batch
 from napari_sslseg.runtime import Runtime
@@ -61,7 +62,10 @@ def pretrain(
     images, said = check_usable(images)
     for sentence in said:
         yield Notice(sentence)
+    times = magnification(images)
+    images = [magnify(i, times) for i in images]
     method = _method(images[0].channels, config, machine)
+    described = {**_describe(method, config), "magnification": times}
     schedule = loop.Schedule(config.rate, config.minutes, config.steps)
     training = loop.Training.start(method, schedule)
     if resume is not None:
@@ -74,7 +78,7 @@ def pretrain(
 
     def save() -> None:
         if keep is not None:
-            keep(Checkpoint(training.tensors(), _describe(method, config), _history(training)))
+            keep(Checkpoint(training.tensors(), described, _history(training)))
 
     shown = time.monotonic()
     for event in loop.fit(training, batch, schedule, stop=stop, keep=save):
@@ -87,7 +91,7 @@ def pretrain(
     training.use_average()
     weights = {k: v.detach().cpu().clone() for k, v in method.network.state_dict().items()}
     yield Progress(1.0 if finished else schedule.fraction(training.step, training.seconds), "done", 0.0)
-    return Checkpoint(weights, _describe(method, config), {**_history(training), "finished": finished})
+    return Checkpoint(weights, described, {**_history(training), "finished": finished})
 
 
 def _method(channels: int, config: PretrainConfig, machine: Runtime) -> Method:

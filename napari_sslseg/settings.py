@@ -59,13 +59,15 @@ class FinetuneConfig(Config):
     crop : int
         Side of a crop in pixels.
     batch : int
-        Crops a step.
+        Crops a step; with a teacher half of them are unlabelled.
     rate : float
         Learning rate.
     encoder_rate : float
         Learning rate of the encoder as a share of `rate`.
     norm : str
         ``batch``: normalisation layers of the encoder use each batch's statistics; ``frozen``: those it came with.
+    teacher : float
+        Weight of the agreement with the averaged network on unlabelled crops; 0 leaves them out.
     dice : float
         Weight of the Dice loss beside cross-entropy.
     hold_out : float
@@ -77,10 +79,11 @@ class FinetuneConfig(Config):
     minutes: float = param(1.0, "How long to train", ge=0.01, le=100000, unit="min")
     steps: int | None = param(None, "How many steps to train, instead of a time", ge=1)
     crop: int = param(128, "Side of the square pieces that are looked at", ge=32, le=1024, unit="px")
-    batch: int = param(8, "Pieces looked at in one step", ge=1, le=512)
+    batch: int = param(8, "Pieces looked at in one step", ge=2, le=512)
     rate: float = param(1e-3, "Learning rate", ge=1e-7, le=1.0)
     encoder_rate: float = param(1.0, "Learning rate of the encoder, as a share of the rate", ge=0.0, le=1.0)
     norm: str = param("batch", "Statistics of a trained encoder: of each batch, or frozen", choices=("batch", "frozen"))
+    teacher: float = param(1.0, "How much agreement with the averaged network counts on unlabelled pieces", ge=0.0, le=10.0)
     dice: float = param(0.5, "Weight of the Dice loss beside cross-entropy", ge=0.0, le=10.0)
     hold_out: float = param(0.2, "Share of the strokes kept apart for the score", ge=0.0, le=0.5)
 

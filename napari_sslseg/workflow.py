@@ -168,7 +168,10 @@ def train_project(
     painted = [[id, hashlib.sha256(a.labels.tobytes()).hexdigest()] for id, (_, a) in zip(ids, pairs, strict=True)]
     asked = [config.to_dict(), runtime.seed, start, project.task, painted]
     unfinished = Unfinished(project.path / "unfinished" / "train.safetensors", asked)
-    job = finetune(pairs, config, start=start, resume=unfinished.load(), runtime=runtime, stop=stop, keep=unfinished.keep)
+    others = [project.image(e.id) for e in project.images if e.id not in ids]
+    job = finetune(
+        pairs, config, start=start, unlabelled=others, resume=unfinished.load(), runtime=runtime, stop=stop, keep=unfinished.keep
+    )
     trained = yield from job
     if not trained.history["steps"]:
         raise ProjectError("Training was stopped before its first step", "There is nothing to keep", "Train again")
