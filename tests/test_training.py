@@ -158,11 +158,11 @@ def test_held_out_strokes_are_not_learnt_from_before_the_score():
     labelled = finetuning.collect([(image, annotation)], 0.2)
     machine = finetuning.Runtime.make(RuntimeConfig())
     config = FinetuneConfig(**SMALL)
-    batch = finetuning._batches(labelled, labelled.train, labelled.apart, config, machine)
+    batch = finetuning._batches(labelled, labelled.train, labelled.apart, [image], config, machine)
     hidden = {id(s) for s in labelled.apart}
     assert hidden and not hidden & {id(s) for s in labelled.train}
     empty = [s for s in labelled.train if s.value == 1]
-    only = finetuning._batches(labelled, empty, [s for s in [*labelled.train, *labelled.apart] if s.value == 2], config, machine)
+    only = finetuning._batches(labelled, empty, [s for s in [*labelled.train, *labelled.apart] if s.value == 2], [image], config, machine)
     assert not (only(0)["target"] == 2).any()
     assert (batch(0)["target"] > 0).any()
 
@@ -171,6 +171,13 @@ def test_training_is_the_same_for_the_same_seed():
     image, annotation, _ = annotated()
     a, b = (train([(image, annotation)]).weights for _ in range(2))
     assert same(a, b)
+
+
+def test_a_teacher_uses_unlabelled_images_too():
+    image, annotation, _ = annotated()
+    config = FinetuneConfig(steps=4, teacher=1.0, **SMALL)
+    results = [run(finetune([(image, annotation)], config, unlabelled=u)).weights for u in ([], [disks(seed=9)[0]])]
+    assert not same(*results)
 
 
 def test_training_resumes_bit_for_bit():
@@ -308,3 +315,25 @@ def test_images_of_other_channels_are_refused(trained):
 def test_a_network_that_was_only_pretrained_is_refused():
     with pytest.raises(CheckpointError, match="not trained on labels"):
         run(predict([disks()[0]], learn([disks()[0]], steps=1), PredictConfig()))
+
+
+# ---------------------------------------------------------------- very small images
+def test_very_small_images_are_learnt_and_predicted_in_their_own_shape():
+    image, truth = disks(40, planes=3)
+    labels = np.zeros_like(truth)
+    labels[1] = paint(truth[1], length=4)
+    trained = train([(image, Annotation(labels))], steps=60)
+    assert trained.config["magnification"] == 3
+    found = run(predict([image], trained, PredictConfig()))[0]
+    assert found.labels.shape == (3, 40, 40)
+    assert metrics.count([(found.labels, truth)]).iou()[2] > 0.6
+
+
+def test_magnified_maps_come_back_to_size():
+    from napari_sslseg.magnify import magnify, reduce
+
+    y, x = np.mgrid[:10, :12]
+    image = Image(np.stack([y, 2.0 * x]).astype(np.float32))
+    larger = magnify(image, 3)
+    assert larger.shape == (30, 36)
+    assert np.abs(reduce(larger.data, 3) - image.data)[:, 1:-1, 1:-1].max() < 1e-4
