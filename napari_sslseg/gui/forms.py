@@ -7,6 +7,7 @@ from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox, LineEd
 from magicgui.widgets.bases import ValueWidget
 
 from napari_sslseg.config import Config, Parameter
+from napari_sslseg.errors import ConfigError
 
 C = TypeVar("C", bound=Config)
 LARGEST = 2**31 - 1
@@ -68,27 +69,45 @@ class Form(Generic[C]):
         """
         for name, widget in self._widgets.items():
             value = getattr(config, name)
-            widget.value = _empty(self._parameters[name]) if value is None else value
+            widget.value = _shown(self._parameters[name], value)
 
 
 def _empty(p: Parameter) -> Any:
     return "" if p.type is str else 0
 
 
+def _wide(p: Parameter) -> bool:
+    """Whether a number spans so many orders of magnitude that it is typed, such as a learning rate."""
+    return p.type is float and p.ge is not None and 0 < p.ge < abs(p.default or 1) / 1000
+
+
+def _shown(p: Parameter, value: Any) -> Any:
+    if value is None:
+        return _empty(p)
+    return f"{value:g}" if _wide(p) else value
+
+
 def _value(p: Parameter, value: Any) -> Any:
-    return None if p.optional and value == _empty(p) else value
+    if p.optional and value == _empty(p):
+        return None
+    if not _wide(p):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        raise ConfigError(f"{p.name} is {value!r}", "It must be a number, such as 0.001 or 1e-3") from None
 
 
 def _widget(p: Parameter, choices: Sequence[str]) -> ValueWidget[Any]:
     label = p.name.replace("_", " ") + (f" ({p.unit})" if p.unit else "")
-    default = _empty(p) if p.default is None else p.default
+    default = _shown(p, p.default)
     common: dict[str, Any] = {"name": p.name, "label": label, "value": default, "tooltip": p.help}
     widget: ValueWidget[Any]
     if choices:
         widget = ComboBox(choices=list(dict.fromkeys([*choices, default])), **common)
     elif p.type is bool:
         widget = CheckBox(**common)
-    elif p.type is str:
+    elif p.type is str or _wide(p):
         widget = LineEdit(**common)
     else:
         low = 0 if p.optional else (p.ge if p.ge is not None else -LARGEST)

@@ -1,0 +1,112 @@
+"""What the plugin offers to napari: the manifest is valid, everything that it names exists and works."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from npe2 import PluginManifest
+
+import napari_sslseg
+from napari_sslseg.gui import contributions
+from napari_sslseg.project import Project
+
+from .conftest import FakeJobs
+from .test_jobs import done
+
+FILE = Path(napari_sslseg.__file__).with_name("napari.yaml")
+
+
+@pytest.fixture
+def manifest() -> PluginManifest:
+    return PluginManifest.from_file(FILE)
+
+
+@pytest.fixture
+def plugin(npe2pm: Any, manifest: PluginManifest) -> PluginManifest:
+    """The plugin, registered as in an installation."""
+    if manifest.name not in npe2pm:
+        npe2pm.register(manifest)
+    return manifest
+
+
+def test_the_manifest_is_valid(manifest: PluginManifest) -> None:
+    manifest.validate_imports()
+
+
+def test_every_sample_can_be_opened_from_the_menu(manifest: PluginManifest) -> None:
+    from napari_sslseg import samples
+
+    assert {s.key for s in manifest.contributions.sample_data or ()} == set(samples.names())
+
+
+@pytest.mark.parametrize("name", ["ihc", "retina", "coins", "cell", "nuclei3d"])
+def test_a_sample_becomes_layers(name: str, plugin: PluginManifest, viewer: Any) -> None:
+    opened = viewer.open_sample("napari-sslseg", name)
+    assert opened[0].name == name
+    assert opened[0].rgb == (name in ("ihc", "retina"))
+
+
+def test_the_synthetic_nuclei_come_with_their_truth(plugin: PluginManifest, viewer: Any) -> None:
+    image, truth = viewer.open_sample("napari-sslseg", "nuclei3d")
+    assert truth.data.shape == image.data.shape
+    assert int(np.max(truth.data)) > 1
+    assert not truth.visible
+    np.testing.assert_allclose(truth.scale, image.scale)
+
+
+def test_the_menus_exist(manifest: PluginManifest) -> None:
+    from napari._app_model.constants._menus import MenuId
+
+    named = set(manifest.contributions.menus)
+    assert named == {"napari/layers/segment", "napari/layers/annotate"}
+    assert named <= {str(m) for m in MenuId.contributables()}
+
+
+def test_the_widget_opens_from_the_plugins_menu(plugin: PluginManifest, viewer: Any) -> None:
+    _, dock = viewer.window.add_plugin_dock_widget("napari-sslseg", "SSL Segmentation")
+    assert type(dock).__name__ == "Dock"
+    _, again = viewer.window.add_plugin_dock_widget("napari-sslseg", "SSL Segmentation")
+    assert again is dock
+
+
+def test_commands_drive_the_dock(plugin: PluginManifest, viewer: Any, qtbot: Any) -> None:
+    viewer.add_image(np.eye(32), name="field")
+    _, dock = viewer.window.add_plugin_dock_widget("napari-sslseg", "SSL Segmentation")
+    dock.desk.jobs = FakeJobs()
+    contributions.paint(viewer)
+    layer = viewer.layers["field labels"]
+    layer.paint((5, 5), 1)
+    layer.paint((25, 5), 2)
+    for command, verb in (
+        (contributions.learn, "pretrain"),
+        (contributions.train, "predict"),  # which follows training
+        (contributions.predict, "predict"),
+        (contributions.predict_everything, "predict"),
+    ):
+        command(viewer)
+        done(dock, qtbot)
+        assert dock.desk.jobs.calls[-1][0] == verb
+    dock.desk.jobs.hold()
+    contributions.learn(viewer)
+    contributions.stop(viewer)
+    done(dock, qtbot)
+
+
+def test_a_project_folder_is_dropped_into_the_viewer(
+    plugin: PluginManifest, viewer: Any, tmp_path: Path, qtbot: Any
+) -> None:
+    from napari_sslseg.image import Image
+
+    project = Project.create(tmp_path / "mine.sslseg")
+    project.add_image(Image.from_array(np.eye(32, dtype=np.float32), name="one"))
+    project.write_labels("one", np.eye(32, dtype=np.uint16))
+    viewer.open(project.path, plugin="napari-sslseg")
+    assert [layer.name for layer in viewer.layers] == ["one", "one labels"]
+
+
+def test_opening_the_dock_loads_no_torch() -> None:
+    code = "import sys, napari_sslseg.gui.dock; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
