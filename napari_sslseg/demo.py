@@ -6,6 +6,7 @@ import os
 import sys
 from dataclasses import asdict, dataclass
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -180,12 +181,13 @@ def overlay(
     return np.concatenate([left, right], 1).round().astype(np.uint8)
 
 
-def has_display() -> bool:
+def can_show() -> bool:
     """Say whether a window can be opened here.
 
     Returns
     -------
     bool
-        On Linux, whether an X or Wayland display is named; elsewhere True.
+        Whether napari is installed and, on Linux, an X or Wayland display is named.
     """
-    return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    display = sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    return display and find_spec("napari") is not None

@@ -1,0 +1,203 @@
+"""Listening to a job from the command line: a progress bar or JSON lines, and a Ctrl-C that asks the job to stop."""
+
+import json
+import math
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any, Self, TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn
+from rich.progress import Progress as Bar
+
+from napari_sslseg.errors import UserError
+from napari_sslseg.job import Event, Job, Metric, Notice, Picture, Progress, Stop, run
+
+R = TypeVar("R")
+
+
+class BarListener:
+    """Shows progress, time left and the latest number in one line of the terminal, on standard error.
+
+    Parameters
+    ----------
+    title : str
+        What is being done.
+    """
+
+    def __init__(self, title: str) -> None:
+        said = (TextColumn(f"{{task.fields[{name}]}}") for name in ("left", "metric", "text"))
+        columns = (TextColumn("{task.description}"), BarColumn(24), TaskProgressColumn(), *said)
+        self.bar = Bar(*columns, console=Console(stderr=True))
+        self.row = self.bar.add_task(title, total=1.0, left="", metric="", text="")
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        if isinstance(event, Progress):
+            left = "" if event.seconds_left is None else f"{clock(event.seconds_left)} left"
+            self.bar.update(self.row, completed=event.fraction, left=left, text=event.text)
+        elif isinstance(event, Metric):
+            self.bar.update(self.row, metric=f"{event.name} {event.value:.3f}")
+        elif isinstance(event, Notice):
+            self.bar.console.print(event.text, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.stop()
+
+
+class JsonListener:
+    """Writes one JSON object a line to standard output for every event but pictures.
+
+    Parameters
+    ----------
+    title : str
+        What is being done.
+    """
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+
+    def __call__(self, event: Event) -> None:
+        """Write one event."""
+        if not isinstance(event, Picture):
+            emit({"job": self.title, "event": type(event).__name__.lower(), **asdict(event)})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+
+def clock(seconds: float) -> str:
+    """Write a length of time.
+
+    Parameters
+    ----------
+    seconds : float
+        0 or more.
+
+    Returns
+    -------
+    str
+        Such as ``1:05``, or ``1:00:05`` from an hour on.
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def emit(values: Mapping[str, Any]) -> None:
+    """Write one JSON object as a line to standard output, at once; NaN and infinity, which JSON lacks, become null.
+
+    Parameters
+    ----------
+    values : mapping
+        What to write.
+    """
+    sys.stdout.write(json.dumps(_plain(values), ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def say(text: str) -> None:
+    """Write a line for people to standard output.
+
+    Parameters
+    ----------
+    text : str
+        The line.
+    """
+    sys.stdout.write(text + "\n")
+
+
+def complain(error: object) -> None:
+    """Write what went wrong to standard error.
+
+    Parameters
+    ----------
+    error : object
+        An error, or a sentence.
+    """
+    sys.stderr.write(f"{error}\n")
+
+
+@contextmanager
+def interruptible(stop: Stop) -> Iterator[None]:
+    """Turn the first Ctrl-C (or a polite kill) into a request to stop and the second into an interruption.
+
+    Parameters
+    ----------
+    stop : Stop
+        What is requested.
+
+    Yields
+    ------
+    None
+        Nothing.
+    """
+
+    def request(number: int, frame: object) -> None:
+        if stop.requested:
+            raise KeyboardInterrupt
+        stop.request()
+        complain("\nStopping; what was learned is kept. Ctrl-C again to break off at once.")
+
+    before = {s: signal.signal(s, request) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def show(title: str, start: Callable[[Stop], Job[R]], events: str) -> tuple[R, bool]:
+    """Run a job, show it, and let Ctrl-C stop it.
+
+    Parameters
+    ----------
+    title : str
+        What is being done.
+    start : callable
+        Makes the job, given its stop.
+    events : str
+        ``bar`` or ``json``.
+
+    Returns
+    -------
+    object
+        What the job returned.
+    bool
+        Whether it was asked to stop.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If it was stopped before there was anything to keep.
+    """
+    import torch  # noqa: F401  loaded here, where Ctrl-C still ends the program at once: it takes seconds
+
+    stop = Stop()
+    with interruptible(stop), (JsonListener if events == "json" else BarListener)(title) as listener:
+        try:
+            result = run(start(stop), listener)
+        except UserError as error:
+            if not stop.requested:
+                raise
+            complain(error)
+            raise KeyboardInterrupt from error
+    return result, stop.requested
