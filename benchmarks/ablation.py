@@ -42,7 +42,9 @@ def split_training(fewlabel, folder):
                 self.meta = {**self.meta, "train_planes": [0, int(last * 0.7) - 1]}
             elif len(train) > 1:
                 held = max(1, min(6, len(train) // 3))
-                self.items = [{"id": i, "split": "test" if k >= len(train) - held else "train"} for k, i in enumerate(train)]
+                self.items = [
+                    {"id": i, "split": "test" if k >= len(train) - held else "train"} for k, i in enumerate(train)
+                ]
             else:
                 raise SystemExit(f"{folder.name}: one training image only, nothing to score on")
 
@@ -63,7 +65,9 @@ def paint(fewlabel, task, budget: str, seed: int):
     for id, z in annotate:
         truth, at = task.truth(id), slice(None) if z is None else z
         painted = labels.setdefault(id, np.zeros(truth.shape, np.uint16))
-        painted[at] = fewlabel.annotate_plane(truth[at], task.kind, b["strokes"], -(-b["objects"] // len(annotate)), rng)
+        painted[at] = fewlabel.annotate_plane(
+            truth[at], task.kind, b["strokes"], -(-b["objects"] // len(annotate)), rng
+        )
     images = {str(i): Image.from_array(task.image(i), name=str(i)) for i in pool}
     return images, labels, score_on
 
@@ -77,8 +81,10 @@ def cell(fewlabel, task, variant: dict, budget: str, seed: int, strokes: int) ->
         learned = run(pretrain(list(images.values()), config, runtime=runtime))
         start = Path(f"/tmp/ablation-{task.name}-{seed}.safetensors")
         learned.save(start)
-    pairs = [(images[str(i)], Annotation(l, task.kind)) for i, l in labels.items()]
-    trained: Checkpoint = run(finetune(pairs, FinetuneConfig.from_dict(variant["train"]), start=start and str(start), runtime=runtime))
+    pairs = [(images[str(i)], Annotation(painted, task.kind)) for i, painted in labels.items()]
+    trained: Checkpoint = run(
+        finetune(pairs, FinetuneConfig.from_dict(variant["train"]), start=start and str(start), runtime=runtime)
+    )
     wanted: dict[str, list] = {}
     for id, z in score_on:
         wanted.setdefault(str(id), []).append(z)
@@ -90,7 +96,12 @@ def cell(fewlabel, task, variant: dict, budget: str, seed: int, strokes: int) ->
     classes = max(int(t.max()) for _, t in pairs)
     result = fewlabel.mean_iou(pairs, classes) if task.kind == "semantic" else fewlabel.average_precision(pairs)
     history = trained.history
-    return {**result, "own_score": history["score"], "steps": history["steps"], "seconds": round(time.perf_counter() - began, 1)}
+    return {
+        **result,
+        "own_score": history["score"],
+        "steps": history["steps"],
+        "seconds": round(time.perf_counter() - began, 1),
+    }
 
 
 def parse(text: str) -> dict:

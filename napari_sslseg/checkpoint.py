@@ -70,7 +70,8 @@ class Checkpoint:
                 weights = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
         except (SafetensorError, ValueError, KeyError, OSError) as error:
             raise CheckpointError(
-                f"{path.name} cannot be read as a checkpoint ({error})", "It must be a .safetensors file this program wrote"
+                f"{path.name} cannot be read as a checkpoint ({error})",
+                "It must be a .safetensors file this program wrote",
             ) from error
         if said.get("format") != FORMAT:
             raise CheckpointError(f"{path.name} is not a {FORMAT}", "It must be a file this program wrote")

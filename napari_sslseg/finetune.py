@@ -1,7 +1,7 @@
 """Fine-tuning: learn classes or objects from sparse labels, and score the result on strokes that were kept apart."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -9,22 +9,22 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from napari_sslseg import augment, instances, loop, metrics, model, patches
+from napari_sslseg import augment, loop, metrics, model, patches, tiles
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.checkpoint import Checkpoint
-from napari_sslseg.errors import LabelError
 from napari_sslseg.image import LEAST_SIZE, Image
 from napari_sslseg.job import Job, Metric, Notice, Progress, Stop
+from napari_sslseg.labelled import Labelled, collect
 from napari_sslseg.magnify import magnification, magnify, magnify_labels
 from napari_sslseg.objective import Batch, Objective, agreement, partial_cross_entropy, partial_dice
-from napari_sslseg.patches import Place, Stroke, Targets
+from napari_sslseg.patches import Place, Targets
 from napari_sslseg.runtime import Runtime
 from napari_sslseg.settings import FinetuneConfig, RuntimeConfig
+from napari_sslseg.strokes import Stroke
 
 TEACHER_RAMP = 0.4  # part of the run over which the teacher comes to count in full
 ALL_STROKES = 0.7  # from this part of the run on, the strokes kept apart have been scored and are learnt from too
 WINDOW = 256  # px: side of the squares in which kept-apart strokes are scored
-OBJECT_CLASSES = ("background", "core", "contour")
 
 
 class Segment(Objective):
@@ -75,7 +75,7 @@ class Segment(Objective):
     @torch.no_grad()
     def _teach(self, clean: Tensor) -> Tensor:
         self.network.eval()
-        taught = functional_call(self.network, self._average, (clean,)).softmax(1)
+        taught: Tensor = functional_call(self.network, self._average, (clean,)).softmax(1)
         self.train()
         return taught
 
@@ -85,78 +85,6 @@ class Segment(Objective):
         known = {id(p) for p in encoder}
         rest = [p for p in self.network.parameters() if id(p) not in known]
         return [{"params": rest, "lr": rate}, {"params": encoder, "lr": rate * self.encoder_rate}]
-
-
-@dataclass(frozen=True, eq=False)
-class Labelled:
-    """What there is to learn from.
-
-    Parameters
-    ----------
-    images : list of Image
-        Labelled images.
-    targets : list of dict
-        For each image its labelled planes: (Y, X) of 0 unlabelled, 1.. network classes.
-    train, apart : list of Stroke
-        Strokes to learn from, and those kept apart for the score.
-    values : tuple of int
-        The label value of each network class; of objects (1, 2, 3): background, core, contour.
-    size : ObjectSize, optional
-        Sizes of painted objects.
-    """
-
-    images: list[Image]
-    targets: list[dict[int, Targets]]
-    train: list[Stroke]
-    apart: list[Stroke]
-    values: tuple[int, ...]
-    size: instances.ObjectSize | None
-
-
-def collect(pairs: list[tuple[Image, Annotation]], hold_out: float) -> Labelled:
-    """Check the labels and turn them into targets.
-
-    Parameters
-    ----------
-    pairs : list of (Image, Annotation)
-        Images and their labels; images without a label are left out.
-    hold_out : float
-        Share of the strokes of each class to keep apart.
-
-    Returns
-    -------
-    Labelled
-        What there is to learn from.
-    """
-    used = [(i, a) for i, a in pairs if a.planes()]
-    task = pairs[0][1].task if pairs else "semantic"
-    present = sorted({v for _, a in used for v in a.values})
-    if task == "instance" and present and not (present[0] == 1 and len(present) > 1):
-        raise LabelError(
-            f"The labels hold {'no background' if present[0] != 1 else 'no object'}",
-            "Objects need some background strokes (value 1) and at least one whole object (value 2 or more)",
-            "Paint what is missing and train again",
-        )
-    if len(present) < 2:
-        raise LabelError(
-            "Nothing is labelled yet" if not present else f"Only one class is labelled (value {present[0]})",
-            "At least two classes are needed, one of which may be the background",
-            "Paint a few strokes of each class",
-        )
-    if task == "semantic" and len(present) > 255:
-        raise LabelError(f"The labels hold {len(present)} classes", "At most 255 classes can be told apart")
-    train, apart = patches.hold_out(patches.find_strokes([a for _, a in used]), hold_out)
-    size = None
-    if task == "instance":
-        size = instances.measure([a.plane(z) for _, a in used for z in a.planes()])
-        width = instances.contour_width(size)
-        targets = [{z: instances.to_targets(a.plane(z), width) for z in a.planes()} for _, a in used]
-        present = [1, 2, 3]
-    else:
-        table = np.zeros(max(present) + 1, np.uint8)
-        table[present] = np.arange(1, len(present) + 1)
-        targets = [{z: table[a.plane(z)] for z in a.planes()} for _, a in used]
-    return Labelled([i for i, _ in used], targets, train, apart, tuple(present), size)
 
 
 def finetune(
@@ -172,7 +100,7 @@ def finetune(
 ) -> Job[Checkpoint]:
     """Learn from sparse labels.
 
-    For the first 70 % of the run some whole strokes are kept apart; they give the score, and are learnt from after that.
+    For the first 70 % of the run some whole strokes are kept apart; they give the score and are learnt from later.
 
     Parameters
     ----------
@@ -266,7 +194,7 @@ def _batches(
     config: FinetuneConfig,
     machine: Runtime,
 ) -> Callable[[int], Batch]:
-    """Batches around `found`, the pixels of `hidden` unlabelled in them, and as many crops of `pool` for the teacher."""
+    """Batches around `found` without the labels of `hidden`, and as many crops of `pool` for the teacher."""
     targets = [{z: plane.copy() for z, plane in planes.items()} for planes in labelled.targets]
     for stroke in hidden:
         targets[stroke.image][stroke.z][tuple(stroke.points.T)] = 0
@@ -336,8 +264,8 @@ def _at(network: model.Network, image: Image, stroke: Stroke) -> Targets:
     found = np.zeros(len(stroke.points), np.uint8)
     low, high = stroke.points.min(0), stroke.points.max(0) + 1
     margin = WINDOW // 8
-    for y in patches.starts(int(high[0] - low[0]), WINDOW - 2 * margin, 0):
-        for x in patches.starts(int(high[1] - low[1]), WINDOW - 2 * margin, 0):
+    for y in tiles.starts(int(high[0] - low[0]), WINDOW - 2 * margin, 0):
+        for x in tiles.starts(int(high[1] - low[1]), WINDOW - 2 * margin, 0):
             place = Place(stroke.image, stroke.z, int(low[0]) + y - margin, int(low[1]) + x - margin, WINDOW)
             crop = torch.from_numpy(patches.cut(image, place))[None].to(device)
             classes = network(crop)[0].argmax(0).cpu().numpy() + 1

@@ -1,4 +1,4 @@
-"""The only training loop, used by pretraining and fine-tuning: steps, learning rate, averaged weights, stop and resume."""
+"""The only training loop: steps, learning rate, averaged weights, stop and resume."""
 
 import time
 from collections.abc import Callable

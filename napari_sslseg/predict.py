@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from napari_sslseg import instances, model, patches
+from napari_sslseg import instances, model, patches, tiles
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.errors import CheckpointError, ImageError
 from napari_sslseg.image import Image
@@ -142,7 +142,7 @@ class _Image:
         """Predict plane by plane; yields the number of pixels done, after each tile."""
         height, width = self.seen.shape[-2:]
         for k, z in enumerate(self.zs):
-            blend = patches.Blend(len(self.values), height, width, self.config.overlap)
+            blend = tiles.Blend(len(self.values), height, width, self.config.overlap)
             rows, columns = (self._tiles(n) for n in (height, width))
             for (y, h), below in zip(rows, [*(y for y, _ in rows[1:]), height], strict=True):
                 for x, w in columns:
@@ -156,11 +156,11 @@ class _Image:
             self._objects()
 
     def _tiles(self, size: int) -> list[tuple[int, int]]:
-        """Start and length of the tiles along one axis: as few as the largest tile allows, then as short as these allow."""
+        """Start and length of the tiles along one axis: as few as possible, and then as short as possible."""
         tile, overlap, step = self.config.tile, self.config.overlap, self.network.multiple
-        count = len(patches.starts(size, tile, overlap))
+        count = len(tiles.starts(size, tile, overlap))
         length = min(size, -(-(size + (count - 1) * overlap) // count // step) * step)
-        return [(start, length) for start in patches.starts(size, length, overlap)]
+        return [(start, length) for start in tiles.starts(size, length, overlap)]
 
     def _tile(self, z: int, y: int, x: int, side: int) -> npt.NDArray[np.float32]:
         """Probabilities (K, side, side) of one tile, mirrored beyond the image up to what the network divides by."""
@@ -222,5 +222,3 @@ def average(network: model.Network, images: Tensor, flips: bool) -> Tensor:
     ways: list[tuple[int, ...]] = [(), (-1,), (-2,), (-2, -1)] if flips else [()]
     each = [F.softmax(network(images.flip(w)), 1).flip(w) for w in ways]
     return torch.stack(each).mean(0)
-
-

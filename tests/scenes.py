@@ -7,7 +7,7 @@ from napari_sslseg.image import Image
 
 
 def disks(size: int = 96, channels: int = 1, seed: int = 0, planes: int | None = None) -> tuple[Image, np.ndarray]:
-    """Bright disks on a dark noisy ground, and the truth: 1 ground, 2 disk. Shape (size, size) or (planes, size, size)."""
+    """Bright disks on a dark noisy ground, and the truth: 1 ground, 2 disk."""
     rng = np.random.default_rng(seed)
     shape = (planes or 1, size, size)
     truth = np.ones(shape, np.uint16)

@@ -32,7 +32,7 @@ def test_half_an_object_counts_below_its_overlap_only():
     truth[:, :] = 2
     prediction = np.where(np.arange(10)[None] < 7, 2, 0) * np.ones((10, 1), int)
     found = metrics.average_precision([(prediction, truth)])
-    assert found.mean == pytest.approx(np.mean([0.7 > t for t in metrics.THRESHOLDS]))
+    assert found.mean == pytest.approx(np.mean([t < 0.7 for t in metrics.THRESHOLDS]))
 
 
 def test_missed_and_invented_objects_lower_the_score():

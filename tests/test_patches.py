@@ -1,13 +1,16 @@
 """Where to look: squares, strokes, what is held out, and tiles blended back."""
 
+import itertools
+
 import numpy as np
 import pytest
 from scenes import paint
 
-from napari_sslseg import patches
+from napari_sslseg import patches, strokes, tiles
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.image import Image
-from napari_sslseg.patches import Blend, Place
+from napari_sslseg.patches import Place
+from napari_sslseg.tiles import Blend
 
 
 def ramp(height=20, width=30):
@@ -42,12 +45,12 @@ def test_targets_outside_the_plane_are_unlabelled(y, x):
 def strokes_of(seed=0):
     truth = np.ones((64, 64), np.uint16)
     truth[:, 32:] = 2
-    return patches.find_strokes([Annotation(paint(truth, strokes=10, seed=seed, length=4))])
+    return strokes.find_strokes([Annotation(paint(truth, strokes=10, seed=seed, length=4))])
 
 
 def test_strokes_are_held_out_whole_and_by_class():
     found = strokes_of()
-    train, apart = patches.hold_out(found, 0.2)
+    train, apart = strokes.hold_out(found, 0.2)
     assert len(train) + len(apart) == len(found)
     for value in (1, 2):
         count = sum(s.value == value for s in found)
@@ -56,8 +59,8 @@ def test_strokes_are_held_out_whole_and_by_class():
 
 def test_the_same_strokes_are_held_out_when_others_are_added():
     found = strokes_of()
-    _, before = patches.hold_out(found[:-1], 0.2)
-    _, after = patches.hold_out(found, 0.2)
+    _, before = strokes.hold_out(found[:-1], 0.2)
+    _, after = strokes.hold_out(found, 0.2)
     keys = {s.key for s in after}
     assert sum(s.key in keys for s in before) >= len(before) - 1
 
@@ -65,7 +68,7 @@ def test_the_same_strokes_are_held_out_when_others_are_added():
 def test_a_class_with_few_strokes_keeps_them_all():
     found = strokes_of()
     few = [s for s in found if s.value == 1][:3]
-    train, apart = patches.hold_out(few, 0.5)
+    train, apart = strokes.hold_out(few, 0.5)
     assert (len(train), apart) == (3, [])
 
 
@@ -74,25 +77,27 @@ def test_a_square_around_a_stroke_holds_one_of_its_pixels():
     for _ in range(50):
         place = patches.around(found, 2, 16, rng)
         held = [
-            ((s.points >= (place.y, place.x)) & (s.points < (place.y + 16, place.x + 16))).all(1).any() for s in found if s.value == 2
+            ((s.points >= (place.y, place.x)) & (s.points < (place.y + 16, place.x + 16))).all(1).any()
+            for s in found
+            if s.value == 2
         ]
         assert any(held)
 
 
 @pytest.mark.parametrize("size, tile, overlap", [(10, 64, 8), (64, 64, 8), (65, 64, 8), (500, 64, 16), (127, 64, 0)])
 def test_tiles_cover_an_axis_and_overlap(size, tile, overlap):
-    found = patches.starts(size, tile, overlap)
+    found = tiles.starts(size, tile, overlap)
     assert found[0] == 0
     assert found[-1] + tile >= size
-    assert all(b - a <= tile - overlap for a, b in zip(found, found[1:], strict=False))
+    assert all(b - a <= tile - overlap for a, b in itertools.pairwise(found))
 
 
 def test_blending_tiles_of_one_image_gives_it_back():
     image = np.random.default_rng(0).random((2, 50, 70)).astype(np.float32)
     blend, result = Blend(2, 50, 70, 8), np.zeros_like(image)
-    rows = patches.starts(50, 24, 8)
+    rows = tiles.starts(50, 24, 8)
     for y, below in zip(rows, [*rows[1:], 50], strict=True):
-        for x in patches.starts(70, 24, 8):
+        for x in tiles.starts(70, 24, 8):
             blend.add(image[:, y : y + 24, x : x + 24], y, x)
         for top, band in blend.finished(below):
             result[:, top : top + band.shape[1]] = band

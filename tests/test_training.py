@@ -12,8 +12,10 @@ from napari_sslseg.errors import CheckpointError, ImageError, LabelError
 from napari_sslseg.finetune import finetune
 from napari_sslseg.image import Image
 from napari_sslseg.job import Metric, Notice, Progress, Stop, run
+from napari_sslseg.labelled import collect
 from napari_sslseg.predict import predict
 from napari_sslseg.pretrain import pretrain
+from napari_sslseg.runtime import Runtime
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig, RuntimeConfig
 
 SMALL = {"encoder": "unet", "start": "random", "crop": 32, "batch": 4}
@@ -70,10 +72,6 @@ def test_a_stopped_run_resumes_bit_for_bit():
     images = [disks()[0]]
     whole = learn(images, steps=6)
     stop, kept = Stop(), []
-
-    def stop_after_three(training=None):
-        pass
-
     job = pretrain(images, PretrainConfig(method="restore", steps=6, **SMALL), stop=stop, keep=kept.append)
     for event in job:
         if isinstance(event, Metric) and event.step >= 1:
@@ -155,14 +153,15 @@ def test_training_on_strokes_finds_the_classes():
 
 def test_held_out_strokes_are_not_learnt_from_before_the_score():
     image, annotation, _ = annotated()
-    labelled = finetuning.collect([(image, annotation)], 0.2)
-    machine = finetuning.Runtime.make(RuntimeConfig())
+    labelled = collect([(image, annotation)], 0.2)
+    machine = Runtime.make(RuntimeConfig())
     config = FinetuneConfig(**SMALL)
     batch = finetuning._batches(labelled, labelled.train, labelled.apart, [image], config, machine)
     hidden = {id(s) for s in labelled.apart}
     assert hidden and not hidden & {id(s) for s in labelled.train}
-    empty = [s for s in labelled.train if s.value == 1]
-    only = finetuning._batches(labelled, empty, [s for s in [*labelled.train, *labelled.apart] if s.value == 2], [image], config, machine)
+    ground = [s for s in labelled.train if s.value == 1]
+    disk = [s for s in [*labelled.train, *labelled.apart] if s.value == 2]
+    only = finetuning._batches(labelled, ground, disk, [image], config, machine)
     assert not (only(0)["target"] == 2).any()
     assert (batch(0)["target"] > 0).any()
 

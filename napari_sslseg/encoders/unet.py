@@ -1,5 +1,7 @@
 """A compact U-Net contracting path from random weights."""
 
+import itertools
+
 from torch import Tensor, nn
 
 from napari_sslseg.encoders import Encoder
@@ -28,7 +30,7 @@ class UNet(Encoder):
         super().__init__(in_channels)
         widths = (in_channels, *self.channels)
         self.levels = nn.ModuleList(
-            _double(a, b, 1 if i == 0 else 2) for i, (a, b) in enumerate(zip(widths, widths[1:], strict=False))
+            _double(a, b, 1 if i == 0 else 2) for i, (a, b) in enumerate(itertools.pairwise(widths))
         )
 
     def forward(self, image: Tensor) -> list[Tensor]:

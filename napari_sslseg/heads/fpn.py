@@ -10,7 +10,9 @@ WIDTHS = {1: 16, 2: 24, 4: 32, 8: 48, 16: 64, 32: 64}  # channels of the decoder
 
 def _unit(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False), nn.GroupNorm(8, outputs), nn.ReLU(inplace=True)
+        nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False),
+        nn.GroupNorm(8, outputs),
+        nn.ReLU(inplace=True),
     )
 
 
@@ -32,7 +34,9 @@ class FPN(Head):
         if strides[0] > 1:  # the image itself is the finest map
             channels, strides = (in_channels, *channels), (1, *strides)
         widths = [WIDTHS.get(s, 64) for s in strides]
-        self.lateral = nn.ModuleList(_unit(c, w, 3 if s == 1 else 1) for c, w, s in zip(channels, widths, strides, strict=True))
+        self.lateral = nn.ModuleList(
+            _unit(c, w, 3 if s == 1 else 1) for c, w, s in zip(channels, widths, strides, strict=True)
+        )
         self.down = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in zip(widths[1:], widths, strict=False))
         self.refine = nn.ModuleList(_unit(w, w, 3) for w in widths[:-1])
 

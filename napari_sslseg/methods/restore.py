@@ -56,7 +56,7 @@ class Restore(Method):
         """Show clean, corrupted and restored side by side, of the first crop's first channel."""
         shown = [batch["clean"][0, 0], batch["seen"][0, 0], self.restored(batch["seen"][:1])[0, 0]]
         row = torch.cat(shown, 1).clamp(-2.5, 2.5)
-        return ((row + 2.5) / 5).cpu().numpy()
+        return np.asarray(((row + 2.5) / 5).cpu(), np.float32)
 
 
 def block_mask(count: int, side: int) -> Tensor:
@@ -104,7 +104,8 @@ def shuffle(images: Tensor, window: int = 4) -> Tensor:
     mixed = cells.gather(-1, order.expand_as(cells))
     chosen = torch.rand(b, h // window, w // window, 1, 1) < 0.2
     cells = torch.where(chosen, mixed, cells).unflatten(4, (window, window))
-    return cells.permute(0, 3, 1, 4, 2, 5).reshape(b, c, h, w)
+    mixed: Tensor = cells.permute(0, 3, 1, 4, 2, 5).reshape(b, c, h, w)
+    return mixed
 
 
 component = Restore

@@ -1,0 +1,94 @@
+"""Strokes: the connected pieces of sparse labels, and which of them are kept apart for the score."""
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_sslseg.annotation import Annotation, strokes
+
+
+@dataclass(frozen=True, eq=False)
+class Stroke:
+    """One connected piece of labels.
+
+    Parameters
+    ----------
+    image, z : int
+        Image index and plane.
+    value : int
+        Its class, 1 or more; of objects 1 is background and 2 any object.
+    points : numpy.ndarray
+        (N, 2) pixel coordinates (y, x).
+    """
+
+    image: int
+    z: int
+    value: int
+    points: npt.NDArray[np.intp]
+
+    @property
+    def key(self) -> tuple[int, int, int, int]:
+        """A number that stays the same while the stroke does, and an order to break ties."""
+        y, x = (int(v) for v in self.points[0])
+        scattered = (y * 73856093 ^ x * 19349663 ^ self.z * 83492791) % 1000003
+        return scattered, self.image, y, x
+
+
+def find_strokes(annotations: list[Annotation]) -> list[Stroke]:
+    """List the strokes of all annotations.
+
+    Parameters
+    ----------
+    annotations : list of Annotation
+        One an image.
+
+    Returns
+    -------
+    list of Stroke
+        In order of image, plane and place.
+    """
+    found = []
+    for i, annotation in enumerate(annotations):
+        for z in annotation.planes():
+            plane = annotation.plane(z)
+            numbered, count = strokes(plane)
+            if not count:
+                continue
+            points = np.argwhere(numbered)
+            number = numbered[tuple(points.T)]
+            order = np.argsort(number, kind="stable")
+            ends = np.searchsorted(number[order], np.arange(1, count + 2))
+            for a, b in itertools.pairwise(ends):
+                at = points[order[a:b]]
+                value = int(plane[tuple(at[0])])
+                found.append(Stroke(i, z, min(value, 2) if annotation.task == "instance" else value, at))
+    return found
+
+
+def hold_out(found: list[Stroke], share: float, least: int = 4) -> tuple[list[Stroke], list[Stroke]]:
+    """Keep some whole strokes of each class apart, the same ones for as long as they exist.
+
+    Parameters
+    ----------
+    found : list of Stroke
+        All strokes.
+    share : float
+        Share of the strokes of each class to keep apart.
+    least : int, optional
+        A class with fewer strokes than this keeps all for training.
+
+    Returns
+    -------
+    list of Stroke
+        Strokes to train on.
+    list of Stroke
+        Strokes kept apart.
+    """
+    apart: set[int] = set()
+    for value in {s.value for s in found}:
+        of_class = sorted((s.key, k) for k, s in enumerate(found) if s.value == value)
+        if len(of_class) >= least:
+            apart |= {k for _, k in of_class[: int(np.ceil(share * len(of_class) - 1e-9))]}
+    return [s for k, s in enumerate(found) if k not in apart], [s for k, s in enumerate(found) if k in apart]
