@@ -104,8 +104,8 @@ def shuffle(images: Tensor, window: int = 4) -> Tensor:
     mixed = cells.gather(-1, order.expand_as(cells))
     chosen = torch.rand(b, h // window, w // window, 1, 1) < 0.2
     cells = torch.where(chosen, mixed, cells).unflatten(4, (window, window))
-    mixed: Tensor = cells.permute(0, 3, 1, 4, 2, 5).reshape(b, c, h, w)
-    return mixed
+    result: Tensor = cells.permute(0, 3, 1, 4, 2, 5).reshape(b, c, h, w)
+    return result
 
 
 component = Restore
