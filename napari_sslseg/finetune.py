@@ -138,9 +138,9 @@ def finetune(
     times = _magnification(start, [i for i, _ in pairs])
     pairs = [(magnify(i, times), replace(a, labels=magnify_labels(a.labels, times))) for i, a in pairs]
     labelled = collect(pairs, config.hold_out)
-    network = model.build(
-        start or config.start, config.encoder, labelled.images[0].channels, machine, len(labelled.values)
-    )
+    channels, classes = labelled.images[0].channels, len(labelled.values)
+    begin = start or config.start
+    network = model.build(begin, config.encoder, channels, machine, classes, keep_head=config.keep_head)
     schedule = loop.Schedule(config.rate, config.minutes, config.steps)
     training = loop.Training.start(Segment(network, config), schedule)
     history: dict[str, Any] = {"score": None, "scores": {}, "held_out": len(labelled.apart)}

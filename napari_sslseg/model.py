@@ -81,7 +81,9 @@ class Network(nn.Module):
         return {**self.names, "in_channels": self.in_channels, "classes": self.classes}
 
 
-def build(start: str, encoder: str, in_channels: int, runtime: Runtime, classes: int = 0) -> Network:
+def build(
+    start: str, encoder: str, in_channels: int, runtime: Runtime, classes: int = 0, *, keep_head: bool = True
+) -> Network:
     """Build a network and load the weights it starts from.
 
     Parameters
@@ -96,6 +98,8 @@ def build(start: str, encoder: str, in_channels: int, runtime: Runtime, classes:
         Device and seed.
     classes : int, optional
         Classes to tell apart.
+    keep_head : bool, optional
+        Whether to take the head of a checkpoint too, and not its encoder alone.
 
     Returns
     -------
@@ -117,7 +121,8 @@ def build(start: str, encoder: str, in_channels: int, runtime: Runtime, classes:
                 "Use images of the same kind, or start from imagenet",
             )
         network.encoder.load_state_dict(stored.part("encoder"))
-        network.head.load_state_dict(stored.part("head"))
+        if keep_head:
+            network.head.load_state_dict(stored.part("head"))
     elif start != "random":
         if start not in network.encoder.starts:
             raise ConfigError(

@@ -70,6 +70,8 @@ class FinetuneConfig(Config):
         Weight of the agreement with the averaged network on unlabelled crops; 0 leaves them out.
     dice : float
         Weight of the Dice loss beside cross-entropy.
+    keep_head : bool
+        Whether training also starts from the head that was pretrained, and not from its encoder alone.
     hold_out : float
         Share of the strokes of each class that is kept apart for the score.
     """
@@ -85,6 +87,7 @@ class FinetuneConfig(Config):
     norm: str = param("batch", "Statistics of a trained encoder: of each batch, or frozen", choices=("batch", "frozen"))
     teacher: float = param(0.0, "How much agreement with the averaged network counts on unlabelled pieces", ge=0.0, le=10.0)
     dice: float = param(0.5, "Weight of the Dice loss beside cross-entropy", ge=0.0, le=10.0)
+    keep_head: bool = param(False, "Start from the whole pretrained network, not only from the part that sees")
     hold_out: float = param(0.2, "Share of the strokes kept apart for the score", ge=0.0, le=0.5)
 
 

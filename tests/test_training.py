@@ -191,15 +191,18 @@ def test_training_resumes_bit_for_bit():
     assert same(resumed.weights, whole.weights)
 
 
-def test_a_round_starts_from_the_pretrained_encoder(tmp_path):
+@pytest.mark.parametrize("keep_head", [False, True])
+def test_a_round_starts_from_the_pretrained_encoder(tmp_path, keep_head):
     image, annotation, _ = annotated()
     learned = learn([image], steps=2)
     learned.save(tmp_path / "start.safetensors")
     stop = Stop()
     stop.request()
-    trained = train([(image, annotation)], start=str(tmp_path / "start.safetensors"), stop=stop)
+    config = FinetuneConfig(steps=4, keep_head=keep_head, **SMALL)
+    start = str(tmp_path / "start.safetensors")
+    trained = run(finetune([(image, annotation)], config, start=start, stop=stop))
     assert same(trained.part("encoder"), learned.part("encoder"))
-    assert same(trained.part("head"), learned.part("head"))
+    assert same(trained.part("head"), learned.part("head")) == keep_head
 
 
 def test_few_strokes_give_no_score_rather_than_a_wrong_one():
