@@ -19,9 +19,10 @@ from skimage.segmentation import find_boundaries
 
 from napari_sslseg import samples
 from napari_sslseg.annotation import LabelClass, Labels
+from napari_sslseg.contents import Round
 from napari_sslseg.io.atomic import replacing
 from napari_sslseg.job import Job, Notice, Stop, share
-from napari_sslseg.project import Project, Round
+from napari_sslseg.project import Project
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig, RuntimeConfig
 from napari_sslseg.workflow import predict_project, pretrain_project, train_project
 

@@ -1,125 +1,21 @@
-"""Project: the folder that holds everything a user did. Image references, labels, checkpoints, rounds; written atomically."""
+"""Project: the folder that holds all a user did: image references, labels, checkpoints, rounds; written atomically."""
 
-import json
 import threading
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import zarr
+import numpy.typing as npt
 
 from napari_sslseg.annotation import Annotation, LabelClass, Labels
+from napari_sslseg.contents import FILE, Contents, ImageEntry, Round
 from napari_sslseg.errors import LabelError, ProjectError
 from napari_sslseg.image import Image
-from napari_sslseg.io import read_image, stem
-from napari_sslseg.io.atomic import storage_errors, write_text
-
-FORMAT = "napari-sslseg project"
-VERSION = 1
-FILE = "project.json"
-CHUNK = 512
-
-
-@dataclass(frozen=True)
-class ImageEntry:
-    """One image of a project.
-
-    Parameters
-    ----------
-    id : str
-        Unique in the project; labels and predictions carry the same name.
-    source : str
-        Path of the file; relative paths are inside the project folder.
-    axes : str
-        Axes of the image, channels first, such as ``CZYX``.
-    shape : tuple of int
-        Spatial shape ([Z,] Y, X).
-    channels : int
-        Number of channels.
-    spacing : tuple of float
-        Pixel size.
-    unit : str
-        Unit of the spacing.
-    """
-
-    id: str
-    source: str
-    axes: str
-    shape: tuple[int, ...]
-    channels: int
-    spacing: tuple[float, ...]
-    unit: str
-
-
-@dataclass(frozen=True)
-class Round:
-    """One training round and what came of it.
-
-    Parameters
-    ----------
-    number : int
-        1, 2, ...
-    checkpoint : str
-        File of the trained model, relative to the project folder.
-    score : float, optional
-        Mean IoU over the classes on held-out strokes; None where too few strokes were painted to hold any out.
-    scores : dict of str to float
-        IoU of each class by its name.
-    held_out : int
-        How many strokes the score rests on.
-    pretrained : bool
-        Whether the round started from a pretrained encoder of this project.
-    pixels : int
-        How many labelled pixels there were.
-    steps : int
-        How many steps were trained.
-    seconds : float
-        How long that took.
-    finished : bool
-        False where the user stopped it early.
-    when : str
-        ISO 8601 time at which it ended.
-    """
-
-    number: int
-    checkpoint: str
-    score: float | None
-    scores: dict[str, float]
-    held_out: int
-    pretrained: bool
-    pixels: int
-    steps: int
-    seconds: float
-    finished: bool
-    when: str = ""
-
-
-@dataclass(frozen=True)
-class Contents:
-    """What ``project.json`` says.
-
-    Parameters
-    ----------
-    task : str
-        ``semantic`` or ``instance``.
-    classes : tuple of LabelClass
-        The classes, by value.
-    images : tuple of ImageEntry
-        The images.
-    pretrained : str, optional
-        Checkpoint of the pretrained encoder, relative to the folder.
-    rounds : tuple of Round
-        The training rounds so far.
-    """
-
-    task: str = "semantic"
-    classes: tuple[LabelClass, ...] = (LabelClass.default(1), LabelClass.default(2))
-    images: tuple[ImageEntry, ...] = ()
-    pretrained: str | None = None
-    rounds: tuple[Round, ...] = ()
+from napari_sslseg.io import chunks, read_image
+from napari_sslseg.io.atomic import storage_errors
 
 
 class Project:
@@ -157,11 +53,13 @@ class Project:
             The project.
         """
         path = Path(path)
-        if path.is_file() or (path.is_dir() and any(path.iterdir())):
+        with storage_errors(path):
+            taken = path.is_file() or (path.is_dir() and any(not p.name.startswith(".") for p in path.iterdir()))
+        if taken:
             raise ProjectError(f"{path} is not empty", "A new project needs a folder of its own", "Choose another name")
-        project = cls(path, Contents(task=task))
-        project._save()
-        return project
+        contents = Contents(task)
+        contents.write(path)
+        return cls(path, contents)
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -177,29 +75,7 @@ class Project:
         Project
             The project.
         """
-        path = Path(path)
-        file = path / FILE
-        if not file.is_file():
-            raise ProjectError(
-                f"{path} has no {FILE}", "A project is a folder with that file", "Pretrain or train with --project to make one"
-            )
-        try:
-            raw = json.loads(file.read_text(encoding="utf-8"))
-            known = raw["format"] == FORMAT and isinstance(raw["version"], int)
-        except (ValueError, KeyError, TypeError) as error:
-            raise ProjectError(f"{file} cannot be read ({error})", "It must be the file this program wrote") from error
-        if not known:
-            raise ProjectError(f"{file} is not a {FORMAT}", f"Its format must be {FORMAT!r}")
-        if raw["version"] > VERSION:
-            raise ProjectError(
-                f"{path} was written by a newer version (project format {raw['version']})",
-                f"This version reads formats up to {VERSION}",
-                "Update with: pip install -U napari-sslseg",
-            )
-        try:
-            return cls(path, _contents(raw))
-        except (KeyError, TypeError) as error:
-            raise ProjectError(f"{file} lacks {error}", "It must be the file this program wrote") from error
+        return cls(Path(path), Contents.read(Path(path)))
 
     @classmethod
     def open_or_create(cls, path: str | Path, task: str = "semantic") -> Self:
@@ -219,20 +95,12 @@ class Project:
         """
         return cls.open(path) if (Path(path) / FILE).exists() else cls.create(path, task)
 
-    def _save(self) -> None:
-        raw = {"format": FORMAT, "version": VERSION, **asdict(self._contents)}
-        write_text(self.path / FILE, json.dumps(raw, indent=1, ensure_ascii=False))
-
     def _change(self, **values: Any) -> None:
         """Write the changed contents; memory follows only after the disk has them."""
         with self._lock:
-            before = self._contents
-            self._contents = replace(before, **values)
-            try:
-                self._save()
-            except BaseException:
-                self._contents = before
-                raise
+            changed = replace(self._contents, **values)
+            changed.write(self.path)
+            self._contents = changed
 
     # ---------------------------------------------------------------- what it says
     @property
@@ -327,13 +195,14 @@ class Project:
         Returns
         -------
         ImageEntry
-            Its entry; the one it had, if it was added before.
+            Its entry; the one it had, if it was added before or was moved since.
         """
         path = Path(path).resolve()
-        for entry in self.images:
-            if self._locate(entry) == path:
-                return entry
-        return self._add(read_image(path), str(path), stem(path))
+        with self._lock:
+            for entry in self.images:
+                if self._locate(entry) == path:
+                    return entry
+            return self._add(read_image(path), path)
 
     def add_image(self, image: Image) -> ImageEntry:
         """Copy an image that exists only in memory into the project.
@@ -348,29 +217,31 @@ class Project:
         ImageEntry
             Its entry.
         """
-        id = self._free_id(image.name)
-        source = f"images/{id}.zarr"
-        with storage_errors(self.path):
-            array = zarr.create_array(
-                self.path / source, shape=image.data.shape, dtype=image.data.dtype, chunks=_chunks(image.data.shape)
-            )
-            for z in range(image.planes):
-                array[(slice(None), z) if image.data.ndim == 4 else slice(None)] = image.read(z)
-            array.attrs.update(axes=image.axes, spacing=list(image.spacing), unit=image.unit, rgb=image.rgb)
-        return self._add(image, source, id)
-
-    def _add(self, image: Image, source: str, id: str) -> ImageEntry:
         with self._lock:
-            id = self._free_id(id)
-            self._memory[id] = image
-            entry = ImageEntry(id, source, image.axes, image.shape, image.channels, image.spacing, image.unit)
-            self._change(images=(*self.images, entry))
-            return entry
+            return self._add(image, None)
 
-    def _free_id(self, wanted: str) -> str:
-        wanted = "".join(c if c.isalnum() or c in " -_." else "_" for c in wanted).strip(" .") or "image"
-        taken, id, n = {e.id for e in self.images}, wanted, 2
-        while id in taken:
+    def _add(self, image: Image, file: Path | None) -> ImageEntry:
+        """Add an image, of a file or to be copied; a file that was moved keeps its id, labels and predictions."""
+        moved = self._moved(image) if file else None
+        id = moved.id if moved else self._free_id(image.name)
+        if file is None:
+            chunks.write_image(self.path / "images" / f"{id}.zarr", image)
+        source = f"images/{id}.zarr" if file is None else str(file)
+        entry = ImageEntry(id, source, image.axes, image.shape, image.channels, image.spacing, image.unit)
+        self._change(images=tuple(entry if e == moved else e for e in self.images) + (() if moved else (entry,)))
+        self._memory[id] = image
+        return entry
+
+    def _moved(self, image: Image) -> ImageEntry | None:
+        """The entry of a file of the same name and shape that is no longer where it was."""
+        asked = (_safe(image.name), image.shape, image.channels)
+        like = [e for e in self.images if (e.id, e.shape, e.channels) == asked]
+        return next((e for e in like if not self._locate(e).exists()), None)
+
+    def _free_id(self, name: str) -> str:
+        taken, wanted, n = {e.id.lower() for e in self.images}, _safe(name), 2  # some disks do not tell A from a
+        id = wanted
+        while id.lower() in taken:
             id, n = f"{wanted}-{n}", n + 1
         return id
 
@@ -389,15 +260,30 @@ class Project:
         -------
         Image
             The image.
+
+        Raises
+        ------
+        ProjectError
+            If its file was moved, or changed its shape since it was added.
         """
         if id not in self._memory:
             entry = self.entry(id)
             path = self._locate(entry)
             if not path.exists():
                 raise ProjectError(
-                    f"The image file {path} is gone", "The project refers to it and holds no copy", "Put it back, or remove the image"
+                    f"The image file {path} is gone",
+                    "The project refers to it and holds no copy",
+                    "Put it back, or add it again from where it is now",
                 )
-            self._memory[id] = read_copy(path, id) if path.is_relative_to(self.path.resolve()) else read_image(path)
+            own = path.is_relative_to(self.path.resolve())
+            image = chunks.read_image(path, id) if own else read_image(path)
+            if (image.shape, image.channels) != (entry.shape, entry.channels):
+                raise ProjectError(
+                    f"The image file {path} has {image.channels} channel(s) of {image.shape} pixels now",
+                    f"It had {entry.channels} of {entry.shape} when it was added, and the labels have that shape",
+                    "Put the old file back, or add the new one under another name",
+                )
+            self._memory[id] = image
         return self._memory[id]
 
     # ---------------------------------------------------------------- labels
@@ -430,9 +316,9 @@ class Project:
         entry = self.entry(id)
         if not self._labels_path(id).exists():
             return np.zeros(entry.shape, np.uint16)
-        return np.asarray(zarr.open_array(self._labels_path(id), mode="r")[...], np.uint16)
+        return chunks.read(self._labels_path(id)).astype(np.uint16, copy=False)
 
-    def write_labels(self, id: str, labels: np.ndarray[Any, Any], region: tuple[slice, ...] | None = None) -> None:
+    def write_labels(self, id: str, labels: npt.NDArray[Any], region: tuple[slice, ...] | None = None) -> None:
         """Write labels, or a part of them; only the chunks of that part are touched, each one atomically.
 
         Parameters
@@ -444,26 +330,29 @@ class Project:
         region : tuple of slice, optional
             Where the part belongs; all of the image if not given.
         """
-        if labels.size and int(labels.max()) > np.iinfo(np.uint16).max:
-            raise LabelError(f"The labels of {id} go up to {int(labels.max())}", "Values up to 65535 can be stored")
-        self._write(self._labels_path(id), id, labels, region, "uint16")
+        self._write(self._labels_path(id), id, labels, region, np.dtype(np.uint16))
 
     def _write(
-        self, path: Path, id: str, labels: np.ndarray[Any, Any], region: tuple[slice, ...] | None, dtype: str
+        self, path: Path, id: str, labels: npt.NDArray[Any], region: tuple[slice, ...] | None, dtype: np.dtype[Any]
     ) -> None:
         entry = self.entry(id)
         if region is None:
-            Annotation(labels).check(entry.shape, id)
-        with self._lock, storage_errors(self.path):
+            region = tuple(slice(0, n) for n in entry.shape)
+        place = tuple(len(range(*part.indices(n))) for part, n in zip(region, entry.shape, strict=True))
+        Annotation(labels).check(place, id)
+        low, high, most = int(labels.min(initial=0)), int(labels.max(initial=0)), np.iinfo(dtype).max
+        if low < 0 or high > most:
+            raise LabelError(f"The labels of {id} go from {low} to {high}", f"Values from 0 to {most} can be stored")
+        with self._lock:
             if not path.exists():
-                zarr.create_array(path, shape=entry.shape, dtype=dtype, chunks=_chunks(entry.shape), fill_value=0)
-            zarr.open_array(path, mode="r+")[region or (slice(None),) * labels.ndim] = labels.astype(dtype)
+                chunks.create(path, entry.shape, dtype)
+            chunks.write(path, labels, region)
 
     # ---------------------------------------------------------------- predictions
     def _prediction_path(self, id: str) -> Path:
         return self.path / "predictions" / f"{id}.zarr"
 
-    def prediction(self, id: str) -> np.ndarray[Any, Any] | None:
+    def prediction(self, id: str) -> npt.NDArray[Any] | None:
         """Read the latest masks of an image.
 
         Parameters
@@ -477,9 +366,9 @@ class Project:
             ([Z,] Y, X) uint32, 0 in planes never predicted; None if nothing was predicted.
         """
         path = self._prediction_path(id)
-        return np.asarray(zarr.open_array(path, mode="r")[...]) if path.exists() else None
+        return chunks.read(path) if path.exists() else None
 
-    def write_prediction(self, id: str, labels: np.ndarray[Any, Any], planes: tuple[int, ...] | None = None) -> None:
+    def write_prediction(self, id: str, labels: npt.NDArray[Any], planes: tuple[int, ...] | None = None) -> None:
         """Keep the masks of an image.
 
         Parameters
@@ -493,10 +382,12 @@ class Project:
         """
         path = self._prediction_path(id)
         if planes is None:
-            self._write(path, id, labels, None, "uint32")
+            self._write(path, id, labels, None, np.dtype(np.uint32))
         else:
             for z in planes:
-                self._write(path, id, labels[z : z + 1], (slice(z, z + 1), slice(None), slice(None)), "uint32")
+                self._write(
+                    path, id, labels[z : z + 1], (slice(z, z + 1), slice(None), slice(None)), np.dtype(np.uint32)
+                )
 
     def annotation(self, id: str) -> Annotation:
         """Read the labels of an image as an annotation of this project's task.
@@ -553,40 +444,6 @@ class Project:
         return self.rounds[-1].number + 1 if self.rounds else 1
 
 
-def _chunks(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return (1,) * (len(shape) - 2) + tuple(min(CHUNK, n) for n in shape[-2:])
-
-
-def _contents(raw: dict[str, Any]) -> Contents:
-    images = [dict(i, shape=tuple(i["shape"]), spacing=tuple(i["spacing"])) for i in raw["images"]]
-    return Contents(
-        raw["task"],
-        tuple(LabelClass(**c) for c in raw["classes"]),
-        tuple(ImageEntry(**i) for i in images),
-        raw["pretrained"],
-        tuple(Round(**r) for r in raw["rounds"]),
-    )
-
-
-def read_copy(path: Path, name: str) -> Image:
-    """Open the copy of an image that a project keeps.
-
-    Parameters
-    ----------
-    path : Path
-        The zarr folder inside the project.
-    name : str
-        Name of the image.
-
-    Returns
-    -------
-    Image
-        The image, read lazily.
-    """
-    import dask.array
-
-    array = zarr.open_array(path, mode="r")
-    said: dict[str, Any] = dict(array.attrs)
-    return Image(
-        dask.array.from_zarr(array), tuple(said["spacing"]), said["unit"], name, said["axes"], bool(said["rgb"])
-    )
+def _safe(name: str) -> str:
+    """What of a name can be the name of a file anywhere."""
+    return "".join(c if c.isalnum() or c in " -_." else "_" for c in name).strip(" .") or "image"

@@ -10,10 +10,11 @@ import numpy.typing as npt
 from psygnal import Signal
 
 from napari_sslseg.annotation import LabelClass
+from napari_sslseg.contents import ImageEntry
 from napari_sslseg.errors import LabelError, ProjectError, UserError
 from napari_sslseg.image import Image
 from napari_sslseg.job import Event
-from napari_sslseg.project import ImageEntry, Project
+from napari_sslseg.project import Project
 from napari_sslseg.settings import RuntimeConfig
 from napari_sslseg.stages import Activity, label_time, train_time
 

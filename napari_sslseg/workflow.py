@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sslseg.annotation import LabelClass
+from napari_sslseg.contents import Round
 from napari_sslseg.errors import ImageError, LabelError, ProjectError
 from napari_sslseg.io import find_files, read_image, read_labels, stem, write_channels, write_labels
 from napari_sslseg.job import Job, Stop, share
 from napari_sslseg.prediction import Prediction
-from napari_sslseg.project import Project, Round
+from napari_sslseg.project import Project
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig, RuntimeConfig
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from typing import Any
 
 from napari.viewer import Viewer
 
+from napari_sslseg.contents import FILE
 from napari_sslseg.gui import layers
-from napari_sslseg.project import FILE, Project
+from napari_sslseg.project import Project
 
 LayerData = tuple[Any, dict[str, Any], str]
 PLUGIN, WIDGET = "napari-sslseg", "SSL Segmentation"

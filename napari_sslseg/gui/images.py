@@ -5,13 +5,14 @@ from napari.layers import Image as ImageLayer
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
+from napari_sslseg.contents import ImageEntry
 from napari_sslseg.errors import UserError
 from napari_sslseg.gui import layers, marks
 from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.listen import listen
 from napari_sslseg.gui.panel import Panel
 from napari_sslseg.image import Image
-from napari_sslseg.project import ImageEntry, Project
+from napari_sslseg.project import Project
 from napari_sslseg.stages import stage
 
 ROLE = Qt.ItemDataRole.UserRole

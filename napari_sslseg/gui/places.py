@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from napari_sslseg.contents import FILE
 from napari_sslseg.errors import UserError
 from napari_sslseg.io import stem
-from napari_sslseg.project import FILE, Project
+from napari_sslseg.project import Project
 
 SUFFIX = ".sslseg"
 

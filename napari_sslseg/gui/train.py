@@ -2,12 +2,12 @@
 
 from qtpy.QtWidgets import QComboBox, QLabel, QToolButton, QVBoxLayout, QWidget
 
+from napari_sslseg.contents import Round
 from napari_sslseg.gui.desk import Desk, telling
 from napari_sslseg.gui.forms import Form
 from napari_sslseg.gui.learn import component_names
 from napari_sslseg.gui.listen import listen
 from napari_sslseg.gui.panel import Panel
-from napari_sslseg.project import Round
 from napari_sslseg.settings import FinetuneConfig
 from napari_sslseg.stages import Stage, stage
 

@@ -43,7 +43,7 @@ def replacing(path: Path, needed: int = 0) -> Iterator[Path]:
         place.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
-            _flush(temporary)
+            flush(temporary)
             _exchange(temporary, place)
         finally:
             remove(temporary)
@@ -118,6 +118,19 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def flush(path: Path) -> None:
+    """Wait until a file, or every file of a folder, is on the disk.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file or folder.
+    """
+    for file in path.rglob("*") if path.is_dir() else [path]:
+        if file.is_file():
+            _sync(file)
+
+
 def _full(path: Path, needed: int) -> StorageError:
     folder = next((p for p in Path(path).absolute().parents if p.exists()), Path.cwd())
     free = f"{shutil.disk_usage(folder).free / 1e6:,.1f} MB are free"
@@ -127,13 +140,6 @@ def _full(path: Path, needed: int) -> StorageError:
         "What was there before is untouched",
         "Make room or choose a folder on another disk",
     )
-
-
-def _flush(path: Path) -> None:
-    """Wait until a file, or every file of a folder, is on the disk."""
-    for file in path.rglob("*") if path.is_dir() else [path]:
-        if file.is_file():
-            _sync(file)
 
 
 def _sync(path: Path) -> None:

@@ -11,11 +11,12 @@ import pytest
 from qtpy.QtCore import QCoreApplication, QEvent
 from qtpy.QtWidgets import QApplication
 
+from napari_sslseg.contents import Round
 from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.dock import Dock
 from napari_sslseg.job import Event, Job, Metric, Progress, Stop
 from napari_sslseg.prediction import Prediction
-from napari_sslseg.project import Project, Round
+from napari_sslseg.project import Project
 
 
 def our_threads() -> list[threading.Thread]:
@@ -25,7 +26,8 @@ def our_threads() -> list[threading.Thread]:
 
 def delete_later() -> None:
     """Delete what was given to deleteLater, as the event loop does."""
-    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)  # an int for PyQt5
+    kind = QEvent.Type.DeferredDelete
+    QCoreApplication.sendPostedEvents(None, getattr(kind, "value", kind))  # PyQt6 wants the number, PyQt5 has no other
     QApplication.processEvents()
 
 
@@ -43,6 +45,12 @@ class FakeJobs:
     def hold(self) -> None:
         """Let the jobs that start now wait."""
         self.go.clear()
+
+    def start(self) -> None:
+        """Nothing has to be got ready."""
+
+    def close(self) -> None:
+        """Nothing is held."""
 
     def _play(self, stop: Stop) -> Job[bool]:
         yield from self.events

@@ -171,8 +171,8 @@ def finished(tmp_path: Path) -> Project:
     """A project as somebody left it yesterday: two images, strokes on the first, a round."""
     from dataclasses import replace
 
+    from napari_sslseg.contents import Round
     from napari_sslseg.image import Image
-    from napari_sslseg.project import Round
 
     project = Project.create(tmp_path / "yesterday.sslseg")
     for name in ("one", "two"):

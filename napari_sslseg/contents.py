@@ -1,0 +1,186 @@
+"""Contents: what ``project.json`` says of a project, its task, classes, images and rounds; read and written whole."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from napari_sslseg.annotation import LabelClass
+from napari_sslseg.errors import ProjectError
+from napari_sslseg.io.atomic import write_text
+
+FORMAT = "napari-sslseg project"
+VERSION = 1
+FILE = "project.json"
+
+
+@dataclass(frozen=True)
+class ImageEntry:
+    """One image of a project.
+
+    Parameters
+    ----------
+    id : str
+        Unique in the project; labels and predictions carry the same name.
+    source : str
+        Path of the file; relative paths are inside the project folder.
+    axes : str
+        Axes of the image, channels first, such as ``CZYX``.
+    shape : tuple of int
+        Spatial shape ([Z,] Y, X).
+    channels : int
+        Number of channels.
+    spacing : tuple of float
+        Pixel size.
+    unit : str
+        Unit of the spacing.
+    """
+
+    id: str
+    source: str
+    axes: str
+    shape: tuple[int, ...]
+    channels: int
+    spacing: tuple[float, ...]
+    unit: str
+
+
+@dataclass(frozen=True)
+class Round:
+    """One training round and what came of it.
+
+    Parameters
+    ----------
+    number : int
+        1, 2, ...
+    checkpoint : str
+        File of the trained model, relative to the project folder.
+    score : float, optional
+        Mean IoU over the classes on held-out strokes; None where too few strokes were painted to hold any out.
+    scores : dict of str to float
+        IoU of each class by its name.
+    held_out : int
+        How many strokes the score rests on.
+    pretrained : bool
+        Whether the round started from a pretrained encoder of this project.
+    pixels : int
+        How many labelled pixels there were.
+    steps : int
+        How many steps were trained.
+    seconds : float
+        How long that took.
+    finished : bool
+        False where the user stopped it early.
+    when : str
+        ISO 8601 time at which it ended.
+    """
+
+    number: int
+    checkpoint: str
+    score: float | None
+    scores: dict[str, float]
+    held_out: int
+    pretrained: bool
+    pixels: int
+    steps: int
+    seconds: float
+    finished: bool
+    when: str = ""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What ``project.json`` says.
+
+    Parameters
+    ----------
+    task : str
+        ``semantic`` or ``instance``.
+    classes : tuple of LabelClass
+        The classes, by value.
+    images : tuple of ImageEntry
+        The images.
+    pretrained : str, optional
+        Checkpoint of the pretrained encoder, relative to the folder.
+    rounds : tuple of Round
+        The training rounds so far.
+    """
+
+    task: str = "semantic"
+    classes: tuple[LabelClass, ...] = (LabelClass.default(1), LabelClass.default(2))
+    images: tuple[ImageEntry, ...] = ()
+    pretrained: str | None = None
+    rounds: tuple[Round, ...] = ()
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read the file of a project.
+
+        Parameters
+        ----------
+        folder : Path
+            The project folder.
+
+        Returns
+        -------
+        Contents
+            What it says.
+
+        Raises
+        ------
+        ProjectError
+            If there is no such file, it is damaged, or a newer version wrote it.
+        """
+        file = folder / FILE
+        try:
+            raw = json.loads(file.read_bytes())
+            if raw["format"] != FORMAT:
+                raise ProjectError(f"{file} is not a {FORMAT}", f"Its format must be {FORMAT!r}")
+            if int(raw["version"]) > VERSION:
+                raise ProjectError(
+                    f"{folder} was written by a newer version (project format {raw['version']})",
+                    f"This version reads formats up to {VERSION}",
+                    "Update with: pip install -U napari-sslseg",
+                )
+            return cls._from_dict(raw)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise ProjectError(
+                f"{folder} has no {FILE}",
+                "A project is a folder with that file",
+                "Pretrain or train with --project to make one",
+            ) from error
+        except PermissionError as error:
+            raise ProjectError(f"There is no permission to read {file}", "A readable project is needed") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ProjectError(
+                f"{file} is damaged ({type(error).__name__}: {error})",
+                "It must be the file this program wrote",
+                "Restore it from a backup; the labels in the folder beside it are untouched",
+            ) from error
+
+    @classmethod
+    def _from_dict(cls, raw: dict[str, Any]) -> Self:
+        images = [dict(i, shape=tuple(i["shape"]), spacing=tuple(i["spacing"])) for i in raw["images"]]
+        return cls(
+            raw["task"],
+            tuple(LabelClass(**c) for c in raw["classes"]),
+            tuple(ImageEntry(**i) for i in images),
+            raw["pretrained"],
+            tuple(Round(**r) for r in raw["rounds"]),
+        )
+
+    def write(self, folder: Path) -> None:
+        """Write the file of a project, whole or not at all.
+
+        Parameters
+        ----------
+        folder : Path
+            The project folder; made if missing.
+
+        Raises
+        ------
+        StorageError
+            If the disk is full or the place may not be written to.
+        """
+        raw = {"format": FORMAT, "version": VERSION, **asdict(self)}
+        write_text(folder / FILE, json.dumps(raw, indent=1, ensure_ascii=False))

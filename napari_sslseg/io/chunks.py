@@ -1,0 +1,170 @@
+"""Arrays that a project keeps in zarr: a crash or a full disk leaves every chunk as it was, or new and whole."""
+
+import itertools
+import secrets
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+
+from napari_sslseg.image import Image
+from napari_sslseg.io.atomic import flush, remove, replacing, storage_errors
+from napari_sslseg.io.lazy import SMALL, LazyArray
+
+CHUNK = 512  # px: side of a chunk, which is of one plane
+
+Region = tuple[slice, ...]
+
+
+def create(path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
+    """Make an array of zeros.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The zarr folder.
+    shape : tuple of int
+        Its shape, the last two axes being Y and X.
+    dtype : dtype
+        Type of its elements.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full or the place may not be written to; then there is no array.
+    """
+    with replacing(path) as temporary:
+        _create(temporary, shape, dtype)
+
+
+def write(path: Path, values: npt.NDArray[Any], region: Region) -> None:
+    """Write a part of an array. All of it is on the disk before the first old chunk is replaced.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The zarr folder.
+    values : numpy.ndarray
+        What to write, of the shape of `region`.
+    region : tuple of slice
+        Where it belongs, one slice an axis, without steps.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full or the place may not be written to; then the array is as it was.
+    """
+    array: Any = zarr.open_array(path, mode="r")
+    inner = [range(*part.indices(n)) for part, n in zip(region, array.shape, strict=True)]
+    outer = [
+        range(r.start // c * c, min(-(-r.stop // c) * c, n))
+        for r, c, n in zip(inner, array.chunks, array.shape, strict=True)
+    ]
+    block = values.astype(array.dtype)
+    if inner != outer:
+        block = array[_slices(outer)]
+        block[_slices(inner, outer)] = values
+    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.tmp")
+    with storage_errors(path, block.nbytes):
+        try:
+            keys = _write_chunks(temporary, array, block, outer)
+            for key in keys:
+                (path / key).parent.mkdir(parents=True, exist_ok=True)
+            flush(temporary)
+            for key in keys:
+                if (temporary / key).exists():
+                    (temporary / key).replace(path / key)
+                else:  # zarr stores no chunk of zeros
+                    (path / key).unlink(missing_ok=True)
+        finally:
+            remove(temporary)
+
+
+def _write_chunks(path: Path, like: Any, block: npt.NDArray[Any], place: list[range]) -> list[str]:
+    """Write a block of whole chunks to an array of its own, one by one: zarr goes on with others after a failure."""
+    new: Any = _create(path, like.shape, like.dtype)
+    keys = []
+    for corner in itertools.product(*(range(r.start, r.stop, c) for r, c in zip(place, like.chunks, strict=True))):
+        chunk = [range(a, min(a + c, r.stop)) for a, c, r in zip(corner, like.chunks, place, strict=True)]
+        new[_slices(chunk)] = block[_slices(chunk, place)]
+        keys.append(like.metadata.encode_chunk_key(tuple(a // c for a, c in zip(corner, like.chunks, strict=True))))
+    return keys
+
+
+def _slices(bounds: list[range], within: list[range] | None = None) -> Region:
+    """Slices of a box, counted from the corner of another box."""
+    starts = [r.start for r in within] if within else [0] * len(bounds)
+    return tuple(slice(r.start - s, r.stop - s) for r, s in zip(bounds, starts, strict=True))
+
+
+def read(path: Path) -> npt.NDArray[Any]:
+    """Read an array whole.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The zarr folder.
+
+    Returns
+    -------
+    numpy.ndarray
+        The array.
+    """
+    return np.asarray(zarr.open_array(path, mode="r")[...])
+
+
+def write_image(path: Path, image: Image) -> None:
+    """Copy an image, plane by plane, so that one larger than memory can be copied too.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The zarr folder; replaced if it exists.
+    image : Image
+        The image.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full or the place may not be written to; then there is no copy.
+    """
+    shape, dtype = tuple(image.data.shape), np.dtype(image.data.dtype)
+    with replacing(path, int(np.prod(shape, dtype=np.int64)) * dtype.itemsize) as temporary:
+        array: Any = _create(temporary, shape, dtype)
+        for z in range(image.planes):
+            plane = image.read(z)
+            corners = itertools.product(range(shape[0]), range(0, shape[-2], CHUNK), range(0, shape[-1], CHUNK))
+            for c, y, x in corners:  # one chunk at a time: zarr goes on with others after a failure
+                at = (c, slice(y, y + CHUNK), slice(x, x + CHUNK))
+                array[at if len(shape) == 3 else (at[0], z, *at[1:])] = plane[at]
+        array.attrs.update(axes=image.axes, spacing=list(image.spacing), unit=image.unit, rgb=image.rgb)
+
+
+def read_image(path: Path, name: str) -> Image:
+    """Open the copy of an image; a large one is read when it is needed.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The zarr folder.
+    name : str
+        Name of the image.
+
+    Returns
+    -------
+    Image
+        As it was copied.
+    """
+    array: Any = zarr.open_array(path, mode="r")
+    pixels: Any = LazyArray(array, path)
+    said = dict(array.attrs)
+    if pixels.nbytes <= SMALL:
+        pixels = np.asarray(pixels)
+    return Image(pixels, tuple(said["spacing"]), said["unit"], name, said["axes"], bool(said["rgb"]))
+
+
+def _create(path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Any:
+    chunks = (1,) * (len(shape) - 2) + tuple(min(CHUNK, n) for n in shape[-2:])
+    return zarr.create_array(path, shape=shape, dtype=dtype, chunks=chunks, fill_value=0)
