@@ -8,7 +8,7 @@ GUI_PACKAGES := xvfb xauth libgl1 libegl1 libxcb-icccm4 libxcb-keysyms1 libxcb-x
 	libxcb-render-util0 libxcb-shape0 libxcb-cursor0 libxkbcommon-x11-0 libdbus-1-3 xdotool
 UNIT := -p no:pytest-qt -p no:napari -p no:npe2
 
-.PHONY: help setup system demo test test-core test-gui lint format clean
+.PHONY: help setup system demo test test-core test-gui lint lint-style lint-types lint-contracts lint-docstrings format clean
 .NOTPARALLEL:
 
 help:
@@ -43,12 +43,25 @@ test-gui: setup
 		fi; \
 	done
 
-lint: setup
-	@echo "== ruff";           $(PY) -m ruff check .
-	@echo "== ruff format";    $(PY) -m ruff format --check .
-	@echo "== mypy";           $(PY) -m mypy
-	@echo "== import-linter";  $(PY) -c "from importlinter.cli import lint_imports_command as c; c()"
-	@echo "== numpydoc";       $(PY) -m pytest $(UNIT) -q tests/test_package.py -k docstring
+# `make -k lint` goes on after a failure.
+lint: lint-style lint-types lint-contracts lint-docstrings
+
+lint-style: setup
+	@echo "== ruff"
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+
+lint-types: setup
+	@echo "== mypy"
+	@$(PY) -m mypy
+
+lint-contracts: setup
+	@echo "== import-linter"
+	@$(PY) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
+
+lint-docstrings: setup
+	@echo "== numpydoc"
+	@$(PY) -m pytest $(UNIT) -q tests/test_package.py -k docstring
 
 format: setup
 	@$(PY) -m ruff check --fix .
