@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call
 
 from napari_sslseg import augment, loop, metrics, model, patches, tiles
@@ -16,7 +16,7 @@ from napari_sslseg.image import LEAST_SIZE, Image
 from napari_sslseg.job import Job, Metric, Notice, Progress, Stop
 from napari_sslseg.labelled import Labelled, collect
 from napari_sslseg.magnify import magnification, magnify, magnify_labels
-from napari_sslseg.objective import Batch, Objective, agreement, partial_cross_entropy, partial_dice
+from napari_sslseg.objective import Batch, Objective, agreement, freeze_norm, partial_cross_entropy, partial_dice
 from napari_sslseg.patches import Place, Targets
 from napari_sslseg.runtime import Runtime
 from napari_sslseg.settings import FinetuneConfig, RuntimeConfig
@@ -51,9 +51,7 @@ class Segment(Objective):
         """Switch between training and use; frozen normalisation stays in use."""
         super().train(mode)
         if self.frozen_norm:
-            for module in self.network.encoder.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    module.eval()
+            freeze_norm(self.network.encoder)
         return self
 
     def begin(self, fraction: float, average: Mapping[str, Tensor]) -> None:

@@ -57,6 +57,19 @@ class Objective(nn.Module, ABC):
         """
 
 
+def freeze_norm(network: nn.Module) -> None:
+    """Let batch normalisation use the statistics it came with, also while training.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Network; its batch normalisation is put into evaluation mode.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+
+
 def partial_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """Cross-entropy on labelled pixels, every class of the batch weighing the same.
 

@@ -100,6 +100,7 @@ def _method(channels: int, config: PretrainConfig, machine: Runtime) -> Method:
     with machine.torch_numbers(1):
         method = kind(network, config.crop).to(machine.device)
     method.encoder_rate = 1.0 if config.start == "random" else config.encoder_rate
+    method.frozen_norm = config.start != "random"
     return method
 
 

@@ -1,7 +1,7 @@
 """Self-supervised methods: what to learn from images without labels. One file each; the file name is its name."""
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from napari_sslseg.config import Registry
 from napari_sslseg.model import Network
-from napari_sslseg.objective import Batch, Objective
+from napari_sslseg.objective import Batch, Objective, freeze_norm
 
 
 class Method(Objective):
@@ -27,6 +27,14 @@ class Method(Objective):
         super().__init__()
         self.network, self.side = network, side
         self.encoder_rate = 1.0
+        self.frozen_norm = False
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch between training and use; the statistics of a trained encoder are not spoilt by corrupted images."""
+        super().train(mode)
+        if self.frozen_norm:
+            freeze_norm(self.network.encoder)
+        return self
 
     @abstractmethod
     def prepare(self, crops: Tensor) -> Batch:
