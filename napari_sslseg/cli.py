@@ -48,14 +48,14 @@ def pretrain(
     method : str
         How to learn: restore or dense.
     """
-    from napari_sslseg import workflow
+    from napari_sslseg import exchange, workflow
     from napari_sslseg.io import find_files
     from napari_sslseg.project import Project
 
     config = common.config(PretrainConfig, method=method, **asdict(learning))
     files = find_files(images)
     opened = Project.open_or_create(project)
-    workflow.add_images(opened, files)
+    exchange.add_images(opened, files)
     path, stopped = show(
         "Learning",
         lambda stop: workflow.pretrain_project(opened, config, runtime=common.runtime(), stop=stop),
@@ -92,7 +92,7 @@ def train(
     task : str
         Classes of pixels, or objects.
     """
-    from napari_sslseg import workflow
+    from napari_sslseg import exchange, workflow
     from napari_sslseg.io import find_files
     from napari_sslseg.project import Project
 
@@ -101,8 +101,8 @@ def train(
     opened = Project.open_or_create(project, task or "semantic")
     if task and task != opened.task:
         opened.set_task(task)
-    workflow.add_images(opened, files)
-    workflow.add_labels(opened, label_files)
+    exchange.add_images(opened, files)
+    exchange.add_labels(opened, label_files)
     round, stopped = show(
         "Training",
         lambda stop: workflow.train_project(opened, config, runtime=common.runtime(), stop=stop),
@@ -141,7 +141,7 @@ def predict(
     probabilities : bool
         Write the probability of every class as well.
     """
-    from napari_sslseg import workflow
+    from napari_sslseg import exchange
     from napari_sslseg.project import Project
 
     config = common.config(PredictConfig, probabilities=probabilities)
@@ -150,7 +150,7 @@ def predict(
     began = time.monotonic()
     written, stopped = show(
         "Predicting",
-        lambda stop: workflow.predict_files(
+        lambda stop: exchange.predict_files(
             opened, images, out, config, ids=names, runtime=common.runtime(), stop=stop
         ),
         common.events,

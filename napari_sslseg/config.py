@@ -1,4 +1,4 @@
-"""Parameters declared once (default, bounds, unit, help), configs made of them, and registries of components by name."""
+"""Parameters declared once (default, bounds, unit, help), configs made of them, registries of components by name."""
 
 import difflib
 import importlib
@@ -157,8 +157,8 @@ def _check(p: Parameter, value: Any) -> None:
         raise ConfigError(f"{p.name} is {value!r}", f"It must be of type {p.type.__name__}")
     if p.choices and value not in p.choices:
         raise ConfigError(f"{p.name} is {value!r}", _one_of(str(value), list(p.choices)))
-    low = p.ge is not None and value < p.ge
-    if low or (p.le is not None and value > p.le):
+    low = p.ge is not None and not value >= p.ge  # which NaN is not
+    if low or (p.le is not None and not value <= p.le):
         bounds = f"from {p.ge}" if p.le is None else f"at most {p.le}" if p.ge is None else f"from {p.ge} to {p.le}"
         raise ConfigError(f"{p.name} is {value!r}", f"It must be {bounds} {p.unit}".rstrip())
 

@@ -222,6 +222,29 @@ def guess_axes(shape: tuple[int, ...], name: str = "the image") -> str:
     return SPATIAL[-spatial:] + ("S" if colour else "")
 
 
+def unusable(image: Image) -> str:
+    """Say why nothing can be learnt from an image.
+
+    Parameters
+    ----------
+    image : Image
+        The image; it is measured.
+
+    Returns
+    -------
+    str
+        The reason, without a full stop; empty if the image can be used.
+    """
+    if min(image.shape[-2:]) < LEAST_SIZE:
+        size = " x ".join(map(str, image.shape))
+        return f"{image.name} is {size} pixels; planes of at least {LEAST_SIZE} x {LEAST_SIZE} are needed"
+    try:
+        constant = image.intensity().constant
+    except ImageError as error:
+        return error.given
+    return f"{image.name} has the same value everywhere, so there is nothing to learn from it" if constant else ""
+
+
 def check_usable(images: list[Image]) -> tuple[list[Image], list[str]]:
     """Leave out images that nothing can be learnt from and check that the others go together.
 
@@ -241,11 +264,8 @@ def check_usable(images: list[Image]) -> tuple[list[Image], list[str]]:
         raise ImageError("No image was given", "At least one image is needed", "Name image files or a folder of them")
     kept, said = [], []
     for image in images:
-        if min(image.shape[-2:]) < LEAST_SIZE:
-            size = " x ".join(map(str, image.shape))
-            said.append(f"{image.name} is {size} pixels; planes of at least {LEAST_SIZE} x {LEAST_SIZE} are needed")
-        elif image.intensity().constant:
-            said.append(f"{image.name} has the same value everywhere, so there is nothing to learn from it")
+        if reason := unusable(image):
+            said.append(reason)
         else:
             kept.append(image)
     if not kept:

@@ -1,0 +1,203 @@
+"""Files in and out of a project: images and labels are added from files, predictions are written to files."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_sslseg.annotation import LabelClass
+from napari_sslseg.errors import ImageError, LabelError, StorageError
+from napari_sslseg.io import find_files, read_image, read_labels, stem, write_channels, write_labels
+from napari_sslseg.io.files import suffix
+from napari_sslseg.job import Job, Stop, share
+from napari_sslseg.project import Project
+from napari_sslseg.settings import PredictConfig, RuntimeConfig
+from napari_sslseg.workflow import needed_model
+
+LOSSY = (".jpg", ".jpeg")  # label files are never written in these
+MOST_CLASSES = 255
+
+
+def add_images(project: Project, paths: Iterable[str | Path]) -> list[str]:
+    """Refer to image files in a project; none is added if one of them does not fit.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+    paths : iterable of str or Path
+        Files and folders.
+
+    Returns
+    -------
+    list of str
+        Ids of the images, those already there included.
+
+    Raises
+    ------
+    ImageError
+        If a file cannot be read, or the images do not all have the same channels.
+    """
+    files = find_files(paths)
+    channels = {e.id: e.channels for e in project.images}
+    for path in files:
+        channels[path.name] = read_image(path).channels
+    (first, least), (last, most) = (f(channels.items(), key=lambda c: c[1], default=("", 0)) for f in (min, max))
+    if least != most:
+        raise ImageError(
+            f"{first} has {least} channel(s) and {last} has {most}",
+            "All images of a project have the same channels",
+            "Use one project for each kind of image",
+        )
+    return [project.add_file(path).id for path in files]
+
+
+def add_labels(project: Project, paths: Iterable[str | Path]) -> list[str]:
+    """Copy label files into a project; each belongs to the image of the same file name and replaces its labels.
+
+    Parameters
+    ----------
+    project : Project
+        The project; its images come first.
+    paths : iterable of str or Path
+        Files and folders.
+
+    Returns
+    -------
+    list of str
+        Ids of the images that were given labels.
+
+    Raises
+    ------
+    LabelError
+        If a file belongs to no image or does not fit it; then nothing is written.
+    """
+    known = {stem(Path(e.source)): e.id for e in reversed(project.images)} | {e.id: e.id for e in project.images}
+    read: dict[str, npt.NDArray[Any]] = {}
+    for path in find_files(paths):
+        if stem(path) not in known:
+            raise LabelError(
+                f"The labels {path.name} belong to an image called {stem(path)!r}, which the project does not have",
+                f"Its images: {', '.join(sorted(known)[:8]) or 'none'}",
+                "Add the image with --images, or name both files alike",
+            )
+        id = known[stem(path)]
+        if id in read:
+            raise LabelError(
+                f"Two label files are called {stem(path)!r}", "Each image has one", "Leave one of them out"
+            )
+        read[id] = _fitting(read_labels(path), path, project.entry(id).shape)
+    painted = {int(v) for labels in read.values() for v in np.unique(labels)} - {0}
+    if project.task == "semantic" and len(painted) > MOST_CLASSES:
+        raise LabelError(
+            f"The labels hold {len(painted)} values",
+            f"At most {MOST_CLASSES} classes can be told apart",
+            "If each value is one object, use --task instance",
+        )
+    for id, labels in read.items():
+        project.write_labels(id, labels)
+    if project.task == "semantic" and painted:
+        named = {c.value: c for c in project.classes}
+        project.set_classes([named.get(v, LabelClass.default(v)) for v in sorted(painted | named.keys())])
+    return list(read)
+
+
+def _fitting(labels: npt.NDArray[Any], path: Path, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    if labels.shape != shape:
+        raise LabelError(
+            f"The labels {path.name} have shape {labels.shape}",
+            f"Their image has shape {shape}",
+            "Both must be the same",
+        )
+    if labels.max(initial=0) > np.iinfo(np.uint16).max:
+        raise LabelError(f"The labels {path.name} go up to {labels.max()}", "Values up to 65535 can be stored")
+    return labels
+
+
+def predict_files(
+    project: Project,
+    paths: Iterable[str | Path],
+    out: Path,
+    config: PredictConfig,
+    *,
+    ids: Iterable[str] = (),
+    runtime: RuntimeConfig | None = None,
+    stop: Stop | None = None,
+) -> Job[list[Path]]:
+    """Predict image files, in the project or not, and write one label file each, as soon as it is done.
+
+    Parameters
+    ----------
+    project : Project
+        A trained project.
+    paths : iterable of str or Path
+        Files and folders.
+    out : Path
+        Folder to write to; label files have the names of the images, probabilities go to a folder inside it.
+    config : PredictConfig
+        Tiles, and whether to write probabilities.
+    ids : iterable of str, optional
+        Names, without suffix, of the files to predict; all if not given.
+    runtime : RuntimeConfig, optional
+        Device and seed.
+    stop : Stop, optional
+        To end early; the files that are done stay.
+
+    Yields
+    ------
+    Event
+        Progress with time left.
+
+    Returns
+    -------
+    list of Path
+        The label files written.
+    """
+    model = needed_model(project)
+    work = _planned(_chosen(find_files(paths), list(ids)), out, project)
+    from napari_sslseg.checkpoint import Checkpoint
+    from napari_sslseg.predict import predict
+
+    stop, checkpoint, written = stop or Stop(), Checkpoint.load(model), []
+    for k, (path, target) in enumerate(work.items()):
+        image = read_image(path)
+        job = predict([image], checkpoint, config, runtime=runtime, stop=stop)
+        for prediction in (yield from share(job, k / len(work), (k + 1) / len(work))):
+            write_labels(target, prediction.labels, spacing=image.spacing, unit=image.unit)
+            written.append(target)
+            if prediction.probabilities is not None:
+                place = out / "probabilities" / f"{stem(path)}.tif"
+                write_channels(
+                    place, prediction.probabilities.astype(np.float32), spacing=image.spacing, unit=image.unit
+                )
+        if stop.requested:
+            break
+    return written
+
+
+def _chosen(files: list[Path], ids: list[str]) -> list[Path]:
+    names = [stem(p) for p in files]
+    for id in ids:
+        if id not in names:
+            raise ImageError(f"There is no image {id!r}", f"The images given are: {', '.join(names[:8])}")
+    return [path for path, name in zip(files, names, strict=True) if not ids or name in ids]
+
+
+def _planned(files: list[Path], out: Path, project: Project) -> dict[Path, Path]:
+    """Where the prediction of each file goes: to a file of its own that is none of the images."""
+    images = {path.resolve() for path in [*files, *(project.path / e.source for e in project.images)]}
+    targets: dict[Path, Path] = {}
+    for path in files:
+        known = suffix(path)
+        name = path.name if known and known not in LOSSY else stem(path) + (".tif" if known else ".zarr")
+        target = out / name
+        if target.resolve() in images:
+            raise StorageError(f"The prediction of {path} would replace an image", "--out must be another folder")
+        if target in targets.values():
+            raise StorageError(
+                f"Two images would be predicted to {target}", "Each needs a name of its own", "Rename one"
+            )
+        targets[path] = target
+    return targets
