@@ -152,7 +152,7 @@ def _plain(hint: Any) -> tuple[type, bool]:
 def _check(p: Parameter, value: Any) -> None:
     if value is None and p.optional:
         return
-    allowed = (int, float) if p.type is float else (p.type,)
+    allowed: Any = (int, float) if p.type is float else p.type
     if not isinstance(value, allowed) or (isinstance(value, bool) and p.type is not bool):
         raise ConfigError(f"{p.name} is {value!r}", f"It must be of type {p.type.__name__}")
     if p.choices and value not in p.choices:
