@@ -37,7 +37,7 @@ class Report:
 
 
 def evaluate(predictions: Path, truth: Path, task: str = "semantic", stop: Stop | None = None) -> Job[Report]:
-    """Compare predictions with true labels of the same file name.
+    """Compare predictions with true labels of the same file name; where the truth is 0 nothing is counted.
 
     Parameters
     ----------
@@ -59,6 +59,11 @@ def evaluate(predictions: Path, truth: Path, task: str = "semantic", stop: Stop 
     -------
     Report
         The scores.
+
+    Raises
+    ------
+    LabelError
+        If a prediction has no truth or another shape, or the truth says nothing.
     """
     found = find_files([predictions])
     true = {stem(p): p for p in find_files([truth])}
@@ -70,12 +75,18 @@ def evaluate(predictions: Path, truth: Path, task: str = "semantic", stop: Stop 
             break
         if stem(path) not in true:
             names = ", ".join(sorted(true)[:5])
-            raise LabelError(f"There are no true labels for {path.name}", f"{truth} holds: {names}", "Name both files alike")
+            raise LabelError(
+                f"There are no true labels for {path.name}", f"{truth} holds: {names}", "Name both files alike"
+            )
         p, t = read_labels(path).astype(np.int64), read_labels(true[stem(path)]).astype(np.int64)
         if p.shape != t.shape:
-            raise LabelError(f"{path.name} has shape {p.shape} and its truth {t.shape}", "Both must have the same shape")
-        pairs.append((p, t))
+            raise LabelError(
+                f"{path.name} has shape {p.shape} and its truth {t.shape}", "Both must have the same shape"
+            )
+        pairs.append((np.where(t > 0, p, 0), t))
         yield Progress((k + 1) / len(found), path.name)
+    if pairs and not any(t.any() for _, t in pairs):
+        raise LabelError(f"{truth} holds no label but 0, which means unlabelled", "True labels go from 1 on")
     if task == "instance":
         counts = metrics.count([(np.minimum(p, 2).clip(1), np.minimum(t, 2)) for p, t in pairs])
     else:
