@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from importlib.util import find_spec
@@ -37,16 +38,18 @@ class DemoResult:
     ----------
     project : Path
         The project folder.
-    overlay : Path
-        Picture of the strokes and of the masks.
-    without, with_pretraining : Round
-        The two training rounds.
+    without : Round
+        The round without pretraining.
+    with_pretraining : Round, optional
+        The round with it; None where the demonstration was stopped before.
+    overlay : Path, optional
+        Picture of the strokes and of the masks; None where the demonstration was stopped before.
     """
 
     project: Path
-    overlay: Path
     without: Round
-    with_pretraining: Round
+    with_pretraining: Round | None = None
+    overlay: Path | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON.
@@ -56,8 +59,12 @@ class DemoResult:
         dict
             Paths and rounds.
         """
-        rounds = {"without": asdict(self.without), "with_pretraining": asdict(self.with_pretraining)}
-        return {"project": str(self.project), "overlay": str(self.overlay), **rounds}
+        return {
+            "project": str(self.project),
+            "overlay": str(self.overlay) if self.overlay else None,
+            "without": asdict(self.without),
+            "with_pretraining": asdict(self.with_pretraining) if self.with_pretraining else None,
+        }
 
     def text(self) -> str:
         """Say the result in a few lines.
@@ -69,13 +76,14 @@ class DemoResult:
         """
         lines = ["Score on strokes kept apart (mean IoU, 0 to 1):"]
         for name, r in (("without pretraining", self.without), ("with pretraining", self.with_pretraining)):
-            score = "none, stopped early" if r.score is None else f"{r.score:.3f}"
-            lines.append(
-                f"  {name:20s} {score}  ({r.steps} steps in {r.seconds:.0f} s, {r.held_out} strokes kept apart)"
-            )
+            if r is None or r.score is None:
+                lines.append(f"  {name:20s} none, stopped before")
+            else:
+                length = f"{r.steps} steps in {r.seconds:.0f} s, {r.held_out} strokes kept apart"
+                lines.append(f"  {name:20s} {r.score:.3f}  ({length})")
         lines.append("One run of each, so a small difference means nothing.")
-        lines += [f"Picture: {self.overlay}", f"Project: {self.project}"]
-        return "\n".join(lines)
+        lines += [f"Picture: {self.overlay}"] if self.overlay else []
+        return "\n".join([*lines, f"Project: {self.project}"])
 
 
 def demo(out: Path, runtime: RuntimeConfig | None = None, stop: Stop | None = None) -> Job[DemoResult]:
@@ -102,28 +110,40 @@ def demo(out: Path, runtime: RuntimeConfig | None = None, stop: Stop | None = No
     """
     stop = stop or Stop()
     project = Project.open_or_create(out / "ihc.sslseg")
-    if not project.images:
-        project.add_image(samples.load("ihc"))
-    id = project.images[0].id
-    labels, classes = painted(project.images[0].shape)
-    project.set_classes(classes)
-    project.write_labels(id, labels)
+    id = _prepare(project)
     train = FinetuneConfig(minutes=MINUTES["train"])
     yield Notice("Training without pretraining, to compare with.")
     without = yield from share(train_project(project, train, runtime=runtime, stop=stop, pretrained=False), 0.0, 0.28)
+    if stop.requested:
+        return DemoResult(project.path, without)
     yield Notice("Learning from the image without labels.")
     learn = PretrainConfig(minutes=MINUTES["pretrain"])
     yield from share(pretrain_project(project, learn, runtime=runtime, stop=stop), 0.28, 0.7)
+    if stop.requested:
+        return DemoResult(project.path, without)
     yield Notice("Training from what was learned.")
-    trained = without
-    if not stop.requested:
-        trained = yield from share(train_project(project, train, runtime=runtime, stop=stop), 0.7, 0.97)
-    predicted = yield from share(predict_project(project, PredictConfig(), runtime=runtime), 0.97, 1.0)
+    trained = yield from share(train_project(project, train, runtime=runtime, stop=stop), 0.7, 0.97)
+    job = predict_project(project, PredictConfig(), ids=[id], runtime=runtime, stop=stop)
+    predicted = yield from share(job, 0.97, 1.0)
+    if not predicted:
+        return DemoResult(project.path, without, trained)
     pixels = np.moveaxis(project.image(id).read(0), 0, -1)
-    picture = overlay(pixels, labels, predicted[0].labels, classes)
+    picture = overlay(pixels, project.labels(id), predicted[0].labels, project.classes)
     with replacing(out / "overlay.png") as unfinished:
         PIL.Image.fromarray(picture).save(unfinished, format="PNG")
-    return DemoResult(project.path, out / "overlay.png", without, trained)
+    return DemoResult(project.path, without, trained, out / "overlay.png")
+
+
+def _prepare(project: Project) -> str:
+    """Put image and strokes into a new project; in one that was painted on since, they stay as they are."""
+    if not project.images:
+        project.add_image(samples.load("ihc"))
+    entry = project.images[0]
+    if not project.labelled():
+        labels, classes = painted(entry.shape)
+        project.set_classes(classes)
+        project.write_labels(entry.id, labels)
+    return entry.id
 
 
 def painted(shape: tuple[int, ...]) -> tuple[Labels, list[LabelClass]]:
@@ -153,7 +173,7 @@ def painted(shape: tuple[int, ...]) -> tuple[Labels, list[LabelClass]]:
 
 
 def overlay(
-    pixels: npt.NDArray[Any], strokes: Labels, masks: npt.NDArray[Any], classes: list[LabelClass]
+    pixels: npt.NDArray[Any], strokes: Labels, masks: npt.NDArray[Any], classes: Iterable[LabelClass]
 ) -> npt.NDArray[np.uint8]:
     """Draw strokes on the left and masks on the right.
 
@@ -163,7 +183,7 @@ def overlay(
         (Y, X, 3) uint8.
     strokes, masks : numpy.ndarray
         (Y, X) label values.
-    classes : list of LabelClass
+    classes : iterable of LabelClass
         Their colours.
 
     Returns

@@ -168,7 +168,7 @@ def run(job: Job[R], listen: Callable[[Event], Any] = ignore) -> R:
 
 
 def share(job: Job[R], start: float, end: float) -> Job[R]:
-    """Run a job as one part of a larger one: its progress 0..1 becomes start..end.
+    """Run a job as one part of a larger one: its progress 0..1 becomes start..end, its time left that of the whole.
 
     Parameters
     ----------
@@ -194,8 +194,14 @@ def share(job: Job[R], start: float, end: float) -> Job[R]:
             except StopIteration as stop:
                 result: R = stop.value
                 return result
-            if isinstance(event, Progress):
-                event = Progress(start + (end - start) * event.fraction, event.text, event.seconds_left)
-            yield event
+            yield _mapped(event, start, end) if isinstance(event, Progress) else event
     finally:
         job.close()
+
+
+def _mapped(part: Progress, start: float, end: float) -> Progress:
+    """The progress of the whole; what is left of it takes as long as its share says."""
+    whole, left = start + (end - start) * part.fraction, part.seconds_left
+    if left is not None and end < 1:
+        left = left * (1 - whole) / (end - whole) if whole < end else None
+    return Progress(whole, part.text, left)

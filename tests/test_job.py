@@ -56,6 +56,15 @@ def test_a_part_reports_its_share_of_the_whole():
     assert heard == [Progress(0.4, "half"), Metric("loss", 1.0, 1)]
 
 
+def test_a_part_reports_the_time_left_of_the_whole():
+    def part():
+        yield Progress(0.5, "half", 10.0)
+
+    heard = []
+    run(share(part(), 0.0, 0.5), heard.append)
+    assert heard == [Progress(0.25, "half", 30.0)]
+
+
 def test_a_rhythm_is_due_once_an_interval():
     rhythm = Rhythm(1000)
     assert [rhythm.due(), rhythm.due()] == [True, False]
