@@ -240,23 +240,20 @@ class Canvas(QObject):
         if self.viewer.layers.selection.active not in marks.marked(self.viewer, project, id, "labels"):
             self.viewer.layers.selection.active = shown[0]
 
-    def current_plane(self) -> dict[str, tuple[int, ...]]:
+    def current_plane(self) -> dict[str, tuple[int, ...]] | None:
         """Tell which plane of the current image is looked at.
 
         Returns
         -------
         dict of str to tuple of int
-            The image and its plane.
+            The image and its plane; None where there is only one.
         """
         project, id = self.session.project, self.session.current
-        if project is None or id is None:
-            return {}
-        entry = project.entry(id)
-        if len(entry.shape) == 2:
-            return {id: (0,)}
+        if project is None or id is None or len(project.entry(id).shape) == 2:
+            return None
         layer = layers.show_image(self.viewer, project, id)[0]
         z = round(float(layer.world_to_data(self.viewer.dims.point)[0]))
-        return {id: (int(np.clip(z, 0, entry.shape[0] - 1)),)}
+        return {id: (int(np.clip(z, 0, project.entry(id).shape[0] - 1)),)}
 
     def show(self, predictions: Sequence[Prediction]) -> None:
         """Show masks, in the layers that showed them before where there are such.

@@ -14,7 +14,7 @@ from qtpy.QtCore import QCoreApplication, QObject
 from napari_sslseg.errors import UserError
 from napari_sslseg.gui import layers
 from napari_sslseg.gui.canvas import Canvas
-from napari_sslseg.gui.jobs import Jobs, ProjectJobs
+from napari_sslseg.gui.jobs import Jobs, RemoteJobs
 from napari_sslseg.gui.marks import mark
 from napari_sslseg.gui.places import find_or_create
 from napari_sslseg.gui.worker import JobWorker
@@ -60,7 +60,7 @@ class Desk(QObject):
 
     def __init__(self, viewer: ViewerModel, jobs: Jobs | None = None, session: Session | None = None) -> None:
         super().__init__()
-        self.jobs: Jobs = jobs or ProjectJobs()
+        self.jobs: Jobs = jobs or RemoteJobs()
         self.session = session or Session()
         self.home = Path.home() / "napari-sslseg"  # for projects that nobody chose a place for
         self.canvas = Canvas(viewer, self.session, self)
@@ -99,6 +99,7 @@ class Desk(QObject):
             self.canvas.flush()
             self.session.open(Project.open(path))
             self.canvas.show_current()
+            self.jobs.start()
             if self.session.counts.get(self.session.current or ""):
                 self.canvas.annotate()
 
@@ -126,6 +127,7 @@ class Desk(QObject):
                     layer.metadata = {**layer.metadata, **mark(self.session.needed_project, entry.id, "image")}
                 self.session.images_changed.emit()
             self.canvas.follow()
+            self.jobs.start()
 
     def ready(self) -> bool:
         """Make sure that there is an image to work on: without any chosen, all open ones are used.
@@ -187,7 +189,7 @@ class Desk(QObject):
             return
         project, runtime = self.session.needed_project, self.session.runtime
         planes = None if everything else self.canvas.current_plane()
-        ids = None if planes is None else tuple(planes)
+        ids = None if everything or self.session.current is None else (self.session.current,)
         self._start(
             "result",
             lambda stop: self.jobs.predict(project, config, ids=ids, planes=planes, runtime=runtime, stop=stop),
@@ -224,11 +226,13 @@ class Desk(QObject):
         self.session.end("Stopped; what was done so far is kept" if stopped else "")
         if step == "train" and self._docks:
             self.predict(PredictConfig())
+        self._rest()
 
     def _errored(self, error: Exception) -> None:
         self._worker = None
         self.session.end(str(error) if isinstance(error, UserError) else f"It failed: {error}", failed=True)
         tell(error)
+        self._rest()
 
     # ---------------------------------------------------------------- the dock comes and goes
     def attach(self) -> None:
@@ -240,6 +244,12 @@ class Desk(QObject):
         self._docks -= 1
         if self._docks == 0:
             self.close()
+            self._rest()
+
+    def _rest(self) -> None:
+        """Free what jobs hold once nothing runs and nobody looks."""
+        if self._docks == 0 and self._worker is None:
+            self.jobs.close()
 
     def close(self) -> None:
         """Stop the running job and write what was painted; what the job made stays in the project."""

@@ -1,12 +1,15 @@
-"""Jobs: the three verbs that the window starts. Tests hand in scripted ones; the default calls the workflow."""
+"""Jobs: the three verbs that the window starts. Tests hand in scripted ones; the real ones run in another process."""
 
+import importlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from napari_sslseg.contents import Round
+from napari_sslseg.gui.process import Call, Process
 from napari_sslseg.job import Job, Stop
 from napari_sslseg.prediction import Prediction
-from napari_sslseg.project import Project, Round
+from napari_sslseg.project import Project
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig, RuntimeConfig
 
 
@@ -31,9 +34,60 @@ class Jobs(Protocol):
     ) -> Job[list[Prediction]]:
         """Predict images, or some of their planes."""
 
+    def start(self) -> None:
+        """Get ready: jobs will come."""
+
+    def close(self) -> None:
+        """Free what was held: no jobs will come for now."""
+
+
+class RemoteJobs:
+    """The real verbs, in a process of their own."""
+
+    def __init__(self) -> None:
+        self._process = Process()
+
+    def pretrain(self, project: Project, config: PretrainConfig, *, runtime: RuntimeConfig, stop: Stop) -> Job[Path]:
+        """Learn from the images without labels."""
+        return self._run("pretrain", project, stop, config=config, runtime=runtime)
+
+    def train(self, project: Project, config: FinetuneConfig, *, runtime: RuntimeConfig, stop: Stop) -> Job[Round]:
+        """Train on all labels so far."""
+        return self._run("train", project, stop, config=config, runtime=runtime)
+
+    def predict(
+        self,
+        project: Project,
+        config: PredictConfig,
+        *,
+        ids: Iterable[str] | None,
+        planes: dict[str, tuple[int, ...]] | None,
+        runtime: RuntimeConfig,
+        stop: Stop,
+    ) -> Job[list[Prediction]]:
+        """Predict images, or some of their planes."""
+        return self._run("predict", project, stop, config=config, ids=ids, planes=planes, runtime=runtime)
+
+    def _run(self, verb: str, project: Project, stop: Stop, **arguments: Any) -> Job[Any]:
+        return self._process.run(Call(verb, str(project.path.resolve()), arguments), project, stop)
+
+    def start(self) -> None:
+        """Start the process, which loads torch."""
+        self._process.start()
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.close()
+
 
 class ProjectJobs:
-    """The real verbs."""
+    """The real verbs, here; the other process has these."""
+
+    def load(self) -> None:
+        """Import what takes long."""
+        importlib.import_module("napari_sslseg.pretrain")
+        importlib.import_module("napari_sslseg.finetune")
+        importlib.import_module("napari_sslseg.predict")
 
     def pretrain(self, project: Project, config: PretrainConfig, *, runtime: RuntimeConfig, stop: Stop) -> Job[Path]:
         """Learn from the images without labels."""

@@ -1,0 +1,170 @@
+"""Process: a second Python that runs the jobs, so that the window stays live whatever they do.
+
+In the process of the window, torch would meet the graphics libraries: on Linux its compiler, Triton, and Mesa's
+OpenGL both bring LLVM, and importing the one after the other has been used ends in a segmentation fault. Here no
+import stalls the window, running out of memory ends the job and not napari, and a job is slowed by nothing.
+"""
+
+import contextlib
+import os
+import pickle
+import queue
+import subprocess
+import sys
+import threading
+from typing import IO, Any, NamedTuple
+
+from napari_sslseg.errors import UserError
+from napari_sslseg.job import Job, Stop
+from napari_sslseg.project import Project
+
+POLL = 0.05  # s: how soon a stop is passed on
+
+
+class Call(NamedTuple):
+    """What to run: a verb of `Jobs`, on which project, with what."""
+
+    verb: str
+    project: str
+    arguments: dict[str, Any]
+
+
+class Message(NamedTuple):
+    """What goes through the pipe: a kind, and what belongs to it."""
+
+    kind: str
+    value: Any = None
+
+
+class RemoteError(Exception):
+    """An error of the other process; its text is the traceback there."""
+
+
+class Process:
+    """The other Python. It is started by its first job, or by `start`, and serves one job after the other.
+
+    Parameters
+    ----------
+    jobs : str
+        Where it finds its jobs, as ``module:name``.
+    """
+
+    def __init__(self, jobs: str = "napari_sslseg.gui.jobs:ProjectJobs") -> None:
+        self._jobs = jobs
+        self._process: subprocess.Popen[bytes] | None = None
+        self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Start the other Python now, so that it is ready when the first job comes."""
+        with self._lock:
+            if self._process is not None and self._process.poll() is None:
+                return
+            self._messages = queue.SimpleQueue()
+            paths = os.pathsep.join(p for p in sys.path if p)
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "napari_sslseg.gui.remote", self._jobs],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={**os.environ, "PYTHONPATH": paths},
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+            threading.Thread(
+                target=_read, args=(self._process, self._messages), name="napari-sslseg process", daemon=True
+            ).start()
+
+    def close(self) -> None:
+        """Let the other Python end; a job that runs there is asked to stop, and keeps its best state."""
+        with self._lock:
+            process, self._process = self._process, None
+        if process is not None:
+            _close(process.stdin)
+
+    def run(self, call: Call, project: Project, stop: Stop) -> Job[Any]:
+        """Run a job in the other Python; what it makes is noted in the project here, its one writer.
+
+        Parameters
+        ----------
+        call : Call
+            What to run.
+        project : Project
+            The project as it is open here.
+        stop : Stop
+            To end early.
+
+        Yields
+        ------
+        Event
+            What the job says.
+
+        Returns
+        -------
+        object
+            What the job returns.
+        """
+        self.start()
+        assert self._process is not None, "just started"
+        pipe, messages = self._process.stdin, self._messages
+        _send(pipe, "run", call)
+        asked = False
+        while True:
+            if stop.requested and not asked:
+                asked = True
+                _send(pipe, "stop")
+            try:
+                kind, value = messages.get(timeout=POLL)
+            except queue.Empty:
+                continue
+            if kind == "event":
+                yield value
+            elif kind == "keep":
+                name, argument = value
+                _send(pipe, "kept", getattr(project, name)(argument))
+            elif kind == "return":
+                return value
+            else:
+                raise _error(kind, value)
+
+
+def _send(pipe: IO[bytes] | None, kind: str, value: Any = None) -> None:
+    assert pipe is not None, "a pipe was asked for"
+    with contextlib.suppress(OSError, ValueError):  # it has ended: the reader says so
+        pickle.dump(Message(kind, value), pipe)
+        pipe.flush()
+
+
+def _close(pipe: IO[bytes] | None) -> None:
+    if pipe is not None:
+        with contextlib.suppress(OSError):
+            pipe.close()
+
+
+def _read(process: "subprocess.Popen[bytes]", messages: "queue.SimpleQueue[Message]") -> None:
+    """Pass on what the process says until it ends."""
+    assert process.stdout is not None, "a pipe was asked for"
+    with process.stdout as pipe:
+        while True:
+            try:
+                messages.put(pickle.load(pipe))
+            except (EOFError, OSError, pickle.UnpicklingError):
+                break
+    _close(process.stdin)
+    messages.put(Message("ended", process.wait()))
+
+
+def _error(kind: str, value: Any) -> Exception:
+    """Make the exception that a message stands for."""
+    if kind == "user error":
+        known, *parts = value
+        error: UserError = known(*parts)
+        return error
+    if kind == "ended":
+        return UserError(
+            f"The computation ended unexpectedly (exit code {value})",
+            "Most often the memory ran out",
+            "Nothing is lost. Close other programs, or make the pieces smaller under Advanced, and start again",
+        )
+    summary, traceback = value
+    failure = RuntimeError(summary)
+    failure.__cause__ = RemoteError(traceback)
+    return failure

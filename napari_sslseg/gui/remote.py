@@ -1,0 +1,117 @@
+"""Remote: the other end of `Process`: reads calls from its input, runs the jobs, writes what they say to its output."""
+
+import importlib
+import os
+import pickle
+import queue
+import signal
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from napari_sslseg.contents import Round
+from napari_sslseg.errors import UserError
+from napari_sslseg.gui.process import Call, Message
+from napari_sslseg.job import Stop, run
+from napari_sslseg.project import Project
+
+
+class Wire:
+    """The two pipes; a thread reads, so that a stop is heard while a job runs.
+
+    Parameters
+    ----------
+    source, sink : file
+        Where messages come from and go to.
+    """
+
+    def __init__(self, source: BinaryIO, sink: BinaryIO) -> None:
+        self.calls: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
+        self.stop = Stop()
+        self._kept: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._source, self._sink = source, sink
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        while True:
+            try:
+                kind, value = pickle.load(self._source)
+            except (EOFError, OSError, pickle.UnpicklingError):
+                break
+            if kind == "run":
+                self.stop = Stop()
+                self.calls.put(value)
+            elif kind == "stop":
+                self.stop.request()
+            else:
+                self._kept.put(Message(kind, value))
+        self.stop.request()  # the window is gone
+        self.calls.put(None)
+        self._kept.put(Message("gone"))
+
+    def send(self, kind: str, value: Any) -> bool:
+        """Send a message; False if nobody is there any more."""
+        try:
+            pickle.dump(Message(kind, value), self._sink, protocol=5)
+            self._sink.flush()
+        except OSError:
+            self.stop.request()
+            return False
+        return True
+
+    def keep(self, name: str, value: Any) -> Message:
+        """Ask the window to note something in its project, which it alone writes, and wait for its answer."""
+        if not self.send("keep", (name, value)):
+            return Message("gone")
+        return self._kept.get()
+
+
+class SharedProject(Project):
+    """A project that the window has open too: what a job makes is noted there, or here if the window is gone."""
+
+    wire: Wire
+
+    def set_pretrained(self, checkpoint: Path) -> None:
+        """Make a checkpoint the one that training starts from."""
+        if self.wire.keep("set_pretrained", checkpoint).kind == "gone":
+            Project.open(self.path).set_pretrained(checkpoint)
+
+    def add_round(self, round: Round) -> Round:
+        """Append a training round."""
+        answer = self.wire.keep("add_round", round)
+        if answer.kind == "gone":
+            return Project.open(self.path).add_round(round)
+        stored: Round = answer.value
+        return stored
+
+
+def serve(wire: Wire, jobs: Any) -> None:
+    """Run what is asked for, one after the other, until the window is gone."""
+    while (call := wire.calls.get()) is not None:
+        try:
+            project = SharedProject.open(call.project)
+            project.wire = wire
+            job = getattr(jobs, call.verb)(project, **call.arguments, stop=wire.stop)
+            wire.send("return", run(job, lambda event: wire.send("event", event)))
+        except UserError as error:
+            wire.send("user error", (type(error), error.given, error.needed, error.how))
+        except Exception as error:  # whatever it is, the user must hear of it, in the window
+            wire.send("error", (f"{type(error).__name__}: {error}", traceback.format_exc()))
+
+
+def main() -> None:
+    """Serve the process that started this one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the window, which then says what to do
+    sink = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what others print must not get between the messages
+    wire = Wire(sys.stdin.buffer, sink)
+    module, _, name = sys.argv[1].partition(":")
+    jobs = getattr(importlib.import_module(module), name)()
+    jobs.load()
+    serve(wire, jobs)
+
+
+if __name__ == "__main__":
+    main()

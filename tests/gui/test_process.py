@@ -1,0 +1,144 @@
+"""Process: jobs in another Python behave as jobs here do; what they make is kept even if the window is gone."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_sslseg.errors import LabelError, UserError
+from napari_sslseg.gui.process import Call, Process
+from napari_sslseg.job import Progress, Stop, run
+from napari_sslseg.project import Project
+
+JOBS = '''
+"""Jobs that the other process runs in these tests."""
+import os, sys, time
+import numpy as np
+from napari_sslseg.errors import LabelError
+from napari_sslseg.job import Progress
+from napari_sslseg.project import Round
+
+class Jobs:
+    def load(self):
+        print("not a message")
+
+    def add(self, project, a, b, stop):
+        print("nor this", flush=True)
+        yield Progress(0.5, "adding")
+        return a + b
+
+    def wait(self, project, stop):
+        yield Progress(0.0)
+        while not stop.requested:
+            time.sleep(0.01)
+        path = project.path / "encoder.safetensors"
+        path.write_bytes(b"")
+        project.set_pretrained(path)
+        return project.add_round(Round(1, "1.safetensors", 0.5, {}, 2, True, 9, 9, 1.0, False))
+
+    def mistake(self, project, stop):
+        yield Progress(0.0)
+        raise LabelError("One class", "Two are needed", "Paint more")
+
+    def fail(self, project, stop):
+        yield Progress(0.0)
+        raise ZeroDivisionError("by nothing")
+
+    def die(self, project, stop):
+        yield Progress(0.0)
+        os._exit(9)
+
+    def large(self, project, stop):
+        yield Progress(0.0)
+        return np.arange(5_000_000, dtype=np.uint32)
+'''
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project.create(tmp_path / "p.sslseg")
+
+
+@pytest.fixture
+def process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Process]:
+    (tmp_path / "scripted_jobs.py").write_text(JOBS)
+    monkeypatch.syspath_prepend(tmp_path)
+    process = Process("scripted_jobs:Jobs")
+    yield process
+    process.close()
+
+
+@pytest.fixture
+def play(process: Process, project: Project) -> Callable[..., Any]:
+    """Run a verb to its end."""
+
+    def played(verb: str, listen: Any = lambda event: None, stop: Stop | None = None, **arguments: Any) -> Any:
+        return run(process.run(Call(verb, str(project.path), arguments), project, stop or Stop()), listen)
+
+    return played
+
+
+def test_events_and_result_come_through(play: Any) -> None:
+    heard: list[Any] = []
+    assert play("add", heard.append, a=np.ones(3), b=2).tolist() == [3, 3, 3]
+    assert heard == [Progress(0.5, "adding")]
+
+
+def test_one_process_serves_one_job_after_the_other(process: Process, play: Any) -> None:
+    assert [play("add", a=i, b=1) for i in range(3)] == [1, 2, 3]
+
+
+def test_a_stop_is_passed_on_and_the_result_still_comes(play: Any, project: Project) -> None:
+    stop = Stop()
+    began = time.monotonic()
+    stored = play("wait", lambda event: stop.request(), stop)
+    assert time.monotonic() - began < 10
+    assert project.rounds == (stored,)
+    assert project.pretrained is not None
+
+
+def test_what_changed_here_meanwhile_is_not_lost(play: Any, project: Project) -> None:
+    stop = Stop()
+
+    def change(event: Any) -> None:
+        project.set_task("instance")
+        stop.request()
+
+    play("wait", change, stop)
+    kept = Project.open(project.path)
+    assert (kept.task, len(kept.rounds)) == ("instance", 1)
+
+
+def test_an_error_of_the_user_comes_as_it_is(play: Any) -> None:
+    with pytest.raises(LabelError, match="One class. Two are needed. Paint more."):
+        play("mistake")
+
+
+def test_any_other_error_comes_with_its_traceback(play: Any) -> None:
+    with pytest.raises(RuntimeError, match="ZeroDivisionError: by nothing") as error:
+        play("fail")
+    assert "in fail" in str(error.value.__cause__)
+
+
+def test_a_process_that_dies_is_told_and_the_next_job_runs(play: Any) -> None:
+    with pytest.raises(UserError, match=r"ended unexpectedly \(exit code 9\)"):
+        play("die")
+    assert play("add", a=1, b=1) == 2
+
+
+def test_a_large_result_comes_whole(play: Any) -> None:
+    np.testing.assert_array_equal(play("large"), np.arange(5_000_000, dtype=np.uint32))
+
+
+def test_if_the_window_is_gone_the_job_stops_and_keeps_its_result(
+    process: Process, project: Project, qtbot: Any
+) -> None:
+    job = process.run(Call("wait", str(project.path), {}), project, Stop())
+    next(job)
+    process.close()
+    qtbot.waitUntil(lambda: len(Project.open(project.path).rounds) == 1, timeout=10_000)
+    assert Project.open(project.path).pretrained is not None
+    job.close()
