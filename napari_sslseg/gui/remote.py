@@ -30,6 +30,7 @@ class Wire:
     def __init__(self, source: BinaryIO, sink: BinaryIO) -> None:
         self.calls: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
         self.stop = Stop()
+        self._gone = threading.Event()
         self._kept: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._source, self._sink = source, sink
         threading.Thread(target=self._read, daemon=True).start()
@@ -47,7 +48,8 @@ class Wire:
                 self.stop.request()
             else:
                 self._kept.put(Message(kind, value))
-        self.stop.request()  # the window is gone
+        self._gone.set()  # the window is
+        self.stop.request()
         self.calls.put(None)
         self._kept.put(Message("gone"))
 
@@ -63,7 +65,7 @@ class Wire:
 
     def keep(self, name: str, value: Any) -> Message:
         """Ask the window to note something in its project, which it alone writes, and wait for its answer."""
-        if not self.send("keep", (name, value)):
+        if self._gone.is_set() or not self.send("keep", (name, value)):
             return Message("gone")
         return self._kept.get()
 
