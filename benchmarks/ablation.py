@@ -19,11 +19,11 @@ import numpy as np
 
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.checkpoint import Checkpoint
-from napari_sslseg.finetune import finetune
+from napari_sslseg.finetuning import finetune
 from napari_sslseg.image import Image
 from napari_sslseg.job import run
-from napari_sslseg.predict import predict
-from napari_sslseg.pretrain import pretrain
+from napari_sslseg.predicting import predict
+from napari_sslseg.pretraining import pretrain
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig, RuntimeConfig
 
 

@@ -11,12 +11,12 @@ _HOME = {
     "Stop": "job",
     "run": "job",
     "Checkpoint": "checkpoint",
-    "PretrainConfig": "pretrain",
-    "pretrain": "pretrain",
-    "FinetuneConfig": "finetune",
-    "finetune": "finetune",
-    "PredictConfig": "predict",
-    "predict": "predict",
+    "PretrainConfig": "settings",
+    "pretrain": "pretraining",
+    "FinetuneConfig": "settings",
+    "finetune": "finetuning",
+    "PredictConfig": "settings",
+    "predict": "predicting",
 }
 
 __all__ = list(_HOME)

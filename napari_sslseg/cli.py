@@ -179,7 +179,7 @@ def score(
     json : bool
         Write one JSON object.
     """
-    from napari_sslseg.evaluate import evaluate
+    from napari_sslseg.evaluating import evaluate
 
     report = run(evaluate(predictions, truth, task))
     if json:

@@ -158,7 +158,7 @@ def predict_files(
     model = needed_model(project)
     work = _planned(_chosen(find_files(paths), list(ids)), out, project)
     from napari_sslseg.checkpoint import Checkpoint
-    from napari_sslseg.predict import predict
+    from napari_sslseg.predicting import predict
 
     stop, checkpoint, written = stop or Stop(), Checkpoint.load(model), []
     for k, (path, target) in enumerate(work.items()):

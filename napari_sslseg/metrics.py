@@ -136,7 +136,8 @@ def overlaps(prediction: Labels, truth: Labels) -> npt.NDArray[np.float64]:
     rows, columns = int(p.max(initial=0)) + 1, int(t.max(initial=0)) + 1
     both = np.bincount(p * columns + t, minlength=rows * columns).reshape(rows, columns).astype(float)
     union = both.sum(1, keepdims=True) + both.sum(0, keepdims=True) - both
-    return (both / np.maximum(union, 1))[1:, 1:]
+    iou: npt.NDArray[np.float64] = both / np.maximum(union, 1)
+    return iou[1:, 1:]
 
 
 def _rank(labels: Labels) -> npt.NDArray[np.intp]:

@@ -130,7 +130,7 @@ def build(
                 f"It can start from: {', '.join(network.encoder.starts)}, or a checkpoint file",
             )
         network.encoder.load_trained(start)
-    return network.to(runtime.device, memory_format=torch.channels_last)
+    return network.to(runtime.device).to(memory_format=torch.channels_last)
 
 
 def load(checkpoint: Checkpoint, runtime: Runtime) -> Network:
@@ -151,4 +151,4 @@ def load(checkpoint: Checkpoint, runtime: Runtime) -> Network:
     said = checkpoint.config["network"]
     network = Network(said["encoder"], said["head"], said["in_channels"], said["classes"])
     network.load_state_dict({k: v for k, v in checkpoint.weights.items() if k in network.state_dict()})
-    return network.to(runtime.device, memory_format=torch.channels_last).eval()
+    return network.to(runtime.device).to(memory_format=torch.channels_last).eval()

@@ -85,7 +85,7 @@ class FinetuneConfig(Config):
     rate: float = param(1e-3, "Learning rate", ge=1e-7, le=1.0)
     encoder_rate: float = param(1.0, "Learning rate of the encoder, as a share of the rate", ge=0.0, le=1.0)
     norm: str = param("batch", "Statistics of a trained encoder: of each batch, or frozen", choices=("batch", "frozen"))
-    teacher: float = param(0.0, "How much agreement with the averaged network counts on unlabelled pieces", ge=0.0, le=10.0)
+    teacher: float = param(0.0, "Weight of agreeing with the averaged network on unlabelled pieces", ge=0.0, le=10.0)
     dice: float = param(0.5, "Weight of the Dice loss beside cross-entropy", ge=0.0, le=10.0)
     keep_head: bool = param(False, "Start from the whole pretrained network, not only from the part that sees")
     hold_out: float = param(0.2, "Share of the strokes kept apart for the score", ge=0.0, le=0.5)

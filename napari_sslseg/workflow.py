@@ -48,7 +48,7 @@ def pretrain_project(
     Path
         The checkpoint file.
     """
-    from napari_sslseg.pretrain import pretrain
+    from napari_sslseg.pretraining import pretrain
 
     runtime = runtime or RuntimeConfig()
     images = [project.image(e.id) for e in project.images]
@@ -100,7 +100,7 @@ def train_project(
     Round
         The round, with its score.
     """
-    from napari_sslseg.finetune import finetune
+    from napari_sslseg.finetuning import finetune
 
     runtime = runtime or RuntimeConfig()
     ids = project.labelled()
@@ -193,7 +193,7 @@ def predict_project(
         One an image; class names are those of the project.
     """
     from napari_sslseg.checkpoint import Checkpoint
-    from napari_sslseg.predict import predict
+    from napari_sslseg.predicting import predict
 
     checkpoint = Checkpoint.load(needed_model(project))
     wanted = [e.id for e in project.images] if ids is None else [project.entry(id).id for id in ids]

@@ -5,16 +5,15 @@ import pytest
 import torch
 from scenes import annotated, disks, objects, paint
 
-from napari_sslseg import finetune as finetuning
-from napari_sslseg import loop, metrics
+from napari_sslseg import finetuning, loop, metrics
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.errors import CheckpointError, ImageError, LabelError
-from napari_sslseg.finetune import finetune
+from napari_sslseg.finetuning import finetune
 from napari_sslseg.image import Image
 from napari_sslseg.job import Metric, Notice, Progress, Stop, run
 from napari_sslseg.labelled import collect
-from napari_sslseg.predict import predict
-from napari_sslseg.pretrain import pretrain
+from napari_sslseg.predicting import predict
+from napari_sslseg.pretraining import pretrain
 from napari_sslseg.runtime import Runtime
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig, RuntimeConfig
 

@@ -22,7 +22,19 @@ TAPS = (0, 1, 2, 4, 6)  # stages whose output is a feature map: strides 2, 4, 8,
 
 
 class SameConv(nn.Conv2d):
-    """Convolution padded as TensorFlow's SAME on even sizes: at stride 2 one row more below and right."""
+    """Convolution padded as TensorFlow's SAME on even sizes: at stride 2 one row more below and right.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels.
+    kernel : int
+        Side of the kernel.
+    stride : int, optional
+        1 or 2.
+    groups : int, optional
+        Groups of channels.
+    """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
         symmetric = kernel // 2 if stride == 1 else 0
@@ -37,7 +49,19 @@ class SameConv(nn.Conv2d):
 
 
 class Block(nn.Module):
-    """Inverted residual block without squeeze-and-excitation (Sandler et al. 2018; Tan and Le 2019)."""
+    """Inverted residual block without squeeze-and-excitation (Sandler et al. 2018; Tan and Le 2019).
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels.
+    kernel : int
+        Side of the depthwise kernel.
+    stride : int
+        1 or 2.
+    expansion : int
+        Channels inside, as a multiple of `inputs`.
+    """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()

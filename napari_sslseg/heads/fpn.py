@@ -43,7 +43,7 @@ class FPN(Head):
     def forward(self, image: Tensor, maps: list[Tensor]) -> Tensor:
         """Bring the maps together, coarsest first."""
         maps = [image, *maps] if self.strides[0] > 1 else maps
-        x = self.lateral[-1](maps[-1])
+        x: Tensor = self.lateral[-1](maps[-1])
         for i in reversed(range(len(maps) - 1)):
             x = F.interpolate(self.down[i](x), size=maps[i].shape[-2:], mode="bilinear", align_corners=False)
             x = self.refine[i](x + self.lateral[i](maps[i]))

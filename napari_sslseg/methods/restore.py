@@ -41,7 +41,18 @@ class Restore(Method):
         return {"seen": seen, "clean": clean, "mask": mask}
 
     def restored(self, seen: Tensor) -> Tensor:
-        """Predict the clean crops from the corrupted ones."""
+        """Predict the clean crops from the corrupted ones.
+
+        Parameters
+        ----------
+        seen : torch.Tensor
+            (B, C, Y, X), corrupted.
+
+        Returns
+        -------
+        torch.Tensor
+            (B, C, Y, X), restored.
+        """
         result: Tensor = self.output(self.network.features(seen))
         return result
 
