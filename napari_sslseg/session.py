@@ -16,7 +16,7 @@ from napari_sslseg.image import Image
 from napari_sslseg.job import Event
 from napari_sslseg.project import Project
 from napari_sslseg.settings import RuntimeConfig
-from napari_sslseg.stages import Activity, label_time, train_time
+from napari_sslseg.stages import Activity, label_time, predicted_rounds, train_time
 
 
 class Session:
@@ -61,7 +61,7 @@ class Session:
         self.project = project
         self.current = project.images[0].id if project and project.images else None
         self.activities.clear()
-        self.predicted.clear()
+        self.predicted = predicted_rounds(project) if project else {}
         self.counts = {id: count(project.labels(id)) for id in project.labelled()} if project else {}
         self.learnt = len(project.images) if project and project.pretrained else 0
         self.labels_written = label_time(project) if project else 0.0

@@ -179,3 +179,27 @@ def train_time(project: Project) -> float:
         return 0.0
     latest = project.rounds[-1]
     return datetime.fromisoformat(latest.when).timestamp() + 1 - latest.seconds
+
+
+def predicted_rounds(project: Project) -> dict[str, int]:
+    """Tell by which round the kept masks of each image were made.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+
+    Returns
+    -------
+    dict of str to int
+        Number of the round by image; 0 for an earlier one than the latest.
+    """
+    latest = project.rounds[-1] if project.rounds else None
+    ended = datetime.fromisoformat(latest.when).timestamp() if latest else 0.0
+    found = {}
+    for entry in project.images:
+        files = (project.path / "predictions" / f"{entry.id}.zarr").rglob("*")
+        when = max((f.stat().st_mtime for f in files if f.is_file()), default=None)
+        if when is not None:
+            found[entry.id] = latest.number if latest and when >= ended else 0
+    return found

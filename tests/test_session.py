@@ -1,5 +1,8 @@
 """Session and stages: what the user is doing, without a window."""
 
+import os
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -102,9 +105,6 @@ def test_a_new_image_makes_learning_out_of_date(session: Session) -> None:
 
 
 def test_stages_are_the_same_after_reopening(session: Session) -> None:
-    import os
-    import time
-
     paint(session, time.time())
     for file in (session.needed_project.path / "labels").rglob("*"):
         os.utime(file, (time.time() - 60,) * 2)
@@ -117,6 +117,18 @@ def test_stages_are_the_same_after_reopening(session: Session) -> None:
         os.utime(file, (time.time() + 60,) * 2)
     again.open(Project.open(session.needed_project.path))
     assert stages(again)["train"] is Stage.STALE
+
+
+def test_kept_masks_are_known_after_reopening(session: Session) -> None:
+    session.needed_project.write_prediction("one", stripes())
+    session.needed_project.add_round(replace(a_round(), seconds=0.0))
+    again = Session()
+    again.open(Project.open(session.needed_project.path))
+    assert stages(again)["result"] in (Stage.DONE, Stage.STALE)  # as the clock of the disk is coarse
+    for file in (session.needed_project.path / "predictions").rglob("*"):
+        os.utime(file, (time.time() - 60,) * 2)
+    again.open(Project.open(session.needed_project.path))
+    assert stages(again)["result"] is Stage.STALE
 
 
 def test_where_objects_are_painted_background_and_one_object_are_enough(session: Session) -> None:

@@ -233,10 +233,14 @@ class Canvas(QObject):
         if project is None or id is None:
             return
         shown = layers.show_image(self.viewer, project, id)
+        if id in self.session.predicted and not marks.marked(self.viewer, project, id, "result"):
+            kept = project.prediction(id)
+            if kept is not None:
+                self.show([Prediction(id, kept)])
         for layer in self.viewer.layers:
             mark = marks.mark_of(layer)
             if mark is not None and mark.role != "probability":
-                layer.visible = mark.image == id
+                layer.visible = mark.image == id and (mark.role != "result" or self.look.visible)
         if self.viewer.layers.selection.active not in marks.marked(self.viewer, project, id, "labels"):
             self.viewer.layers.selection.active = shown[0]
 

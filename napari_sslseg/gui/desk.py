@@ -106,6 +106,8 @@ class Desk(QObject):
     def _met(self, path: Path) -> None:
         with telling():
             self.session.open(Project.open(path))
+            self.canvas.show_current()
+            self.jobs.start()
 
     def use(self, chosen: Sequence[Sequence[ImageLayer]]) -> None:
         """Use image layers as images of the project.

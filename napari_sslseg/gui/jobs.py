@@ -85,9 +85,9 @@ class ProjectJobs:
 
     def load(self) -> None:
         """Import what takes long."""
-        importlib.import_module("napari_sslseg.pretrain")
-        importlib.import_module("napari_sslseg.finetune")
-        importlib.import_module("napari_sslseg.predict")
+        importlib.import_module("napari_sslseg.pretraining")
+        importlib.import_module("napari_sslseg.finetuning")
+        importlib.import_module("napari_sslseg.predicting")
 
     def pretrain(self, project: Project, config: PretrainConfig, *, runtime: RuntimeConfig, stop: Stop) -> Job[Path]:
         """Learn from the images without labels."""

@@ -1,5 +1,6 @@
 """Remote: the other end of `Process`: reads calls from its input, runs the jobs, writes what they say to its output."""
 
+import contextlib
 import importlib
 import os
 import pickle
@@ -108,10 +109,11 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the window, which then says what to do
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what others print must not get between the messages
-    wire = Wire(sys.stdin.buffer, sink)
+    wire = Wire(os.fdopen(os.dup(0), "rb"), sink)
     module, _, name = sys.argv[1].partition(":")
     jobs = getattr(importlib.import_module(module), name)()
-    jobs.load()
+    with contextlib.suppress(ImportError):  # then the first job says in the window what is missing
+        jobs.load()
     serve(wire, jobs)
 
 

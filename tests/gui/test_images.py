@@ -183,6 +183,7 @@ def finished(tmp_path: Path) -> Project:
     project.write_labels("one", labels)
     project.set_classes([project.classes[0], replace(project.classes[1], name="vessel", colour="#ff0000")])
     project.add_round(Round(1, "1.safetensors", 0.8, {}, 4, False, 320, 9, 0.0, True))
+    project.write_prediction("one", np.full((40, 32), 2, np.uint16))
     return project
 
 
@@ -192,6 +193,7 @@ def check_restored(dock: Any, viewer: Any, project: Project) -> None:
     np.testing.assert_array_equal(viewer.layers["one labels"].data, project.labels("one"))
     np.testing.assert_allclose(viewer.layers["one labels"].get_color(2), [1, 0, 0, 1])
     np.testing.assert_allclose(viewer.layers["one"].scale, (0.5, 0.5))
+    assert (viewer.layers["one masks"].data == 2).all()
     assert dock.paint.table.item(1, 1).text() == "vessel"
     assert dock.paint.table.item(1, 3).text() == "160 px"
     assert dock.train.scores.text() == "IoU by round  .80"
