@@ -20,7 +20,7 @@ R = TypeVar("R")
 
 
 class BarListener:
-    """Shows progress, time left and the latest number in one line of the terminal, on standard error.
+    """Shows progress, time left and the latest numbers in one line of the terminal, on standard error.
 
     Parameters
     ----------
@@ -33,14 +33,16 @@ class BarListener:
         columns = (TextColumn("{task.description}"), BarColumn(24), TaskProgressColumn(), *said)
         self.bar = Bar(*columns, console=Console(stderr=True))
         self.row = self.bar.add_task(title, total=1.0, left="", metric="", text="")
+        self.metrics: dict[str, str] = {}
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
         if isinstance(event, Progress):
-            left = "" if event.seconds_left is None else f"{clock(event.seconds_left)} left"
+            left = f"{clock(event.seconds_left)} left" if event.seconds_left else ""
             self.bar.update(self.row, completed=event.fraction, left=left, text=event.text)
         elif isinstance(event, Metric):
-            self.bar.update(self.row, metric=f"{event.name} {event.value:.3f}")
+            self.metrics[event.name] = f"{event.name} {event.value:.3f}"
+            self.bar.update(self.row, metric="  ".join(self.metrics.values()))
         elif isinstance(event, Notice):
             self.bar.console.print(event.text, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
@@ -49,6 +51,7 @@ class BarListener:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.bar.update(self.row, visible=error[0] is None)
         self.bar.stop()
 
 
