@@ -1,22 +1,21 @@
-"""Opens napari with a project and the dock: what the command line shows at the end of the demonstration."""
+"""Start: napari with the dock and a project, for those who begin at the command line."""
 
 from pathlib import Path
 
 import napari
 
-PLUGIN = "napari-sslseg"
-WIDGET = "SSL Segmentation"
+from napari_sslseg.gui.contributions import PLUGIN, WIDGET
 
 
 def open_project(path: Path) -> None:
-    """Open napari on a project and stay until its window is closed.
+    """Open napari with a project, and return when the window is closed.
 
     Parameters
     ----------
     path : Path
-        Project folder.
+        The project folder.
     """
     viewer = napari.Viewer()
-    viewer.open(path, plugin=PLUGIN)
-    viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
+    dock.desk.open_project(path)
     napari.run()
