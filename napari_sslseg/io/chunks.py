@@ -84,7 +84,7 @@ def write(path: Path, values: npt.NDArray[Any], region: Region) -> None:
 
 def _write_chunks(path: Path, like: Any, block: npt.NDArray[Any], place: list[range]) -> list[str]:
     """Write a block of whole chunks to an array of its own, one by one: zarr goes on with others after a failure."""
-    new: Any = _create(path, like.shape, like.dtype)
+    new: Any = zarr.create_array(path, shape=like.shape, dtype=like.dtype, chunks=like.chunks, fill_value=0)
     keys = []
     for corner in itertools.product(*(range(r.start, r.stop, c) for r, c in zip(place, like.chunks, strict=True))):
         chunk = [range(a, min(a + c, r.stop)) for a, c, r in zip(corner, like.chunks, place, strict=True)]

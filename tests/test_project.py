@@ -1,0 +1,504 @@
+"""Project: what is put into the folder comes out of it again, also after a crash, a full disk or a move."""
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+
+from napari_sslseg.annotation import LabelClass
+from napari_sslseg.contents import FILE, VERSION, Round
+from napari_sslseg.errors import ImageError, LabelError, ProjectError, StorageError
+from napari_sslseg.image import Image
+from napari_sslseg.io import chunks
+from napari_sslseg.project import Project
+
+RANDOM = np.random.default_rng(0)
+ROUND = Round(1, "rounds/001/model.safetensors", 0.5, {"cell": 0.5}, 3, True, 90, 10, 1.5, True)
+KINDS = {"flat": (1, 40, 30), "stack": (1, 5, 40, 30), "colour": (3, 40, 30), "channels": (2, 5, 40, 30)}
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project of one flat image, 40 x 30 pixels."""
+    made = Project.create(tmp_path / "p.sslseg")
+    made.add_image(picture("flat"))
+    return made
+
+
+def picture(kind="flat", name="a"):
+    shape = KINDS[kind]
+    spacing = (2.0, 0.5, 0.25)[-len(shape) + 1 :]
+    return Image(RANDOM.integers(0, 999, shape).astype(np.uint16), spacing, "µm", name, rgb=kind == "colour")
+
+
+def paint(shape=(40, 30)):
+    return RANDOM.integers(0, 4, shape).astype(np.uint16)
+
+
+def write_tiff(path, shape=(40, 30)):
+    path.parent.mkdir(exist_ok=True)
+    tifffile.imwrite(path, RANDOM.integers(0, 999, shape).astype(np.uint16), photometric="minisblack")
+    return path
+
+
+def again(project):
+    return Project.open(project.path)
+
+
+def files(folder):
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
+def fail(number):
+    def raise_it(*_, **__):
+        raise OSError(number, os.strerror(number), "somewhere")
+
+    return raise_it
+
+
+# ---------------------------------------------------------------- the folder
+def test_a_new_project_is_one_small_file(tmp_path):
+    Project.create(tmp_path / "new" / "p")
+    assert files(tmp_path) == [f"new/p/{FILE}"]
+
+
+def test_a_reopened_project_says_what_was_said(project):
+    project.set_task("instance")
+    project.set_classes([LabelClass(1, "ground", "#000000"), LabelClass(4, "cell", "#ff0000")])
+    project.add_round(ROUND)
+    project.set_pretrained(project.path / "checkpoints" / "pretrained-001.safetensors")
+    found = again(project)
+    assert (found.task, found.classes, found.images) == (project.task, project.classes, project.images)
+    assert (found.rounds, found.pretrained, found.trained) == (project.rounds, project.pretrained, project.trained)
+
+
+def test_open_or_create_opens_what_is_there(project):
+    assert Project.open_or_create(project.path, "instance").images == project.images
+
+
+def test_open_or_create_makes_what_is_missing(tmp_path):
+    assert Project.open_or_create(tmp_path / "p", "instance").task == "instance"
+
+
+def test_a_folder_with_other_things_is_not_made_a_project(tmp_path):
+    (tmp_path / "thesis.txt").write_text("x")
+    with pytest.raises(ProjectError, match="is not empty.*Choose another name"):
+        Project.create(tmp_path)
+
+
+def test_hidden_files_do_not_count_as_other_things(tmp_path):
+    (tmp_path / ".DS_Store").write_text("x")
+    assert Project.create(tmp_path).images == ()
+
+
+def test_a_file_is_not_made_a_project(tmp_path):
+    (tmp_path / "p").write_text("x")
+    with pytest.raises(ProjectError, match="is not empty"):
+        Project.create(tmp_path / "p")
+
+
+@pytest.mark.parametrize("place", ["", "missing", "file/p"])
+def test_what_is_no_project_is_told(tmp_path, place):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ProjectError, match=f"has no {FILE}.*Pretrain or train with --project"):
+        Project.open(tmp_path / place)
+
+
+def test_a_project_of_a_newer_version_is_told(project):
+    raw = json.loads((project.path / FILE).read_text())
+    (project.path / FILE).write_text(json.dumps(raw | {"version": VERSION + 1}))
+    with pytest.raises(ProjectError, match=rf"newer version \(project format {VERSION + 1}\).*pip install -U"):
+        again(project)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda raw: b"",
+        lambda raw: json.dumps(raw).encode()[:-20],
+        lambda raw: b"\xff\xfe",
+        lambda raw: b"[]",
+        lambda raw: json.dumps(raw | {"images": ["a"]}).encode(),
+        lambda raw: json.dumps(raw | {"classes": None}).encode(),
+        lambda raw: json.dumps(raw | {"rounds": [{"number": 1}]}).encode(),
+        lambda raw: json.dumps({k: v for k, v in raw.items() if k != "task"}).encode(),
+    ],
+)
+def test_a_damaged_project_file_is_told(project, change):
+    raw = json.loads((project.path / FILE).read_text())
+    (project.path / FILE).write_bytes(change(raw))
+    with pytest.raises(ProjectError, match=f"{FILE} is damaged.*labels in the folder beside it are untouched"):
+        again(project)
+
+
+def test_a_file_of_another_program_is_told(project):
+    (project.path / FILE).write_text('{"format": "other", "version": 1}')
+    with pytest.raises(ProjectError, match="is not a napari-sslseg project"):
+        again(project)
+
+
+def test_a_project_that_may_not_be_read_is_told(project, monkeypatch):
+    monkeypatch.setattr(Path, "read_bytes", fail(errno.EACCES))
+    with pytest.raises(ProjectError, match="no permission to read"):
+        again(project)
+
+
+# ---------------------------------------------------------------- images
+def test_an_image_file_is_referred_to_and_not_copied(tmp_path, project):
+    path = write_tiff(tmp_path / "images" / "b.tif")
+    entry = project.add_file(path)
+    assert (entry.id, Path(entry.source)) == ("b", path)
+    assert not list(project.path.rglob("b*"))
+
+
+def test_a_referred_image_is_read_when_reopened(tmp_path, project):
+    path = write_tiff(tmp_path / "images" / "b.tif", (5, 40, 30))
+    project.add_file(path)
+    np.testing.assert_array_equal(again(project).image("b").data[0], tifffile.imread(path))
+
+
+def test_an_image_file_added_twice_is_one_image(tmp_path, project):
+    path = write_tiff(tmp_path / "images" / "b.tif")
+    assert project.add_file(path) == project.add_file(path.parent / ".." / "images" / "b.tif")
+    assert len(project.images) == 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_image_in_memory_is_copied_whole(tmp_path, kind):
+    project, image = Project.create(tmp_path / "p"), picture(kind)
+    project.add_image(image)
+    found = again(project).image("a")
+    np.testing.assert_array_equal(found.data, image.data)
+    assert (found.axes, found.spacing, found.unit, found.rgb) == (image.axes, image.spacing, image.unit, image.rgb)
+    assert found.data.dtype == image.data.dtype
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_image_of_many_chunks_is_copied_whole(tmp_path, kind, monkeypatch):
+    monkeypatch.setattr(chunks, "CHUNK", 16)
+    project, image = Project.create(tmp_path / "p"), picture(kind)
+    project.add_image(image)
+    np.testing.assert_array_equal(again(project).image("a").data, image.data)
+
+
+def test_a_large_copy_is_read_piece_by_piece(project, monkeypatch):
+    monkeypatch.setattr(chunks, "SMALL", 0)
+    image = again(project).image("a")
+    assert not isinstance(image.data, np.ndarray)
+    np.testing.assert_array_equal(image.read(0), project.image("a").read(0))
+
+
+def test_images_of_one_name_get_different_ids(project):
+    ids = [project.add_image(picture(name=name)).id for name in ("a", "A", "b", "a")]
+    assert ids == ["a-2", "A-3", "b", "a-4"]
+
+
+@pytest.mark.parametrize("name, id", [("x/y:z", "x_y_z"), ("..", "image"), ("", "image"), ("zell äöü 1", "zell äöü 1")])
+def test_an_id_can_be_a_file_name_anywhere(project, name, id):
+    assert project.add_image(picture(name=name)).id == id
+    assert again(project).image(id).shape == (40, 30)
+
+
+def test_an_unknown_image_is_told_with_the_known_ones(project):
+    with pytest.raises(ProjectError, match="no image 'b'.*Its images: a"):
+        project.labels("b")
+
+
+def test_a_moved_image_file_is_told(tmp_path, project):
+    path = write_tiff(tmp_path / "images" / "b.tif")
+    project.add_file(path)
+    path.rename(tmp_path / "b.tif")
+    with pytest.raises(ProjectError, match="b.tif is gone.*add it again from where it is now"):
+        again(project).image("b")
+
+
+def test_a_moved_image_file_added_again_keeps_its_labels(tmp_path, project):
+    path = write_tiff(tmp_path / "images" / "b.tif")
+    project.add_file(path)
+    project.write_labels("b", labels := paint())
+    path.rename(tmp_path / "b.tif")
+    assert project.add_file(tmp_path / "b.tif").id == "b"
+    assert len(again(project).images) == 2
+    np.testing.assert_array_equal(again(project).labels("b"), labels)
+    np.testing.assert_array_equal(again(project).image("b").data[0], tifffile.imread(tmp_path / "b.tif"))
+
+
+def test_another_image_of_the_name_of_a_moved_one_is_another_image(tmp_path, project):
+    path = write_tiff(tmp_path / "images" / "b.tif")
+    project.add_file(path)
+    path.unlink()
+    assert project.add_file(write_tiff(tmp_path / "b.tif", (9, 8))).id == "b-2"
+
+
+def test_an_image_file_of_another_shape_than_before_is_told(tmp_path, project):
+    path = write_tiff(tmp_path / "images" / "b.tif")
+    project.add_file(path)
+    write_tiff(path, (9, 8))
+    with pytest.raises(ProjectError, match=r"b.tif has 1 channel\(s\) of \(9, 8\) pixels now.*\(40, 30\)"):
+        again(project).image("b")
+
+
+def test_an_unreadable_image_is_not_added(tmp_path, project):
+    (tmp_path / "b.tif").write_bytes(b"no tiff")
+    with pytest.raises(ImageError, match="cannot be read as TIFF"):
+        project.add_file(tmp_path / "b.tif")
+    assert [e.id for e in again(project).images] == ["a"]
+
+
+def test_a_project_with_its_copies_can_be_moved(tmp_path, project):
+    project.write_labels("a", labels := paint())
+    moved = Project.open(shutil.move(project.path, tmp_path / "elsewhere"))
+    np.testing.assert_array_equal(moved.image("a").data, project.image("a").data)
+    np.testing.assert_array_equal(moved.labels("a"), labels)
+
+
+# ---------------------------------------------------------------- labels
+def test_nothing_is_labelled_at_first(project):
+    assert project.labelled() == ()
+    assert not project.labels("a").any()
+    assert project.labels("a").shape == (40, 30)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_labels_come_back_whole(tmp_path, kind):
+    project = Project.create(tmp_path / "p")
+    project.add_image(picture(kind))
+    labels = paint(KINDS[kind][1:])
+    project.write_labels("a", labels)
+    found = again(project)
+    np.testing.assert_array_equal(found.labels("a"), labels)
+    assert (found.labels("a").dtype, found.labelled()) == (np.uint16, ("a",))
+
+
+@pytest.mark.parametrize(
+    "region", [np.s_[0:1, 3:30, 7:29], np.s_[1:4, 0:16, 0:16], np.s_[4:5, 39:40, 0:30], np.s_[:, :, 5:5]]
+)
+def test_labels_of_a_region_leave_the_rest_alone(tmp_path, region, monkeypatch):
+    monkeypatch.setattr(chunks, "CHUNK", 16)
+    project = Project.create(tmp_path / "p")
+    project.add_image(picture("stack"))
+    expected = paint((5, 40, 30))
+    project.write_labels("a", expected)
+    expected[region] = 9
+    project.write_labels("a", expected[region], region)
+    np.testing.assert_array_equal(again(project).labels("a"), expected)
+
+
+def test_a_region_can_be_written_first(project):
+    project.write_labels("a", paint((5, 6)) + 1, np.s_[10:15, 20:26])
+    assert (project.labels("a") > 0).sum() == 30
+
+
+def test_erased_labels_are_gone_from_the_disk(project):
+    project.write_labels("a", paint())
+    project.write_labels("a", np.zeros((40, 30), np.uint16))
+    assert not again(project).labels("a").any()
+    assert files(project.path / "labels") == ["a.zarr/zarr.json"]
+
+
+def test_only_the_chunks_of_a_region_are_touched(project, monkeypatch):
+    monkeypatch.setattr(chunks, "CHUNK", 16)
+    project.write_labels("a", paint() + 1)
+    folder = project.path / "labels" / "a.zarr"
+    before = {name: (folder / name).stat().st_mtime_ns for name in files(folder)}
+    project.write_labels("a", np.full((2, 2), 7, np.uint16), np.s_[17:19, 0:2])
+    after = {name: (folder / name).stat().st_mtime_ns for name in files(folder)}
+    assert {name for name in after if after[name] != before[name]} == {"c/1/0"}
+
+
+@pytest.mark.parametrize("region, shape", [(None, (40, 31)), (None, (1, 40, 30)), (np.s_[0:4, 0:4], (4, 5))])
+def test_labels_of_another_shape_are_told_and_not_written(project, region, shape):
+    with pytest.raises(LabelError, match="shape"):
+        project.write_labels("a", np.ones(shape, np.uint16), region)
+    assert project.labelled() == ()
+
+
+@pytest.mark.parametrize("value", [-1, 65536])
+def test_labels_that_cannot_be_stored_are_told_and_not_written(project, value):
+    with pytest.raises(LabelError, match="Values from 0 to 65535 can be stored"):
+        project.write_labels("a", np.full((40, 30), value))
+    assert project.labelled() == ()
+
+
+def test_an_annotation_has_the_task_of_the_project(project):
+    project.set_task("instance")
+    assert project.annotation("a").task == "instance"
+
+
+def test_an_unknown_task_is_told(project):
+    with pytest.raises(ProjectError, match="Task 'panoptic'.*'semantic' or 'instance'"):
+        project.set_task("panoptic")
+
+
+def test_classes_are_kept_in_the_order_of_their_values(project):
+    project.set_classes([LabelClass(3, "c", "#000000"), LabelClass(1, "a", "#ffffff")])
+    assert [c.value for c in again(project).classes] == [1, 3]
+
+
+@pytest.mark.parametrize("values", [(1, 1), (0, 1)])
+def test_classes_need_different_values_from_one_on(project, values):
+    before = project.classes
+    with pytest.raises(LabelError, match="different whole number from 1 on"):
+        project.set_classes([LabelClass(v, str(v), "#000000") for v in values])
+    assert project.classes == before
+
+
+# ---------------------------------------------------------------- what was learned and predicted
+def test_rounds_are_appended_with_their_time(project):
+    for number in (1, 2):
+        assert project.next_round() == number
+        stored = project.add_round(Round(**{**vars(ROUND), "number": number}))
+        assert stored.when.startswith("20")
+    assert [r.number for r in again(project).rounds] == [1, 2]
+
+
+def test_nothing_is_predicted_at_first(project):
+    assert project.prediction("a") is None
+
+
+def test_a_prediction_comes_back_whole(project):
+    project.write_prediction("a", np.full((40, 30), 70000, np.uint32))
+    assert (again(project).prediction("a") == 70000).all()
+
+
+def test_predicted_planes_leave_the_others_alone(tmp_path):
+    project = Project.create(tmp_path / "p")
+    project.add_image(picture("stack"))
+    for value, planes in ((1, (0, 3)), (2, (3,))):
+        project.write_prediction("a", np.full((5, 40, 30), value, np.uint16), planes)
+    assert again(project).prediction("a").max(axis=(1, 2)).tolist() == [1, 0, 0, 2, 0]
+
+
+# ---------------------------------------------------------------- a full disk and a missing permission
+CHANGES = {
+    "classes": lambda p: p.set_classes([LabelClass(1, "x", "#000000")]),
+    "task": lambda p: p.set_task("instance"),
+    "round": lambda p: p.add_round(ROUND),
+    "pretrained": lambda p: p.set_pretrained(p.path / "c.safetensors"),
+    "file": lambda p: p.add_file(write_tiff(p.path.parent / "b.tif")),
+    "image": lambda p: p.add_image(picture()),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize(
+    "step, number, said", [("fsync", errno.ENOSPC, "is full"), ("replace", errno.EACCES, "no permission")]
+)
+def test_a_change_that_cannot_be_written_is_told_and_not_made(project, monkeypatch, change, step, number, said):
+    before, contents = (project.path / FILE).read_bytes(), project._contents
+    with monkeypatch.context() as patch:
+        patch.setattr(os, step, fail(number))
+        with pytest.raises(StorageError, match=said):
+            CHANGES[change](project)
+    assert (project.path / FILE).read_bytes() == before
+    assert project._contents == contents
+    assert [p.name for p in project.path.iterdir() if p.name.startswith(".")] == []
+
+
+def full_after(monkeypatch, count):
+    """Let zarr write some files and then find the disk full."""
+    write, written = zarr.storage.LocalStore.set, []
+
+    async def limited(self, key, value):
+        if len(written) >= count:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written.append(key)
+        await write(self, key, value)
+
+    monkeypatch.setattr(zarr.storage.LocalStore, "set", limited)
+
+
+@pytest.mark.parametrize("region", [None, np.s_[3:37, 2:29]])
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_labels_on_a_full_disk_leave_the_old_ones_whole(project, monkeypatch, region, count):
+    monkeypatch.setattr(chunks, "CHUNK", 16)
+    project.write_labels("a", old := paint())
+    before = files(project.path)
+    with monkeypatch.context() as patch:
+        full_after(patch, count)
+        with pytest.raises(StorageError, match="is full.*untouched.*Make room"):
+            project.write_labels("a", (old + 1)[region or ...], region)
+    np.testing.assert_array_equal(again(project).labels("a"), old)
+    assert files(project.path) == before
+
+
+@pytest.mark.parametrize(
+    "step, number, said", [("fsync", errno.ENOSPC, "is full"), ("replace", errno.EACCES, "no permission")]
+)
+def test_labels_that_cannot_be_put_in_place_leave_the_old_ones_whole(project, monkeypatch, step, number, said):
+    project.write_labels("a", old := paint())
+    with monkeypatch.context() as patch:
+        patch.setattr(os, step, fail(number))
+        with pytest.raises(StorageError, match=said):
+            project.write_labels("a", old + 1)
+    np.testing.assert_array_equal(again(project).labels("a"), old)
+
+
+def test_first_labels_on_a_full_disk_can_be_written_when_there_is_room(project, monkeypatch):
+    with monkeypatch.context() as patch:
+        full_after(patch, 0)
+        with pytest.raises(StorageError, match="is full"):
+            project.write_labels("a", paint())
+    assert not again(project).labels("a").any()
+    project.write_labels("a", labels := paint())
+    np.testing.assert_array_equal(again(project).labels("a"), labels)
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_an_image_on_a_full_disk_can_be_copied_when_there_is_room(project, monkeypatch, count):
+    monkeypatch.setattr(chunks, "CHUNK", 16)
+    before = files(project.path)
+    with monkeypatch.context() as patch:
+        full_after(patch, count)
+        with pytest.raises(StorageError, match="is full"):
+            project.add_image(picture(name="b"))
+    assert files(project.path) == before
+    assert project.add_image(picture(name="b")).id == "b"
+
+
+def test_a_folder_that_may_not_be_looked_into_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "iterdir", fail(errno.EACCES))
+    with pytest.raises(StorageError, match="no permission"):
+        Project.create(tmp_path)
+
+
+# ---------------------------------------------------------------- a crash
+WRITER = """
+import itertools, sys
+import numpy as np
+from napari_sslseg.annotation import LabelClass
+from napari_sslseg.io import chunks
+from napari_sslseg.project import Project
+
+chunks.CHUNK = 16
+project = Project.open(sys.argv[1])
+for n in itertools.count(1):
+    project.write_labels("a", np.full((40, 30), n, np.uint16))
+    project.set_classes([LabelClass(1, "a", "#000000"), LabelClass(n + 1, "b", "#000000")])
+    sys.stdout.write(f"{n}\\n")
+    sys.stdout.flush()
+"""
+
+
+@pytest.mark.parametrize("finished", [1, 6])
+def test_labels_survive_a_kill_in_the_middle_of_writing(project, finished):
+    writer = subprocess.Popen([sys.executable, "-c", WRITER, project.path], stdout=subprocess.PIPE, text=True)
+    for _ in range(finished):
+        writer.stdout.readline()
+    writer.kill()
+    told = [finished, *map(int, writer.communicate()[0].split())][-1]
+    found = again(project)
+    blocks = [found.labels("a")[y : y + 16, x : x + 16] for y in range(0, 40, 16) for x in range(0, 30, 16)]
+    assert all(b.min() == b.max() for b in blocks)  # each chunk is of one write
+    assert {int(b.min()) for b in blocks} <= {told, told + 1}  # of the last one that was told, or of the next
+    assert found.classes[1].value - 1 in (told, told + 1)
+    found.write_labels("a", labels := paint())
+    np.testing.assert_array_equal(again(found).labels("a"), labels)
