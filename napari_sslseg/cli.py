@@ -1,5 +1,6 @@
 """The command line: pretrain, train, predict, score, info, demo. It starts jobs and sets the exit code."""
 
+import gc
 import sys
 import time
 from dataclasses import asdict
@@ -284,4 +285,5 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         complain("Interrupted.")
         code = STOPPED
+    gc.freeze()  # at exit Python would spend a second on tidying up after torch
     sys.exit(code if isinstance(code, int) else DONE)
