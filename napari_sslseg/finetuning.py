@@ -1,5 +1,6 @@
 """Fine-tuning: learn classes or objects from sparse labels, and score the result on strokes that were kept apart."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Self
@@ -9,22 +10,24 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from napari_sslseg import augment, loop, metrics, model, patches, tiles
+from napari_sslseg import augment, kept_apart, loop, model, patches
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.image import LEAST_SIZE, Image
 from napari_sslseg.job import Job, Metric, Notice, Progress, Stop
+from napari_sslseg.kept_apart import Columns
 from napari_sslseg.labelled import Labelled, collect
 from napari_sslseg.magnify import magnification, magnify, magnify_labels
 from napari_sslseg.objective import Batch, Objective, agreement, freeze_norm, partial_cross_entropy, partial_dice
 from napari_sslseg.patches import Place, Targets
+from napari_sslseg.pixel_classifier import PixelClassifier
 from napari_sslseg.runtime import Runtime
+from napari_sslseg.segmenter import Segmenter
 from napari_sslseg.settings import FinetuneConfig, RuntimeConfig
 from napari_sslseg.strokes import Stroke
 
 TEACHER_RAMP = 0.4  # part of the run over which the teacher comes to count in full
 ALL_STROKES = 0.7  # from this part of the run on, the strokes kept apart have been scored and are learnt from too
-WINDOW = 256  # px: side of the squares in which kept-apart strokes are scored
 
 
 class Segment(Objective):
@@ -139,6 +142,8 @@ def finetune(
     channels, classes = labelled.images[0].channels, len(labelled.values)
     begin = start or config.start
     network = model.build(begin, config.encoder, channels, machine, classes, keep_head=config.keep_head)
+    with machine.torch_numbers(6):
+        pixels = PixelClassifier(network.encoder, classes).to(machine.device)
     schedule = loop.Schedule(config.rate, config.minutes, config.steps)
     training = loop.Training.start(Segment(network, config), schedule)
     history: dict[str, Any] = {"score": None, "scores": {}, "held_out": len(labelled.apart)}
@@ -154,21 +159,49 @@ def finetune(
         if keep is not None:
             keep(Checkpoint(training.tensors(), described, _history(training, history)))
 
+    began = time.perf_counter()
+    wanted = config.pixels > 0 and begin != "random"  # an encoder that has learnt nothing says nothing of a pixel
+    segmenter, columns = Segmenter(network, None, 0.0), None
+    if wanted and labelled.size is None:  # nor can single pixels tell core from contour: see docs/benchmarks.md
+        segmenter, columns = yield from _add_pixels(segmenter, pixels, labelled, config, machine, stop)
+    if resume is None:
+        training.seconds += time.perf_counter() - began
     if schedule.fraction(training.step, training.seconds) < ALL_STROKES:
         first = _batches(labelled, labelled.train, labelled.apart, pool, config, machine)
         yield from loop.fit(training, first, schedule, stop=stop, until=ALL_STROKES, keep=save)
         if labelled.apart and training.step:
-            history |= score(training, network, labelled)
+            with training.averaged():
+                history |= kept_apart.score(segmenter.eval(), labelled)
             yield Metric("score", history["score"], training.step)
     everything = [*labelled.train, *labelled.apart]
     second = _batches(labelled, everything, [], pool, config, machine)
     yield from loop.fit(training, second, schedule, stop=stop, keep=save)
     save()
+    if columns is not None and segmenter.pixels is not None and labelled.apart and not stop.requested:
+        with machine.torch_numbers(7):
+            columns.train(segmenter.pixels, everything=True)
     finished = schedule.fraction(training.step, training.seconds) >= 1
     training.use_average()
-    weights = {k: v.detach().cpu().clone() for k, v in network.state_dict().items()}
     yield Progress(1.0 if finished else schedule.fraction(training.step, training.seconds), "done", 0.0)
-    return Checkpoint(weights, described, {**_history(training, history), "finished": finished})
+    described |= segmenter.describe()
+    return Checkpoint(segmenter.tensors(), described, {**_history(training, history), "finished": finished})
+
+
+def _add_pixels(
+    alone: Segmenter,
+    pixels: PixelClassifier,
+    labelled: Labelled,
+    config: FinetuneConfig,
+    machine: Runtime,
+    stop: Stop,
+) -> Job[tuple[Segmenter, Columns | None]]:
+    """Train the pixel classifier on the strokes not kept apart; left out if there are too few."""
+    columns = yield from kept_apart.read_columns(pixels, labelled, machine.numbers(6), stop)
+    if columns is None:
+        return alone, None
+    with machine.torch_numbers(7):
+        learnt = columns.train(pixels, everything=False)
+    return (Segmenter(alone.network, pixels, config.pixels), columns) if learnt else (alone, None)
 
 
 def _magnification(start: str | None, images: list[Image]) -> int:
@@ -223,54 +256,6 @@ def _batches(
 def _read(image: Image, targets: Targets, place: Place) -> tuple[Tensor, Tensor]:
     part = patches.cut_targets(targets, place)
     return torch.from_numpy(patches.cut(image, place)), torch.from_numpy(part.astype(np.int64))
-
-
-@torch.inference_mode()
-def score(training: loop.Training, network: model.Network, labelled: Labelled) -> dict[str, Any]:
-    """Score the averaged weights on the strokes kept apart.
-
-    Parameters
-    ----------
-    training : loop.Training
-        Its present weights are put back afterwards.
-    network : model.Network
-        The network being trained.
-    labelled : Labelled
-        What there is to learn from.
-
-    Returns
-    -------
-    dict
-        ``score``: mean IoU over the classes; ``scores``: IoU by label value.
-    """
-    present = {k: v.clone() for k, v in training.objective.state_dict().items()}
-    training.use_average()
-    network.eval()
-    pairs = []
-    for stroke in labelled.apart:
-        truth = labelled.targets[stroke.image][stroke.z][tuple(stroke.points.T)]
-        pairs.append((_at(network, labelled.images[stroke.image], stroke), truth))
-    training.objective.load_state_dict(present)
-    iou = metrics.count(pairs).iou()
-    scores = {str(labelled.values[c - 1]): v for c, v in iou.items()}
-    return {"score": float(np.mean(list(iou.values()))), "scores": scores}
-
-
-def _at(network: model.Network, image: Image, stroke: Stroke) -> Targets:
-    """Predicted network class (1..) at each pixel of a stroke."""
-    device = next(network.parameters()).device
-    found = np.zeros(len(stroke.points), np.uint8)
-    low, high = stroke.points.min(0), stroke.points.max(0) + 1
-    margin = WINDOW // 8
-    for y in tiles.starts(int(high[0] - low[0]), WINDOW - 2 * margin, 0):
-        for x in tiles.starts(int(high[1] - low[1]), WINDOW - 2 * margin, 0):
-            place = Place(stroke.image, stroke.z, int(low[0]) + y - margin, int(low[1]) + x - margin, WINDOW)
-            crop = torch.from_numpy(patches.cut(image, place))[None].to(device)
-            classes = network(crop)[0].argmax(0).cpu().numpy() + 1
-            at = stroke.points - (place.y, place.x)
-            inside = ((at >= margin) & (at < WINDOW - margin)).all(1)
-            found[inside] = classes[tuple(at[inside].T)]
-    return found
 
 
 def _describe(

@@ -1,7 +1,8 @@
 """The only training loop: steps, learning rate, averaged weights, stop and resume."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -161,6 +162,22 @@ class Training:
             state.setdefault(int(index), {})[key] = value
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
         self.step, self.seconds, self.losses = step, seconds, list(losses)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Use the averaged weights inside this context.
+
+        Yields
+        ------
+        None
+            Nothing.
+        """
+        present = {k: v.clone() for k, v in self.objective.state_dict().items()}
+        self.use_average()
+        try:
+            yield
+        finally:
+            self.objective.load_state_dict(present)
 
     def use_average(self) -> None:
         """Put the averaged weights into the objective."""

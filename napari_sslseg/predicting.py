@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
-from napari_sslseg import instances, model, patches, tiles
+from napari_sslseg import instances, patches, tiles
+from napari_sslseg import segmenter as segmenters
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.errors import CheckpointError, ImageError
 from napari_sslseg.image import Image
@@ -18,6 +17,7 @@ from napari_sslseg.magnify import magnify, reduce
 from napari_sslseg.patches import Place
 from napari_sslseg.prediction import Prediction
 from napari_sslseg.runtime import Runtime
+from napari_sslseg.segmenter import Segmenter
 from napari_sslseg.settings import PredictConfig, RuntimeConfig
 
 OBJECT_CLASSES = ("background", "core", "contour")
@@ -63,7 +63,8 @@ def predict(
     if checkpoint.config.get("kind") != "trained":
         raise CheckpointError("The checkpoint was pretrained but not trained on labels", "Train before predicting")
     yield Progress(0.0, "loading the network")
-    network = model.load(checkpoint, machine)
+    segmenter = segmenters.load(checkpoint, machine)
+    network = segmenter.network
     images = list(images)
     for image in images:
         if image.channels != network.in_channels:
@@ -77,7 +78,7 @@ def predict(
     total = sum(len(zs) * i.shape[-1] * i.shape[-2] for zs, i in zip(work, images, strict=True))
     before, clock = 0, Clock()
     for image, zs in zip(images, work, strict=True):
-        one = _Image(image, zs, network, checkpoint, config)
+        one = _Image(image, zs, segmenter, checkpoint, config)
         for pixels in one.run(stop):
             if (event := clock.event(image.name, (before + pixels) / total)) is not None:
                 yield event
@@ -123,11 +124,11 @@ class _Image:
     """Prediction of one image: fills label and probability arrays band by band."""
 
     def __init__(
-        self, image: Image, zs: tuple[int, ...], network: model.Network, checkpoint: Checkpoint, config: PredictConfig
+        self, image: Image, zs: tuple[int, ...], segmenter: Segmenter, checkpoint: Checkpoint, config: PredictConfig
     ) -> None:
         said = checkpoint.config
         self.times = int(said.get("magnification", 1))
-        self.image, self.zs, self.network, self.config = image, zs, network, config
+        self.image, self.zs, self.segmenter, self.config = image, zs, segmenter, config
         self.seen = magnify(image, self.times) if max(image.shape[-2:]) * self.times <= config.tile else image
         self.times = self.seen.shape[-1] // image.shape[-1]
         self.values = np.asarray(said["values"], np.uint16)
@@ -157,17 +158,17 @@ class _Image:
 
     def _tiles(self, size: int) -> list[tuple[int, int]]:
         """Start and length of the tiles along one axis: as few as possible, and then as short as possible."""
-        tile, overlap, step = self.config.tile, self.config.overlap, self.network.multiple
+        tile, overlap, step = self.config.tile, self.config.overlap, self.segmenter.network.multiple
         count = len(tiles.starts(size, tile, overlap))
         length = min(size, -(-(size + (count - 1) * overlap) // count // step) * step)
         return [(start, length) for start in tiles.starts(size, length, overlap)]
 
     def _tile(self, z: int, y: int, x: int, side: int) -> npt.NDArray[np.float32]:
         """Probabilities (K, side, side) of one tile, mirrored beyond the image up to what the network divides by."""
-        grown = -(-side // self.network.multiple) * self.network.multiple
-        device = next(self.network.parameters()).device
+        grown = -(-side // self.segmenter.network.multiple) * self.segmenter.network.multiple
+        device = next(self.segmenter.parameters()).device
         crop = torch.from_numpy(patches.cut(self.seen, Place(0, z, y, x, grown)))[None].to(device)
-        return average(self.network, crop, self.config.flips)[0].cpu().numpy()
+        return self.segmenter.probabilities(crop, self.config.flips)[0].cpu().numpy()
 
     def _fill(self, z: int, top: int, band: npt.NDArray[np.float32]) -> None:
         band = reduce(band, self.times)  # a magnified plane is one tile, so the band is all of it
@@ -198,27 +199,3 @@ class _Image:
         return Prediction(
             self.image.name, self.labels[0] if flat else self.labels, names, probabilities, None if whole else self.zs
         )
-
-
-@torch.inference_mode()
-def average(network: model.Network, images: Tensor, flips: bool) -> Tensor:
-    """Compute class probabilities, averaged over mirrored copies if asked for.
-
-    Parameters
-    ----------
-    network : Network
-        In evaluation mode.
-    images : torch.Tensor
-        (B, C, Y, X).
-    flips : bool
-        Whether to average over the four mirrored copies.
-
-    Returns
-    -------
-    torch.Tensor
-        (B, K, Y, X), summing to 1 over K.
-    """
-    images = images.contiguous(memory_format=torch.channels_last)
-    ways: list[tuple[int, ...]] = [(), (-1,), (-2,), (-2, -1)] if flips else [()]
-    each = [F.softmax(network(images.flip(w)), 1).flip(w) for w in ways]
-    return torch.stack(each).mean(0)

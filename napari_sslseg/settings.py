@@ -68,6 +68,8 @@ class FinetuneConfig(Config):
         ``batch``: normalisation layers of the encoder use each batch's statistics; ``frozen``: those it came with.
     teacher : float
         Weight of the agreement with the averaged network on unlabelled crops; 0 leaves them out.
+    pixels : float
+        Share of the pixel classifier in the result. Objects, and encoders that start from random weights, do without.
     dice : float
         Weight of the Dice loss beside cross-entropy.
     keep_head : bool
@@ -86,6 +88,7 @@ class FinetuneConfig(Config):
     encoder_rate: float = param(1.0, "Learning rate of the encoder, as a share of the rate", ge=0.0, le=1.0)
     norm: str = param("batch", "Statistics of a trained encoder: of each batch, or frozen", choices=("batch", "frozen"))
     teacher: float = param(0.0, "Weight of agreeing with the averaged network on unlabelled pieces", ge=0.0, le=10.0)
+    pixels: float = param(0.5, "Share of the single-pixel classifier in the result", ge=0.0, le=1.0)
     dice: float = param(0.5, "Weight of the Dice loss beside cross-entropy", ge=0.0, le=10.0)
     keep_head: bool = param(False, "Start from the whole pretrained network, not only from the part that sees")
     hold_out: float = param(0.2, "Share of the strokes kept apart for the score", ge=0.0, le=0.5)

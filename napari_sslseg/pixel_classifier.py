@@ -1,0 +1,177 @@
+"""Pixel classifier: a small network over what a frozen encoder and a filter bank say of each single pixel."""
+
+import copy
+import math
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from napari_sslseg.encoders import Encoder
+
+SIGMAS = (0.7, 1.4, 2.8, 5.6, 11.2)  # px: scales of the filter bank
+RESPONSES = 4  # smoothed value, gradient, both eigenvalues of the Hessian
+WIDTH = 64  # hidden units
+STEPS, BATCH, RATE, DECAY, DROP = 600, 1024, 3e-3, 1e-2, 0.2
+
+
+class PixelClassifier(nn.Module):
+    """Hypercolumns (Hariharan et al., CVPR 2015) and a multi-scale filter bank, classified by one hidden layer.
+
+    It has far fewer weights to learn than a decoder, so a handful of strokes settles it within seconds.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        A copy of it is kept, and never changed.
+    classes : int
+        Classes to tell apart.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, encoder: Encoder, classes: int) -> None:
+        super().__init__()
+        self.encoder = copy.deepcopy(encoder).requires_grad_(False).eval()
+        self.sizes = (*encoder.channels, RESPONSES * len(SIGMAS) * encoder.in_channels)
+        self.hidden = nn.Linear(sum(self.sizes), WIDTH)
+        self.output = nn.Linear(WIDTH, classes)
+        self.register_buffer("mean", torch.zeros(sum(self.sizes)))
+        self.register_buffer("std", torch.ones(sum(self.sizes)))
+
+    def train(self, mode: bool = True) -> "PixelClassifier":
+        """Switch between training and use; the encoder stays in use."""
+        super().train(mode)
+        self.encoder.eval()
+        return self
+
+    @torch.no_grad()
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """Compute what is known of each pixel.
+
+        Parameters
+        ----------
+        images : torch.Tensor
+            (B, C, Y, X), sides divisible by the encoder's last stride.
+
+        Returns
+        -------
+        list of torch.Tensor
+            The encoder's maps, finest first, and the filter bank at full resolution.
+        """
+        return [*self.encoder(images), filter_bank(images)]
+
+    def columns(self, images: Tensor, points: npt.NDArray[np.intp]) -> Tensor:
+        """Read the columns of single pixels of one image.
+
+        Parameters
+        ----------
+        images : torch.Tensor
+            (1, C, Y, X).
+        points : numpy.ndarray
+            (N, 2) pixels (y, x).
+
+        Returns
+        -------
+        torch.Tensor
+            (N, F), maps interpolated linearly.
+        """
+        size = torch.tensor(images.shape[-2:], dtype=torch.float32)
+        at = ((torch.from_numpy(points).float() + 0.5) * 2 / size - 1).flip(-1)[None, :, None].to(images.device)
+        read = [F.grid_sample(m, at, padding_mode="border", align_corners=False) for m in self.maps(images)]
+        return torch.cat(read, 1)[0, :, :, 0].T
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Compute class scores of every pixel.
+
+        The hidden layer is applied to each map at its own resolution, which gives the same as applying it to the
+        enlarged maps at a fraction of the work.
+
+        Parameters
+        ----------
+        images : torch.Tensor
+            (B, C, Y, X).
+
+        Returns
+        -------
+        torch.Tensor
+            (B, classes, Y, X) logits.
+        """
+        weight = self.hidden.weight / self.std
+        bias = self.hidden.bias - weight @ self.mean
+        total = bias[None, :, None, None]
+        for part, found in zip(weight.split(self.sizes, 1), self.maps(images), strict=True):
+            mapped = F.conv2d(found, part[:, :, None, None])
+            total = total + F.interpolate(mapped, size=images.shape[-2:], mode="bilinear", align_corners=False)
+        return F.conv2d(F.relu(total), self.output.weight[:, :, None, None], self.output.bias)
+
+    def fit(self, columns: Tensor, targets: Tensor) -> None:
+        """Learn from labelled pixels, every class weighing the same; anything learnt before is forgotten.
+
+        Parameters
+        ----------
+        columns : torch.Tensor
+            (N, F).
+        targets : torch.Tensor
+            (N,) classes from 0.
+        """
+        self.mean.copy_(columns.mean(0))
+        self.std.copy_(columns.std(0, correction=0).clamp_min(1e-4))
+        self.hidden.reset_parameters()
+        self.output.reset_parameters()
+        known = (columns - self.mean) / self.std
+        counts = torch.bincount(targets, minlength=self.output.out_features)
+        weights = (1 / counts.clamp_min(1)).to(known.dtype)[targets]
+        optimizer = torch.optim.AdamW([*self.hidden.parameters(), *self.output.parameters()], RATE, weight_decay=DECAY)
+        for step in range(STEPS):
+            for group in optimizer.param_groups:
+                group["lr"] = RATE * 0.5 * (1 + math.cos(math.pi * step / STEPS))
+            chosen = torch.multinomial(weights.cpu(), BATCH, replacement=True).to(known.device)
+            hidden = F.relu(self.hidden(F.dropout(known[chosen], DROP)))
+            loss = F.cross_entropy(self.output(F.dropout(hidden, DROP)), targets[chosen])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+
+
+def filter_bank(images: Tensor) -> Tensor:
+    """Smoothed value, gradient magnitude and Hessian eigenvalues of each channel at several scales.
+
+    Parameters
+    ----------
+    images : torch.Tensor
+        (B, C, Y, X).
+
+    Returns
+    -------
+    torch.Tensor
+        (B, 4 C scales, Y, X), derivatives normalised by scale (Lindeberg 1998).
+    """
+    found = []
+    for sigma in SIGMAS:
+        smooth = _blur(images, sigma)
+        dy, dx = _slope(smooth, -2), _slope(smooth, -1)
+        yy, xy, xx = _slope(dy, -2), _slope(dy, -1), _slope(dx, -1)
+        half, spread = (yy + xx) / 2, torch.sqrt(((yy - xx) / 2) ** 2 + xy**2)
+        scale = sigma**2
+        found += [smooth, sigma * torch.hypot(dy, dx), scale * (half + spread), scale * (half - spread)]
+    return torch.cat(found, 1)
+
+
+def _blur(images: Tensor, sigma: float) -> Tensor:
+    radius = math.ceil(3 * sigma)
+    at = torch.arange(-radius, radius + 1, dtype=images.dtype, device=images.device)
+    kernel = torch.exp(-0.5 * (at / sigma) ** 2)
+    kernel = (kernel / kernel.sum()).repeat(images.shape[1], 1, 1, 1)
+    groups = images.shape[1]
+    padded = F.pad(images, (radius, radius, radius, radius), mode="replicate")
+    rows = F.conv2d(padded, kernel, groups=groups)
+    return F.conv2d(rows, kernel.transpose(-1, -2), groups=groups)
+
+
+def _slope(images: Tensor, axis: int) -> Tensor:
+    slope: Tensor = torch.gradient(images, dim=axis)[0]
+    return slope

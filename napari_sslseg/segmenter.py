@@ -1,0 +1,104 @@
+"""Segmenter: what predicts in the end, a trained network and a pixel classifier averaged."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from napari_sslseg import model
+from napari_sslseg.checkpoint import Checkpoint
+from napari_sslseg.encoders import ENCODERS
+from napari_sslseg.pixel_classifier import PixelClassifier
+from napari_sslseg.runtime import Runtime
+
+PREFIX = "pixels."
+
+
+class Segmenter(nn.Module):
+    """A network and a pixel classifier over the frozen start of its encoder.
+
+    Parameters
+    ----------
+    network : model.Network
+        Network with a classifier.
+    pixels : PixelClassifier, optional
+        Left out if None.
+    share : float
+        Weight of the pixel classifier in the average, 0 to 1.
+    """
+
+    def __init__(self, network: model.Network, pixels: PixelClassifier | None, share: float) -> None:
+        super().__init__()
+        self.network, self.pixels, self.share = network, pixels, share
+
+    @torch.inference_mode()
+    def probabilities(self, images: Tensor, flips: bool) -> Tensor:
+        """Compute class probabilities.
+
+        Parameters
+        ----------
+        images : torch.Tensor
+            (B, C, Y, X), sides divisible by the network's `multiple`.
+        flips : bool
+            Whether to average the network over the four mirrored copies.
+
+        Returns
+        -------
+        torch.Tensor
+            (B, K, Y, X), summing to 1 over K.
+        """
+        images = images.contiguous(memory_format=torch.channels_last)
+        ways: list[tuple[int, ...]] = [(), (-1,), (-2,), (-2, -1)] if flips else [()]
+        result = torch.stack([F.softmax(self.network(images.flip(w)), 1).flip(w) for w in ways]).mean(0)
+        if self.pixels is not None:
+            result = (1 - self.share) * result + self.share * F.softmax(self.pixels(images), 1)
+        return result
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the weights as a checkpoint holds them.
+
+        Returns
+        -------
+        dict of str to torch.Tensor
+            Copies on the CPU; those of the pixel classifier begin with ``pixels.``.
+        """
+        found = dict(self.network.state_dict())
+        if self.pixels is not None:
+            found |= {PREFIX + k: v for k, v in self.pixels.state_dict().items()}
+        return {k: v.detach().cpu().clone() for k, v in found.items()}
+
+    def describe(self) -> dict[str, Any]:
+        """Return what is needed to build this again, beside the network's own description.
+
+        Returns
+        -------
+        dict
+            ``pixel_share``: 0 without a pixel classifier.
+        """
+        return {"pixel_share": self.share if self.pixels is not None else 0.0}
+
+
+def load(checkpoint: Checkpoint, runtime: Runtime) -> Segmenter:
+    """Build the segmenter of a checkpoint, ready to predict.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        A trained model.
+    runtime : Runtime
+        Device and seed.
+
+    Returns
+    -------
+    Segmenter
+        In evaluation mode, on the runtime's device.
+    """
+    network = model.load(checkpoint, runtime)
+    share = float(checkpoint.config.get("pixel_share", 0.0))
+    pixels = None
+    if share:
+        encoder = ENCODERS.load(network.names["encoder"])(network.in_channels)
+        pixels = PixelClassifier(encoder, network.classes)
+        pixels.load_state_dict(checkpoint.part("pixels"))
+    return Segmenter(network, pixels, share).to(runtime.device).eval()

@@ -1,0 +1,125 @@
+"""The classifier of single pixels, and its average with the network."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from scenes import annotated, objects
+
+from napari_sslseg import kept_apart, metrics
+from napari_sslseg.annotation import Annotation
+from napari_sslseg.encoders import ENCODERS
+from napari_sslseg.finetuning import finetune
+from napari_sslseg.job import Progress, Stop, run
+from napari_sslseg.labelled import collect
+from napari_sslseg.pixel_classifier import RESPONSES, SIGMAS, PixelClassifier, filter_bank
+from napari_sslseg.predicting import predict
+from napari_sslseg.pretraining import pretrain
+from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig
+
+SMALL = {"encoder": "unet", "start": "random", "crop": 32, "batch": 4}
+
+
+def classifier(classes=2):
+    torch.manual_seed(0)
+    return PixelClassifier(ENCODERS.load("unet")(1), classes)
+
+
+def test_the_filter_bank_has_four_responses_a_scale_and_channel():
+    assert filter_bank(torch.randn(2, 3, 40, 48)).shape == (2, 3 * RESPONSES * len(SIGMAS), 40, 48)
+
+
+def test_a_flat_image_has_no_slope_and_no_curvature():
+    found = filter_bank(torch.full((1, 1, 40, 40), 2.0)).reshape(len(SIGMAS), RESPONSES, 40, 40)
+    assert torch.allclose(found[:, 0], torch.tensor(2.0))
+    assert found[:, 1:].abs().max() < 1e-4
+
+
+def test_the_bank_finds_the_slope_of_a_ramp_and_the_curvature_of_a_bowl():
+    y, x = torch.meshgrid(torch.arange(81.0) - 40, torch.arange(81.0) - 40, indexing="ij")
+    ramp = filter_bank((3 * x)[None, None]).reshape(len(SIGMAS), RESPONSES, 81, 81)[0, :, 40, 40]
+    assert float(ramp[1]) == pytest.approx(3 * SIGMAS[0], rel=1e-4)
+    bowl = filter_bank((x**2 + y**2)[None, None]).reshape(len(SIGMAS), RESPONSES, 81, 81)[0, :, 40, 40]
+    assert bowl[2:].tolist() == pytest.approx([2 * SIGMAS[0] ** 2] * 2, rel=1e-3)
+
+
+def test_all_pixels_at_once_give_what_their_columns_give_one_by_one():
+    pixels, image = classifier().eval(), torch.randn(1, 1, 32, 40)
+    pixels.mean.normal_()
+    pixels.std.uniform_(0.5, 2)
+    points = np.array([(0, 0), (31, 39), (7, 20), (16, 3)])
+    columns = (pixels.columns(image, points) - pixels.mean) / pixels.std
+    one_by_one = pixels.output(F.relu(pixels.hidden(columns)))
+    together = pixels(image)[0, :, points[:, 0], points[:, 1]].T
+    assert torch.allclose(one_by_one, together, atol=1e-4)
+
+
+def test_it_learns_labelled_pixels_and_leaves_its_encoder_alone():
+    pixels = classifier()
+    before = {k: v.clone() for k, v in pixels.encoder.state_dict().items()}
+    known = torch.randn(400, sum(pixels.sizes))
+    targets = (known[:, 3] > 0).long()
+    pixels.fit(known, targets)
+    found = pixels.output(F.relu(pixels.hidden((known - pixels.mean) / pixels.std))).argmax(1)
+    assert float((found == targets).float().mean()) > 0.95
+    assert all(torch.equal(v, before[k]) for k, v in pixels.encoder.state_dict().items())
+
+
+def test_every_pixel_of_a_stroke_is_read_from_exactly_one_square():
+    image, annotation, _ = annotated(600)
+    labels = annotation.labels.copy()
+    labels[50:52, 10:590] = 1
+    labelled = collect([(image, Annotation(labels))], 0.0)
+    for stroke in labelled.train:
+        count = sum(inside.astype(int) for _, inside in kept_apart.windows(stroke))
+        assert (count == 1).all()
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory):
+    path = tmp_path_factory.mktemp("start") / "learned.safetensors"
+    run(pretrain([annotated()[0]], PretrainConfig(steps=30, **SMALL))).save(path)
+    return str(path)
+
+
+def train(pair, start, **options):
+    return run(finetune([pair], FinetuneConfig(steps=2, **SMALL, **options), start=start))
+
+
+def test_the_average_is_stored_and_predicts(learned):
+    image, annotation, truth = annotated(128)
+    trained = train((image, annotation), learned, pixels=1.0)
+    assert trained.config["pixel_share"] == 1.0
+    found = run(predict([image], trained, PredictConfig(tile=64, overlap=32)))[0]
+    assert metrics.count([(found.labels, truth)]).iou()[2] > 0.6
+
+
+def test_the_score_is_of_a_classifier_that_did_not_see_the_strokes_kept_apart():
+    image, annotation, _ = annotated()
+    labelled = collect([(image, annotation)], 0.2)
+    pixels = classifier()
+    columns = run(kept_apart.read_columns(pixels, labelled, np.random.default_rng(0), Stop()))
+    assert int(columns.apart.sum()) == sum(len(s.points) for s in labelled.apart)
+    seen = []
+    pixels.fit = lambda known, targets: seen.append(len(known))
+    columns.train(pixels, everything=False)
+    columns.train(pixels, everything=True)
+    assert seen == [int((~columns.apart).sum()), len(columns.apart)]
+
+
+def test_it_can_be_left_out_and_objects_and_untrained_encoders_do_without(learned):
+    image, annotation, _ = annotated()
+    assert train((image, annotation), learned).part("pixels")
+    assert train((image, annotation), learned, pixels=0.0).part("pixels") == {}
+    assert train((image, annotation), None).part("pixels") == {}
+    image, truth = objects()
+    assert train((image, Annotation(truth, "instance")), learned).part("pixels") == {}
+
+
+def test_reading_columns_stops_when_asked():
+    image, annotation, _ = annotated()
+    stop = Stop()
+    job = kept_apart.read_columns(classifier(), collect([(image, annotation)], 0.2), np.random.default_rng(0), stop)
+    assert isinstance(next(job), Progress)
+    stop.request()
+    assert run(job) is None
