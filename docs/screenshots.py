@@ -72,8 +72,8 @@ def window(learn: float, train: float) -> None:
     with tempfile.TemporaryDirectory() as folder:
         dock.desk.home = Path(folder)
         dock.images.panel.button.click()
-        dock.learn.form.container["minutes"].value = learn
-        dock.train.form.container["minutes"].value = train
+        dock.learn.form["minutes"].value = learn
+        dock.train.form["minutes"].value = train
         dock.learn.panel.button.click()
         until(lambda: session.running is None)
         dock.paint.panel.button.click()

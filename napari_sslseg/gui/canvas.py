@@ -227,8 +227,14 @@ class Canvas(QObject):
             self.session.select(mark.image)
 
     # ---------------------------------------------------------------- images and results
-    def show_current(self) -> None:
-        """Show the current image, and hide the other images of the project with all that lies on them."""
+    def show_current(self, *, fit: bool = False) -> None:
+        """Show the current image, and hide the other images of the project with all that lies on them.
+
+        Parameters
+        ----------
+        fit : bool, optional
+            Whether the view is fitted to the image.
+        """
         project, id = self.session.project, self.session.current
         if project is None or id is None:
             return
@@ -243,6 +249,9 @@ class Canvas(QObject):
                 layer.visible = mark.image == id and (mark.role != "result" or self.look.visible)
         if self.viewer.layers.selection.active not in marks.marked(self.viewer, project, id, "labels"):
             self.viewer.layers.selection.active = shown[0]
+        if fit:
+            whole = all(layer.ndim == self.viewer.dims.ndim for layer in shown)  # else napari cannot fit to them
+            self.viewer.reset_view(layers=shown if whole else None)
 
     def current_plane(self) -> dict[str, tuple[int, ...]] | None:
         """Tell which plane of the current image is looked at.

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from napari.viewer import Viewer
 from qtpy.QtCore import QEvent, Qt
-from qtpy.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from napari_sslseg.gui.desk import Desk, desk_of
+from napari_sslseg.gui.elided import Elided
 from napari_sslseg.gui.images import ImagesStep
 from napari_sslseg.gui.learn import LearnStep
 from napari_sslseg.gui.listen import listen
@@ -27,14 +28,14 @@ class Header(QWidget):
     def __init__(self, desk: Desk) -> None:
         super().__init__()
         self._desk = desk
-        self.name = QLabel()
+        self.name = Elided()
         self.name.setStyleSheet("font-weight: bold")
         self.new = QPushButton("New…")
         self.new.setToolTip("Choose where a new project is kept")
         self.open = QPushButton("Open…")
         self.open.setToolTip("Go on with a project: its images, strokes and models come back")
         row = QHBoxLayout(self)
-        row.setContentsMargins(6, 2, 6, 2)
+        row.setContentsMargins(6, 4, 6, 2)
         row.addWidget(self.name, 1)
         row.addWidget(self.new)
         row.addWidget(self.open)

@@ -1,10 +1,11 @@
 """Forms: the parameters of a Config as magicgui widgets, and back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
-from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox, LineEdit, SpinBox
+from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, LineEdit, SpinBox
 from magicgui.widgets.bases import ValueWidget
+from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
 
 from napari_sslseg.config import Config, Parameter
 from napari_sslseg.errors import ConfigError
@@ -40,8 +41,24 @@ class Form(Generic[C]):
         shown = [p for p in kind.parameters() if (only is None or p.name in only) and p.name not in without]
         self._widgets = {p.name: _widget(p, (choices or {}).get(p.name, p.choices)) for p in shown}
         self._parameters = {p.name: p for p in shown}
-        self.container = Container(widgets=list(self._widgets.values()), labels=True)
-        self.container.margins = (0, 0, 0, 0)
+        self.widget = QWidget()
+        layout = QFormLayout(self.widget)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(3)
+        for widget in self._widgets.values():
+            if isinstance(widget, CheckBox):
+                layout.addRow(widget.native)
+            else:
+                label = QLabel(widget.label)
+                label.setToolTip(widget.tooltip)
+                label.setBuddy(widget.native)
+                layout.addRow(label, widget.native)
+
+    def __getitem__(self, name: str) -> ValueWidget[Any]:
+        return self._widgets[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._widgets)
 
     def config(self, **more: Any) -> C:
         """Return what the form says.
@@ -99,7 +116,7 @@ def _value(p: Parameter, value: Any) -> Any:
 
 
 def _widget(p: Parameter, choices: Sequence[str]) -> ValueWidget[Any]:
-    label = p.name.replace("_", " ") + (f" ({p.unit})" if p.unit else "")
+    label = p.name.replace("_", " ") + (f" ({p.unit})" if p.unit and not p.name.startswith(p.unit) else "")
     default = _shown(p, p.default)
     common: dict[str, Any] = {"name": p.name, "label": label, "value": default, "tooltip": p.help}
     widget: ValueWidget[Any]

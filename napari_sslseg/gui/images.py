@@ -37,7 +37,7 @@ class ImagesStep(QWidget):
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.list.setAccessibleName("Images")
         self.list.setToolTip("Images of the project, and open ones not used yet. Click one to work on it")
-        self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.panel.body.insertWidget(0, self.list)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
@@ -67,7 +67,7 @@ class ImagesStep(QWidget):
             item.setSelected(not entries)
         self.list.blockSignals(False)
         rows = max(1, min(ROWS, self.list.count()))
-        self.list.setFixedHeight(rows * max(18, self.list.sizeHintForRow(0)) + 8)
+        self.list.setFixedHeight(rows * max(16, self.list.sizeHintForRow(0)) + 8)
         self.panel.button.setVisible(bool(self._groups))
         self.panel.show_stage(*stage(session, "images"), self._summary(list(said.values())))
 
@@ -92,7 +92,7 @@ class ImagesStep(QWidget):
         key = item.data(ROLE) if item is not None else None
         if isinstance(key, str):
             self._desk.session.select(key)
-            self._desk.canvas.show_current()
+            self._desk.canvas.show_current(fit=True)
 
 
 def describe(image: Image) -> str:

@@ -3,6 +3,7 @@
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QToolButton, QVBoxLayout, QWidget
 
+from napari_sslseg.gui.elided import Elided
 from napari_sslseg.gui.light import Light
 from napari_sslseg.stages import Activity, Stage
 
@@ -58,8 +59,7 @@ class Panel(QFrame):
         self.title.setStyleSheet("QToolButton {border: none; background: transparent; font-weight: bold; padding: 2px}")
         self.title.setToolTip("Fold or unfold this step")
         self.title.setAccessibleName(f"Step {number}: {title}")
-        self.summary = QLabel(self)
-        self.summary.setTextInteractionFlags(Qt.TextInteractionFlag.NoTextInteraction)
+        self.summary = Elided(self)
         self.button = QPushButton(self)
         self.button.clicked.connect(self._clicked)
         self.bar = QProgressBar(self)
@@ -111,7 +111,7 @@ class Panel(QFrame):
         """
         self.light.set_stage(stage, why)
         self.summary.setText(summary)
-        self.summary.setToolTip(why)
+        self.summary.setToolTip(f"{summary}\n{why}" if summary else why)
 
     def show_activity(self, activity: Activity | None, *, enabled: bool = True) -> None:
         """Show the job of the step.

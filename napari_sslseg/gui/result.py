@@ -49,7 +49,7 @@ class ResultStep(QWidget):
         row.addWidget(self.outline)
         row.addWidget(self.visible)
         self.panel.body.addLayout(row)
-        self.panel.body.addWidget(self.form.container.native)
+        self.panel.body.addWidget(self.form.widget)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(self.panel)

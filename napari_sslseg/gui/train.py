@@ -36,7 +36,7 @@ class TrainStep(QWidget):
         for text, task in TASKS:
             self.task.addItem(text, task)
         self.form = Form(FinetuneConfig, choices=component_names())
-        self.form.container.native.hide()
+        self.form.widget.hide()
         self.advanced = QToolButton()
         self.advanced.setText("Advanced ▸")
         self.advanced.setCheckable(True)
@@ -47,7 +47,7 @@ class TrainStep(QWidget):
         self.panel.buttons.addWidget(self.task)
         self.panel.buttons.addWidget(self.advanced)
         self.panel.body.addWidget(self.scores)
-        self.panel.body.addWidget(self.form.container.native)
+        self.panel.body.addWidget(self.form.widget)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(self.panel)
@@ -71,7 +71,7 @@ class TrainStep(QWidget):
             listen(self, signal, self.refresh)
 
     def _unfold(self, shown: bool) -> None:
-        self.form.container.native.setVisible(shown)
+        self.form.widget.setVisible(shown)
         self.advanced.setText("Advanced ▾" if shown else "Advanced ▸")
 
     def _task_chosen(self, at: int) -> None:

@@ -35,18 +35,19 @@ def test_a_form_shows_what_is_set_and_says_it_again(qtbot: Any) -> None:
 
 
 def test_bounds_unit_and_help_are_those_declared(qtbot: Any) -> None:
-    size = Form(Settings).container["size"]
+    form = Form(Settings)
+    size = form["size"]
     assert (size.min, size.max, size.label, size.tooltip) == (2, 64, "size (px)", "How large")
 
 
 def test_names_of_components_are_chosen(qtbot: Any) -> None:
     form = Form(Settings, choices={"name": ("a", "b")})
-    assert form.container["name"].choices == ("a", "b")
+    assert form["name"].choices == ("a", "b")
 
 
 def test_a_part_of_the_parameters_can_be_shown(qtbot: Any) -> None:
-    assert [w.name for w in Form(Settings, only=("size",)).container] == ["size"]
-    assert "size" not in [w.name for w in Form(Settings, without=("size",)).container]
+    assert list(Form(Settings, only=("size",))) == ["size"]
+    assert "size" not in list(Form(Settings, without=("size",)))
 
 
 def test_what_is_not_shown_can_be_given(qtbot: Any) -> None:
@@ -57,6 +58,6 @@ def test_what_is_not_shown_can_be_given(qtbot: Any) -> None:
 
 def test_what_is_no_number_is_told(qtbot: Any) -> None:
     form = Form(Settings)
-    form.container["rate"].value = "fast"
+    form["rate"].value = "fast"
     with pytest.raises(ConfigError, match="rate is 'fast'. It must be a number"):
         form.config()

@@ -122,8 +122,8 @@ def test_time_left_in_words(seconds: float | None, text: str) -> None:
 
 def test_what_the_form_says_reaches_the_job(dock: Any, image: Any, jobs: Any, qtbot: Any) -> None:
     dock.learn.length.setCurrentIndex(0)
-    dock.learn.form.container["crop"].value = 96
-    dock.learn.runtime.container["device"].value = "cpu"
+    dock.learn.form["crop"].value = 96
+    dock.learn.runtime["device"].value = "cpu"
     dock.learn.panel.button.click()
     done(dock, qtbot)
     config, runtime = jobs.calls[0][1]["config"], jobs.calls[0][1]["runtime"]
@@ -206,7 +206,7 @@ def test_everything_is_predicted(dock: Any, stack: Any, viewer: Any, jobs: Any, 
 def test_probabilities_are_layers_of_their_own(painted: Any, viewer: Any, qtbot: Any) -> None:
     painted.train.panel.button.click()
     done(painted, qtbot)
-    painted.result.form.container["probabilities"].value = True
+    painted.result.form["probabilities"].value = True
     for _ in range(2):
         painted.result.panel.button.click()
         done(painted, qtbot)

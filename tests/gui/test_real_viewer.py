@@ -40,8 +40,8 @@ def opened(make_napari_viewer: Callable[..., Any], nothing_left: None, tmp_path:
     for step, steps in ((dock.learn, 3), (dock.train, 25)):
         small = {"encoder": "unet", "start": "random", "steps": steps, "batch": 4, "crop": 32}
         for name, value in small.items():
-            step.form.container[name].value = value
-    dock.train.form.container["hold_out"].value = 0.0
+            step.form[name].value = value
+    dock.train.form["hold_out"].value = 0.0
     yield viewer, dock
 
 
@@ -101,7 +101,7 @@ def test_closing_while_it_works_loses_nothing(opened: tuple[Any, Dock], step: st
     paint(viewer.layers["stack labels"], 0)
     painted = np.array(viewer.layers["stack labels"].data)
     qtbot.waitUntil(lambda: dock.desk.session.painted(2) > 0, timeout=5000)
-    getattr(dock, step).form.container["steps"].value = 100_000
+    getattr(dock, step).form["steps"].value = 100_000
     getattr(dock, step).panel.button.click()
     desk = dock.desk
     qtbot.waitUntil(lambda: bool(desk.session.activities[step].curves), timeout=MINUTE)
