@@ -12,6 +12,8 @@ from skimage.segmentation import watershed
 from napari_sslseg.annotation import Labels
 
 BACKGROUND, CORE, CONTOUR = 1, 2, 3
+GROUND = 1 / 3  # two of the three classes, equally weighed in training, are object: at even odds background has a third
+SEED = 0.15  # least lead of core over contour and half the background where an object begins
 
 
 @dataclass(frozen=True)
@@ -123,8 +125,8 @@ def separate(
     sigma = np.clip(0.06 * diameter, 0.5, 3.0)
     sigmas = [sigma * spacing[-1] / s for s in spacing]
     landscape = ndimage.gaussian_filter(p[1] - p[2] - 0.5 * p[0], sigmas)
-    foreground = ndimage.gaussian_filter(p[0], [s / 2 for s in sigmas]) < 0.5
-    seeds, _ = ndimage.label(landscape > 0.0)
+    foreground = ndimage.gaussian_filter(p[0], [s / 2 for s in sigmas]) < GROUND
+    seeds, _ = ndimage.label(landscape > SEED)
     small = size.least / 4 if p.ndim == 3 else size.least / 4 * np.sqrt(size.least) / 2 * spacing[-1] / spacing[0]
     seeds = _drop(seeds, small / 4)
     found = _drop(watershed(-landscape, seeds, mask=foreground), small)
