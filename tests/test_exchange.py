@@ -1,0 +1,271 @@
+"""Files in and out of a project: which labels belong to which image, and where predictions are written."""
+
+import numpy as np
+import PIL.Image
+import pytest
+import tifffile
+from scenes import disks, paint
+
+from napari_sslseg.errors import ImageError, LabelError, ProjectError, StorageError
+from napari_sslseg.exchange import add_images, add_labels, predict_files
+from napari_sslseg.io import read_image, read_labels, write_labels
+from napari_sslseg.job import Progress, Stop, run
+from napari_sslseg.project import Project
+from napari_sslseg.settings import FinetuneConfig, PredictConfig
+from napari_sslseg.workflow import train_project
+
+TILES = PredictConfig(tile=64, overlap=16)
+SHAPE = (20, 30)
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project.create(tmp_path / "p.sslseg")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    project, (image, truth) = Project.create(tmp_path_factory.mktemp("trained") / "p"), disks(64)
+    project.add_image(image)
+    project.write_labels("disks0", paint(truth))
+    run(train_project(project, FinetuneConfig(encoder="unet", start="random", crop=32, batch=4, steps=5)))
+    return project
+
+
+def image(path, shape=SHAPE, **how):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(0).integers(0, 4000, shape).astype(np.uint16)
+    if path.suffix == ".tif":
+        tifffile.imwrite(path, pixels, photometric="rgb" if shape[-1] == 3 else "minisblack", **how)
+    elif path.suffix == ".npy":
+        np.save(path, pixels)
+    elif path.suffix == ".zarr":
+        write_labels(path, pixels)
+    else:
+        PIL.Image.fromarray((pixels // 16).astype(np.uint8)).save(path)
+    return path
+
+
+def labels(path, values=(0, 1, 2), shape=SHAPE):
+    painted = np.resize(np.asarray(values, np.uint32), shape)
+    write_labels(path, painted)
+    return painted
+
+
+# ---------------------------------------------------------------- images
+def test_all_images_of_a_folder_are_added(tmp_path, project):
+    for name in ("b10.tif", "b2.tif", "a.png", "notes.txt"):
+        (tmp_path / "images").mkdir(exist_ok=True)
+        (tmp_path / "images" / name).write_text("x") if name.endswith("txt") else image(tmp_path / "images" / name)
+    assert add_images(project, [tmp_path / "images"]) == ["a", "b2", "b10"]
+
+
+def test_adding_the_same_folder_again_adds_nothing(tmp_path, project):
+    image(tmp_path / "images" / "a.tif")
+    assert add_images(project, [tmp_path / "images"]) == add_images(project, [tmp_path / "images"]) == ["a"]
+
+
+def test_images_of_different_channels_are_told_and_none_is_added(tmp_path, project):
+    image(tmp_path / "images" / "a.tif")
+    image(tmp_path / "images" / "b.tif", (20, 30, 3))
+    with pytest.raises(ImageError, match=r"a.tif has 1 channel\(s\) and b.tif has 3.*one project for each kind"):
+        add_images(project, [tmp_path / "images"])
+    assert project.images == ()
+
+
+def test_an_image_unlike_those_of_the_project_is_told(tmp_path, project):
+    add_images(project, [image(tmp_path / "a.tif")])
+    with pytest.raises(ImageError, match=r"a has 1 channel\(s\) and b.tif has 3"):
+        add_images(project, [image(tmp_path / "b.tif", (20, 30, 3))])
+
+
+def test_an_unreadable_image_is_told_and_none_is_added(tmp_path, project):
+    image(tmp_path / "images" / "a.tif")
+    (tmp_path / "images" / "b.tif").write_bytes(b"II*\0 and nothing more")
+    with pytest.raises(ImageError, match="b.tif cannot be read as TIFF"):
+        add_images(project, [tmp_path / "images"])
+    assert project.images == ()
+
+
+# ---------------------------------------------------------------- labels
+def test_labels_belong_to_the_image_of_their_name(tmp_path, project):
+    add_images(project, [image(tmp_path / "images" / name) for name in ("a.tif", "b.png")])
+    painted = labels(tmp_path / "labels" / "b.npy")
+    assert add_labels(project, [tmp_path / "labels"]) == ["b"]
+    np.testing.assert_array_equal(project.labels("b"), painted)
+    assert project.labelled() == ("b",)
+
+
+def test_labels_belong_to_an_image_whose_name_no_file_may_have_everywhere(tmp_path, project):
+    add_images(project, [image(tmp_path / "images" / "cell (1).tif")])
+    labels(tmp_path / "cell (1).tif")
+    assert add_labels(project, [tmp_path / "cell (1).tif"]) == [project.images[0].id]
+
+
+def test_labels_replace_those_there_were(tmp_path, project):
+    add_images(project, [image(tmp_path / "images" / "a.tif")])
+    labels(tmp_path / "a.tif", (1, 2, 3))
+    add_labels(project, [tmp_path / "a.tif"])
+    painted = labels(tmp_path / "a.tif", (0, 0, 2))
+    add_labels(project, [tmp_path / "a.tif"])
+    np.testing.assert_array_equal(project.labels("a"), painted)
+
+
+def test_new_values_become_classes_and_known_ones_keep_their_names(tmp_path, project):
+    add_images(project, [image(tmp_path / "images" / "a.tif")])
+    labels(tmp_path / "a.tif", (0, 1, 7))
+    before = project.classes
+    add_labels(project, [tmp_path / "a.tif"])
+    assert project.classes[:2] == before
+    assert [c.value for c in project.classes] == [1, 2, 7]
+
+
+def test_objects_do_not_become_classes(tmp_path):
+    project = Project.create(tmp_path / "p", "instance")
+    add_images(project, [image(tmp_path / "images" / "a.tif")])
+    labels(tmp_path / "a.tif", range(1, 400))
+    add_labels(project, [tmp_path / "a.tif"])
+    assert [c.value for c in project.classes] == [1, 2]
+
+
+def test_labels_of_an_unknown_image_are_told(tmp_path, project):
+    add_images(project, [image(tmp_path / "images" / "a.tif")])
+    labels(tmp_path / "b.tif")
+    with pytest.raises(
+        LabelError, match="an image called 'b', which the project does not have. Its images: a.*--images"
+    ):
+        add_labels(project, [tmp_path / "b.tif"])
+
+
+BAD = {
+    "another shape": (lambda p: labels(p, shape=(9, 8)), LabelError, r"b.tif have shape \(9, 8\). .*shape \(20, 30\)"),
+    "too high": (lambda p: labels(p, (1, 70000)), LabelError, "b.tif go up to 70000. Values up to 65535"),
+    "too many": (lambda p: labels(p, range(1, 400)), LabelError, "hold 399 values.*255 classes.*--task instance"),
+    "no labels": (lambda p: image(p, (20, 30, 3)), LabelError, "b.tif has 3 colours"),
+    "not whole": (
+        lambda p: tifffile.imwrite(p, np.full(SHAPE, 0.5)),
+        LabelError,
+        "b.tif holds numbers that are not whole",
+    ),
+    "unreadable": (lambda p: p.write_bytes(b"no tiff"), ImageError, "b.tif cannot be read as TIFF"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_nothing_is_written_when_one_of_two_label_files_is_bad(tmp_path, project, kind):
+    make, error, said = BAD[kind]
+    add_images(project, [image(tmp_path / "images" / name) for name in ("a.tif", "b.tif")])
+    (tmp_path / "labels").mkdir()
+    labels(tmp_path / "labels" / "a.tif", (0, 1, 5))
+    make(tmp_path / "labels" / "b.tif")
+    before = project.classes
+    with pytest.raises(error, match=said):
+        add_labels(project, [tmp_path / "labels"])
+    assert (project.labelled(), project.classes) == ((), before)
+
+
+def test_two_label_files_for_one_image_are_told(tmp_path, project):
+    add_images(project, [image(tmp_path / "images" / "a.tif")])
+    for name in ("a.tif", "a.npy"):
+        labels(tmp_path / "labels" / name)
+    with pytest.raises(LabelError, match="Two label files are called 'a'"):
+        add_labels(project, [tmp_path / "labels"])
+
+
+# ---------------------------------------------------------------- predictions
+@pytest.mark.parametrize(
+    "name, shape, written",
+    [
+        ("a.tif", (40, 50), "a.tif"),
+        ("a.ome.tif", (40, 50), "a.ome.tif"),
+        ("stack.tif", (3, 40, 50), "stack.tif"),
+        ("a.png", (40, 50), "a.png"),
+        ("a.jpg", (40, 50), "a.tif"),
+        ("a.npy", (40, 50), "a.npy"),
+        ("a.zarr", (2, 40, 50), "a.zarr"),
+        ("thin.tif", (1, 70), "thin.tif"),
+    ],
+)
+def test_a_prediction_has_the_name_and_shape_of_its_image(tmp_path, trained, name, shape, written):
+    path = image(tmp_path / "images" / name, shape)
+    found = run(predict_files(trained, [path], tmp_path / "out", TILES))
+    assert found == [tmp_path / "out" / written]
+    assert read_labels(found[0]).shape == shape
+    assert set(np.unique(read_labels(found[0]))) <= {1, 2}
+
+
+def test_a_prediction_has_the_pixel_size_of_its_image(tmp_path, trained):
+    path = image(tmp_path / "a.tif", (40, 50), resolution=(4, 2), metadata={"unit": "um"}, imagej=True)
+    (found,) = run(predict_files(trained, [path], tmp_path / "out", TILES))
+    assert read_image(found).spacing == pytest.approx((0.5, 0.25))
+    assert read_image(found).unit == read_image(path).unit
+
+
+def test_probabilities_are_written_beside_the_labels(tmp_path, trained):
+    path = image(tmp_path / "images" / "a.tif", (40, 50))
+    config = PredictConfig(tile=64, overlap=16, probabilities=True)
+    (found,) = run(predict_files(trained, [path], tmp_path / "out", config))
+    probabilities = tifffile.imread(tmp_path / "out" / "probabilities" / "a.tif")
+    assert (probabilities.shape, probabilities.dtype) == ((2, 40, 50), np.float32)
+    np.testing.assert_allclose(probabilities.sum(0), 1, atol=2e-3)
+    assert (probabilities.argmax(0) + 1 == read_labels(found)).mean() > 0.99
+
+
+def test_only_the_named_images_are_predicted(tmp_path, trained):
+    for name in ("a.tif", "b.tif", "c.tif"):
+        image(tmp_path / "images" / name)
+    found = run(predict_files(trained, [tmp_path / "images"], tmp_path / "out", TILES, ids=["c", "a"]))
+    assert [p.name for p in found] == ["a.tif", "c.tif"]
+
+
+def test_an_unknown_name_is_told_before_anything_is_predicted(tmp_path, trained):
+    image(tmp_path / "images" / "a.tif")
+    with pytest.raises(ImageError, match="no image 'x'. The images given are: a"):
+        run(predict_files(trained, [tmp_path / "images"], tmp_path / "out", TILES, ids=["a", "x"]))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("given", ["images", "images/a.jpg"])
+def test_an_image_is_never_replaced_by_its_prediction(tmp_path, trained, given):
+    for name in ("a.tif", "a.jpg") if given.endswith("jpg") else ("a.tif",):
+        path = image(tmp_path / "images" / name)
+    before = path.read_bytes()
+    if given.endswith("jpg"):
+        add_images(trained, [tmp_path / "images" / "a.tif"])
+    with pytest.raises(StorageError, match="would replace an image.*--out must be another folder"):
+        run(predict_files(trained, [tmp_path / given], tmp_path / "images", TILES))
+    assert path.read_bytes() == before
+
+
+def test_two_images_of_one_name_are_not_predicted_to_one_file(tmp_path, trained):
+    paths = [image(tmp_path / folder / "a.tif") for folder in ("x", "y")]
+    with pytest.raises(StorageError, match="Two images would be predicted to .*a.tif"):
+        run(predict_files(trained, paths, tmp_path / "out", TILES))
+
+
+def test_predictions_that_are_done_stay_when_stopped(tmp_path, trained):
+    for name in ("a.tif", "b.tif"):
+        image(tmp_path / "images" / name)
+    stop = Stop()
+
+    def stop_at_the_second(event):
+        if isinstance(event, Progress) and event.fraction >= 0.5:
+            stop.request()
+
+    found = run(predict_files(trained, [tmp_path / "images"], tmp_path / "out", TILES, stop=stop), stop_at_the_second)
+    assert [p.name for p in found] == [p.name for p in (tmp_path / "out").iterdir()] == ["a.tif"]
+
+
+def test_progress_of_many_files_never_falls(tmp_path, trained):
+    for name in ("a.tif", "b.tif", "c.tif"):
+        image(tmp_path / "images" / name)
+    heard = []
+    run(predict_files(trained, [tmp_path / "images"], tmp_path / "out", TILES), heard.append)
+    fractions = [e.fraction for e in heard if isinstance(e, Progress)]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == pytest.approx(1)
+
+
+def test_predicting_before_training_is_told(tmp_path, project):
+    with pytest.raises(ProjectError, match="has not been trained yet"):
+        run(predict_files(project, [image(tmp_path / "a.tif")], tmp_path / "out", TILES))
