@@ -48,7 +48,7 @@ def learning(project, steps=3, stop=None, seed=0, **config):
 
 
 def training(project, steps=4, stop=None, seed=0, pretrained=True, **config):
-    config = FinetuneConfig(steps=steps, **SMALL | config)
+    config = FinetuneConfig(steps=steps, **SMALL | {"pixels": 0.0} | config)
     return train_project(project, config, stop=stop, runtime=RuntimeConfig(seed=seed), pretrained=pretrained)
 
 
