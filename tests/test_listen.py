@@ -1,0 +1,59 @@
+"""What the command line shows of a job."""
+
+import json
+
+import numpy as np
+import pytest
+
+from napari_sslseg.job import Metric, Notice, Picture, Progress
+from napari_sslseg.listen import BarListener, JsonListener, clock, emit
+
+
+@pytest.mark.parametrize(
+    "seconds, said", [(0, "0:00"), (59.4, "0:59"), (59.6, "1:00"), (90, "1:30"), (3599.9, "1:00:00"), (7325, "2:02:05")]
+)
+def test_a_length_of_time_is_written_as_a_clock_does(seconds, said):
+    assert clock(seconds) == said
+
+
+def test_the_bar_shows_share_time_left_text_and_the_latest_of_each_number(capsys):
+    with BarListener("Learning") as show:
+        for event in (Metric("loss", 2.0, 1), Metric("score", 0.5, 1), Metric("loss", 1.0, 2)):
+            show(event)
+        show(Progress(0.25, "step 2", 90.0))
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert all(word in said.err for word in ("Learning", "25%", "1:30 left", "loss 1.000", "score 0.500", "step 2"))
+
+
+def test_a_notice_is_shown_as_it_is(capsys):
+    with BarListener("Learning") as show:
+        show(Notice("[a].tif is 1 x 1 pixels; " + 20 * "and so on "))
+    assert "[a].tif is 1 x 1 pixels; " + 20 * "and so on " in capsys.readouterr().err
+
+
+def test_the_bar_of_a_job_that_fails_is_not_left_behind(capsys):
+    with pytest.raises(ValueError), BarListener("Learning"):
+        raise ValueError
+    assert "Learning" not in capsys.readouterr().err
+
+
+def test_events_are_one_json_object_a_line_without_pictures(capsys):
+    with JsonListener("Learning") as show:
+        for event in (
+            Progress(0.5, "µ"),
+            Picture("x", np.zeros((2, 2), np.float32), 1),
+            Notice("n"),
+            Metric("loss", 1.0, 2),
+        ):
+            show(event)
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [
+        {"job": "Learning", "event": "progress", "fraction": 0.5, "text": "µ", "seconds_left": None},
+        {"job": "Learning", "event": "notice", "text": "n"},
+        {"job": "Learning", "event": "metric", "name": "loss", "value": 1.0, "step": 2},
+    ]
+
+
+def test_what_json_has_no_number_for_is_null(capsys):
+    emit({"a": float("nan"), "b": [float("inf"), 1.5], "c": {"d": (-float("inf"),)}})
+    assert capsys.readouterr().out == '{"a": null, "b": [null, 1.5], "c": {"d": [null]}}\n'
