@@ -54,7 +54,7 @@ def paint(dock: Any, layer: Any) -> None:
         if entry["value"] not in known:
             dock.paint.add.click()
         session.change_class(entry["value"], name=entry["name"], colour=entry["colour"])
-        dock.desk.canvas.choose(entry["value"])
+        dock.desk.canvas.painting.choose(entry["value"])
         for points in entry["strokes"]:
             for (x0, y0), (x1, y1) in itertools.pairwise(points):
                 for t in np.linspace(0, 1, 1 + max(abs(x1 - x0), abs(y1 - y0))):

@@ -5,8 +5,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 from psygnal import Signal
 
 from napari_sslseg.annotation import LabelClass
@@ -16,7 +14,7 @@ from napari_sslseg.image import Image
 from napari_sslseg.job import Event
 from napari_sslseg.project import Project
 from napari_sslseg.settings import RuntimeConfig
-from napari_sslseg.stages import Activity, label_time, predicted_rounds, train_time
+from napari_sslseg.stages import Activity, Tally, count, predicted_rounds, train_time
 
 
 class Session:
@@ -39,10 +37,9 @@ class Session:
         self.chosen = 1  # value of the class to paint with; 0 is the eraser
         self.runtime = RuntimeConfig()
         self.activities: dict[str, Activity] = {}
-        self.counts: dict[str, dict[int, int]] = {}
+        self.tally = Tally()
         self.predicted: dict[str, int] = {}
         self.learnt: int = 0  # how many images there were when the last pretraining began
-        self.labels_written = 0.0  # seconds since 1970
         self.train_began = 0.0
 
     # ---------------------------------------------------------------- the project
@@ -62,9 +59,8 @@ class Session:
         self.current = project.images[0].id if project and project.images else None
         self.activities.clear()
         self.predicted = predicted_rounds(project) if project else {}
-        self.counts = {id: count(project.labels(id)) for id in project.labelled()} if project else {}
+        self.tally = Tally.of(project) if project else Tally()
         self.learnt = len(project.images) if project and project.pretrained else 0
-        self.labels_written = label_time(project) if project else 0.0
         self.train_began = train_time(project) if project else 0.0
         self.project_changed.emit()
 
@@ -188,7 +184,7 @@ class Session:
         project, gone = self.needed_project, self._class(value)
         if len(project.classes) <= 2:
             raise LabelError(f"{gone.name} is one of {len(project.classes)} classes", "At least two classes are needed")
-        for id in [i for i, counts in self.counts.items() if counts.get(value)]:
+        for id in [i for i, counts in self.tally.counts.items() if counts.get(value)]:
             labels = project.labels(id)
             labels[labels == value] = 0
             project.write_labels(id, labels)
@@ -229,34 +225,9 @@ class Session:
         when : float
             When they were written, in seconds since 1970.
         """
-        self.counts[id] = dict(counts)
-        self.labels_written = max(self.labels_written, when)
+        self.tally.counts[id] = dict(counts)
+        self.tally.written = max(self.tally.written, when)
         self.labels_changed.emit(id)
-
-    def painted(self, value: int) -> int:
-        """Return how many pixels of a class are painted in all images.
-
-        Parameters
-        ----------
-        value : int
-            The class.
-
-        Returns
-        -------
-        int
-            Number of pixels.
-        """
-        return sum(counts.get(value, 0) for counts in self.counts.values())
-
-    def next_object(self) -> int:
-        """Return the number of the next object of the current image, where objects are painted.
-
-        Returns
-        -------
-        int
-            2 for the first one: 1 is background.
-        """
-        return max(2, self.chosen + 1, *(v + 1 for v in self.counts.get(self.current or "", ())))
 
     # ---------------------------------------------------------------- the running job
     @property
@@ -323,20 +294,3 @@ class Session:
             self.train_began = activity.began
         self.rounds_changed.emit()
         self.activity_changed.emit(step)
-
-
-def count(labels: npt.NDArray[np.integer]) -> dict[int, int]:
-    """Count the painted pixels by value.
-
-    Parameters
-    ----------
-    labels : numpy.ndarray
-        Labels, 0 unlabelled.
-
-    Returns
-    -------
-    dict of int to int
-        Number of pixels of each value above 0.
-    """
-    sums = np.bincount(labels.reshape(-1))
-    return {int(v): int(sums[v]) for v in np.flatnonzero(sums) if v > 0}

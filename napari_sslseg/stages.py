@@ -1,10 +1,13 @@
-"""Stages: how far each of the five steps is, derived from what there is, and what its job says."""
+"""Stages: how far each of the five steps is, from what is painted, learned and predicted, and what its job says."""
 
 import time
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import numpy.typing as npt
 
 from napari_sslseg.job import Event, Metric, Notice, Progress
 from napari_sslseg.project import Project
@@ -71,6 +74,72 @@ class Activity:
             self.messages.append(event.text)
 
 
+@dataclass
+class Tally:
+    """How much is painted.
+
+    Parameters
+    ----------
+    counts : dict of str to dict of int to int
+        Painted pixels by image and value.
+    written : float
+        When labels were last written, in seconds since 1970; 0 where nothing was painted.
+    """
+
+    counts: dict[str, dict[int, int]] = field(default_factory=dict)
+    written: float = 0.0
+
+    @classmethod
+    def of(cls, project: Project) -> Self:
+        """Count what is painted in a project.
+
+        Parameters
+        ----------
+        project : Project
+            The project.
+
+        Returns
+        -------
+        Tally
+            What is painted.
+        """
+        files = (project.path / "labels").rglob("*")
+        written = max((f.stat().st_mtime for f in files if f.is_file()), default=0.0)
+        return cls({id: count(project.labels(id)) for id in project.labelled()}, written)
+
+    def painted(self, value: int) -> int:
+        """Return how many pixels of a class are painted in all images.
+
+        Parameters
+        ----------
+        value : int
+            The class.
+
+        Returns
+        -------
+        int
+            Number of pixels.
+        """
+        return sum(counts.get(value, 0) for counts in self.counts.values())
+
+    def next_object(self, id: str, chosen: int = 1) -> int:
+        """Return the number of the next object of an image, where objects are painted.
+
+        Parameters
+        ----------
+        id : str
+            The image.
+        chosen : int, optional
+            The number that is painted with now.
+
+        Returns
+        -------
+        int
+            2 for the first one: 1 is background.
+        """
+        return max(2, chosen + 1, *(v + 1 for v in self.counts.get(id, ())))
+
+
 def stage(session: "Session", step: str) -> tuple[Stage, str]:
     """Tell how far a step is, and why.
 
@@ -113,9 +182,9 @@ def _learn(session: "Session", project: Project) -> tuple[Stage, str]:
 
 def _painted_classes(session: "Session", project: Project) -> int:
     if project.task == "instance":
-        values = {v for counts in session.counts.values() for v, n in counts.items() if n}
+        values = {v for counts in session.tally.counts.values() for v, n in counts.items() if n}
         return (1 in values) + bool(values - {1})
-    return sum(session.painted(c.value) > 0 for c in project.classes)
+    return sum(session.tally.painted(c.value) > 0 for c in project.classes)
 
 
 def _paint(session: "Session", project: Project) -> tuple[Stage, str]:
@@ -129,7 +198,7 @@ def _train(session: "Session", project: Project) -> tuple[Stage, str]:
         if _painted_classes(session, project) < 2:
             return Stage.EMPTY, "Paint a few strokes of at least two classes first"
         return Stage.READY, "Train on what you painted"
-    if session.labels_written > session.train_began:
+    if session.tally.written > session.train_began:
         return Stage.STALE, "You painted since; train again to include it"
     return Stage.DONE, "Trained on everything you painted"
 
@@ -145,21 +214,21 @@ def _result(session: "Session", project: Project) -> tuple[Stage, str]:
     return Stage.DONE, "The masks are those of the latest round"
 
 
-def label_time(project: Project) -> float:
-    """Tell when labels of a project were last written.
+def count(labels: npt.NDArray[np.integer]) -> dict[int, int]:
+    """Count the painted pixels by value.
 
     Parameters
     ----------
-    project : Project
-        The project.
+    labels : numpy.ndarray
+        Labels, 0 unlabelled.
 
     Returns
     -------
-    float
-        Seconds since 1970; 0 where nothing was painted.
+    dict of int to int
+        Number of pixels of each value above 0.
     """
-    folder = project.path / "labels"
-    return max((f.stat().st_mtime for f in folder.rglob("*") if f.is_file()), default=0.0)
+    sums = np.bincount(labels.reshape(-1))
+    return {int(v): int(sums[v]) for v in np.flatnonzero(sums) if v > 0}
 
 
 def train_time(project: Project) -> float:

@@ -13,8 +13,8 @@ from napari_sslseg.errors import LabelError, ProjectError, UserError
 from napari_sslseg.image import Image
 from napari_sslseg.job import Metric, Notice, Picture, Progress
 from napari_sslseg.project import Project
-from napari_sslseg.session import Session, count
-from napari_sslseg.stages import STEPS, Stage, stage
+from napari_sslseg.session import Session
+from napari_sslseg.stages import STEPS, Stage, count, stage
 
 
 def picture(name: str = "one") -> Image:
@@ -112,7 +112,7 @@ def test_stages_are_the_same_after_reopening(session: Session) -> None:
     again = Session()
     again.open(Project.open(session.needed_project.path))
     assert stages(again)["train"] is Stage.DONE
-    assert again.counts == {"one": {1: 32, 2: 32}}
+    assert again.tally.counts == {"one": {1: 32, 2: 32}}
     for file in (session.needed_project.path / "labels").rglob("*"):
         os.utime(file, (time.time() + 60,) * 2)
     again.open(Project.open(session.needed_project.path))
@@ -137,7 +137,7 @@ def test_where_objects_are_painted_background_and_one_object_are_enough(session:
     assert stages(session)["train"] is Stage.EMPTY
     session.set_counts("one", {1: 5, 7: 3}, 1.0)
     assert stages(session)["train"] is Stage.READY
-    assert session.next_object() == 8
+    assert session.tally.next_object("one") == 8
 
 
 # -------------------------------------------------------------------- classes
@@ -162,7 +162,7 @@ def test_removing_a_class_erases_its_pixels(session: Session) -> None:
     session.remove_class(2)
     assert rewritten == ["one"]
     assert session.needed_project.annotation("one").values == (1,)
-    assert session.painted(2) == 0
+    assert session.tally.painted(2) == 0
 
 
 @pytest.mark.parametrize(

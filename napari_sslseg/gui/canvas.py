@@ -1,4 +1,4 @@
-"""Canvas: the layers of one viewer that belong to the project: images, labels being painted, masks."""
+"""Canvas: the layers of one viewer that belong to the project: images, what is painted on them, masks."""
 
 import weakref
 from collections.abc import Sequence
@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sslseg.gui import layers, marks, masks
-from napari_sslseg.gui.strokes import Strokes
-from napari_sslseg.gui.writer import LabelWriter
+from napari_sslseg.gui.painting import Painting
 from napari_sslseg.prediction import Prediction
 from napari_sslseg.session import Session
 
@@ -31,7 +29,6 @@ class Canvas(QObject):
         Owner.
     """
 
-    failed = Signal(object)  # an error while labels were written
     met = Signal(object)  # path of the project of a layer that was added, which is not the open one
     layers_changed = Signal()
 
@@ -40,8 +37,7 @@ class Canvas(QObject):
         self._viewer = weakref.ref(viewer)
         self.session = session
         self.look = masks.Look()
-        self._strokes: dict[str, Strokes] = {}
-        self._writer: LabelWriter | None = None
+        self.painting = Painting(viewer, session, self)
         self._met: Path | None = None  # project of a layer that somebody else added
         self._later = QTimer(self)  # a layer list is not changed while it tells of a change
         self._later.setSingleShot(True)
@@ -51,8 +47,6 @@ class Canvas(QObject):
         viewer.layers.selection.events.active.connect(self.follow)
         session.project_changed.connect(self._project_changed)
         session.classes_changed.connect(self._classes_changed)
-        session.chosen_changed.connect(self._chosen_changed)
-        session.labels_rewritten.connect(self._labels_rewritten)
 
     @property
     def viewer(self) -> ViewerModel:
@@ -60,123 +54,6 @@ class Canvas(QObject):
         viewer = self._viewer()
         assert viewer is not None, "the viewer outlives its canvas"
         return viewer
-
-    # ---------------------------------------------------------------- painting
-    def annotate(self) -> LabelsLayer | None:
-        """Give the current image a Labels layer to paint on, with what was painted before.
-
-        Returns
-        -------
-        napari.layers.Labels or None
-            The layer, active and ready to paint; None where there is no image.
-        """
-        session = self.session
-        if session.project is None or session.current is None:
-            return None
-        id = session.current
-        if id in self._strokes:
-            layer = self._strokes[id].layer
-        else:
-            below = layers.show_image(self.viewer, session.project, id)[0]
-            said = layers.geometry(below) | layers.look(session.project)
-            metadata = marks.mark(session.project, id, "labels")
-            labels = session.project.labels(id)
-            layer = LabelsLayer(labels, name=f"{id} labels", opacity=0.8, metadata=metadata, **said)
-            self._bind(layer, id)
-            self.viewer.add_layer(layer)
-        self.viewer.layers.selection.active = layer
-        self.choose(session.chosen or 1)
-        return layer
-
-    def _bind(self, layer: LabelsLayer, id: str) -> None:
-        assert self._writer is not None, "a project has a writer"
-        self._strokes[id] = Strokes(layer, id, self._writer, self)
-        layer.events.selected_label.connect(self._label_selected)
-        for value in range(1, 10):
-            layer.bind_key(str(value), lambda _, v=value: self.choose(v), overwrite=True)
-        layer.bind_key("0", lambda _: self.choose(0), overwrite=True)
-        layer.brush_size = max(3, round(min(layer.data.shape[-2:]) / 120))
-
-    def choose(self, value: int) -> None:
-        """Paint with a class from now on; 0 erases.
-
-        Parameters
-        ----------
-        value : int
-            Value of the class.
-        """
-        if value == 0 or self._exists(value):
-            self.session.choose(value)
-            self._chosen_changed()
-
-    def _exists(self, value: int) -> bool:
-        project = self.session.project
-        if project is None:
-            return False
-        return project.task == "instance" or any(c.value == value for c in project.classes)
-
-    def _chosen_changed(self) -> None:
-        strokes = self._strokes.get(self.session.current or "")
-        if strokes is None:
-            return
-        value = self.session.chosen
-        if value == 0:
-            strokes.layer.mode = "erase"
-        else:
-            strokes.layer.selected_label = value
-            if strokes.layer.mode in ("erase", "pan_zoom", "pick", "transform"):
-                strokes.layer.mode = "paint"
-
-    def _label_selected(self, event: Any) -> None:
-        if self._exists(event.source.selected_label):
-            self.session.choose(event.source.selected_label)
-
-    def _classes_changed(self) -> None:
-        if self.session.project is None:
-            return
-        for strokes in self._strokes.values():
-            for name, value in layers.look(self.session.project).items():
-                setattr(strokes.layer, name, value)
-        masks.recolour(self.viewer, self.session.project)
-
-    # ---------------------------------------------------------------- nothing is lost
-    def flush(self) -> bool:
-        """Write what was painted and wait until it is on disk.
-
-        Returns
-        -------
-        bool
-            Whether it is.
-        """
-        for strokes in self._strokes.values():
-            strokes.save()
-        return self._writer is None or self._writer.flush()
-
-    def _labels_rewritten(self, id: str) -> None:
-        if id in self._strokes and self.session.project is not None:
-            self._strokes[id].replace(self.session.project.labels(id))
-
-    def _written(self, id: str, counts: dict[int, int], when: float) -> None:
-        self.session.set_counts(id, counts, when)
-
-    def _not_written(self, error: Exception, id: str, region: Any) -> None:
-        if id in self._strokes:
-            self._strokes[id].keep(region)
-        self.failed.emit(error)
-
-    def _project_changed(self) -> None:
-        self.flush()
-        for strokes in self._strokes.values():
-            strokes.release()
-        self._strokes.clear()
-        self._writer = None
-        for layer in marks.foreign(self.viewer, self.session.project):
-            self.viewer.layers.remove(layer)
-        if self.session.project is not None:
-            self._writer = LabelWriter(self.session.project, self)
-            self._writer.written.connect(self._written)
-            self._writer.failed.connect(self._not_written)
-            self._bind_all()
 
     # ---------------------------------------------------------------- layers come and go
     def _inserted(self, event: Any) -> None:
@@ -201,22 +78,18 @@ class Canvas(QObject):
             path, self._met = self._met, None
             if self.session.project is None or self.session.project.path.resolve() != path:
                 self.met.emit(path)
-            self._bind_all()
+            self.painting.bind_all()
 
-    def _bind_all(self) -> None:
-        if self.session.project is None:
-            return
-        for layer in marks.marked(self.viewer, self.session.project, None, "labels"):
-            mark = marks.mark_of(layer)
-            if mark is not None and mark.image not in self._strokes:
-                self._bind(layer, mark.image)
-
-    def _removed(self, event: Any) -> None:
-        for id, strokes in list(self._strokes.items()):
-            if strokes.layer is event.value:
-                del self._strokes[id]
-                strokes.release()
+    def _removed(self) -> None:
         self.layers_changed.emit()
+
+    def _project_changed(self) -> None:
+        for layer in marks.foreign(self.viewer, self.session.project):
+            self.viewer.layers.remove(layer)
+
+    def _classes_changed(self) -> None:
+        if self.session.project is not None:
+            masks.recolour(self.viewer, self.session.project)
 
     def follow(self) -> None:
         """Make the image of the active layer the current one."""

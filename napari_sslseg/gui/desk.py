@@ -64,7 +64,7 @@ class Desk(QObject):
         self.session = session or Session()
         self.home = Path.home() / "napari-sslseg"  # for projects that nobody chose a place for
         self.canvas = Canvas(viewer, self.session, self)
-        self.canvas.failed.connect(tell)
+        self.canvas.painting.failed.connect(tell)
         self.canvas.met.connect(self._met)
         self._worker: JobWorker | None = None
         self._docks = 0
@@ -76,32 +76,20 @@ class Desk(QObject):
 
     # ---------------------------------------------------------------- projects and images
     def new_project(self, path: Path) -> None:
-        """Make a project in an empty folder and work on it.
-
-        Parameters
-        ----------
-        path : Path
-            The folder.
-        """
+        """Make a project in an empty folder and work on it."""
         with telling():
-            self.canvas.flush()
+            self.canvas.painting.flush()
             self.session.open(Project.create(path))
 
     def open_project(self, path: Path) -> None:
-        """Work on an existing project.
-
-        Parameters
-        ----------
-        path : Path
-            Its folder.
-        """
+        """Work on an existing project."""
         with telling():
-            self.canvas.flush()
+            self.canvas.painting.flush()
             self.session.open(Project.open(path))
             self.canvas.show_current()
             self.jobs.start()
-            if self.session.counts.get(self.session.current or ""):
-                self.canvas.annotate()
+            if self.session.tally.counts.get(self.session.current or ""):
+                self.canvas.painting.annotate()
 
     def _met(self, path: Path) -> None:
         with telling():
@@ -110,13 +98,7 @@ class Desk(QObject):
             self.jobs.start()
 
     def use(self, chosen: Sequence[Sequence[ImageLayer]]) -> None:
-        """Use image layers as images of the project.
-
-        Parameters
-        ----------
-        chosen : sequence of sequences of napari.layers.Image
-            The layers of each image: one, or one a channel.
-        """
+        """Use image layers as images of the project."""
         with telling():
             for group in chosen:
                 image = layers.image_from(group)
@@ -132,13 +114,7 @@ class Desk(QObject):
             self.jobs.start()
 
     def ready(self) -> bool:
-        """Make sure that there is an image to work on: without any chosen, all open ones are used.
-
-        Returns
-        -------
-        bool
-            Whether there is one.
-        """
+        """Make sure that there is an image to work on: without any chosen, all open ones are used."""
         if self.session.project is None or not self.session.project.images:
             self.use(layers.groups(layers.image_layers(self.canvas.viewer)))
         if self.session.project is None or not self.session.project.images:
@@ -150,43 +126,23 @@ class Desk(QObject):
         """Give the current image a layer to paint on."""
         with telling():
             if self.ready():
-                self.canvas.annotate()
+                self.canvas.painting.annotate()
 
     # ---------------------------------------------------------------- the three verbs
     def learn(self, config: PretrainConfig) -> None:
-        """Learn from the images without labels.
-
-        Parameters
-        ----------
-        config : PretrainConfig
-            How.
-        """
+        """Learn from the images without labels."""
         if self.ready():
             project, runtime = self.session.needed_project, self.session.runtime
             self._start("learn", lambda stop: self.jobs.pretrain(project, config, runtime=runtime, stop=stop))
 
     def train(self, config: FinetuneConfig) -> None:
-        """Train on all labels so far, then predict the plane that is looked at.
-
-        Parameters
-        ----------
-        config : FinetuneConfig
-            How.
-        """
+        """Train on all labels so far, then predict the plane that is looked at."""
         if self.ready():
             project, runtime = self.session.needed_project, self.session.runtime
             self._start("train", lambda stop: self.jobs.train(project, config, runtime=runtime, stop=stop))
 
     def predict(self, config: PredictConfig, *, everything: bool = False) -> None:
-        """Predict the plane that is looked at, or all images.
-
-        Parameters
-        ----------
-        config : PredictConfig
-            How.
-        everything : bool, optional
-            Whether all images are predicted.
-        """
+        """Predict the plane that is looked at, or all images."""
         if not self.ready():
             return
         project, runtime = self.session.needed_project, self.session.runtime
@@ -200,7 +156,7 @@ class Desk(QObject):
     # ---------------------------------------------------------------- the running job
     def _start(self, step: str, make: Callable[[Stop], Job[Any]]) -> None:
         with telling():
-            self.canvas.flush()
+            self.canvas.painting.flush()
             self.session.begin(step)
             self._worker = JobWorker(make)
             self._worker.event.connect(self._heard)
@@ -256,7 +212,7 @@ class Desk(QObject):
     def close(self) -> None:
         """Stop the running job and write what was painted; what the job made stays in the project."""
         self.stop()
-        self.canvas.flush()
+        self.canvas.painting.flush()
 
 
 def tell(error: Exception) -> None:

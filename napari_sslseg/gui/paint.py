@@ -47,12 +47,12 @@ class PaintStep(QWidget):
     def _connect(self) -> None:
         desk, session = self._desk, self._desk.session
         self.panel.started.connect(desk.paint)
-        self.table.chosen.connect(desk.canvas.choose)
+        self.table.chosen.connect(desk.canvas.painting.choose)
         self.table.renamed.connect(self._rename)
         self.table.recoloured.connect(self._recolour)
         self.add.clicked.connect(self.add_class)
         self.remove.clicked.connect(self.remove_class)
-        self.eraser.clicked.connect(lambda: desk.canvas.choose(0))
+        self.eraser.clicked.connect(lambda: desk.canvas.painting.choose(0))
         for signal in (
             session.project_changed,
             session.images_changed,
@@ -77,20 +77,23 @@ class PaintStep(QWidget):
         session = self._desk.session
         with telling():
             if self._desk.ready():
-                objects = session.needed_project.task == "instance"
-                self._desk.canvas.choose(session.next_object() if objects else session.add_class().value)
+                if session.needed_project.task == "instance":
+                    value = session.tally.next_object(session.current or "", session.chosen)
+                else:
+                    value = session.add_class().value
+                self._desk.canvas.painting.choose(value)
 
     def remove_class(self) -> None:
         """Remove the chosen class, after asking where pixels would be erased."""
         session = self._desk.session
         value = session.chosen
-        pixels = session.painted(value)
+        pixels = session.tally.painted(value)
         if pixels and not self._agreed(f"{pixels:,} painted pixels of this class will be erased."):
             return
         with telling():
-            self._desk.canvas.flush()
+            self._desk.canvas.painting.flush()
             session.remove_class(value)
-            self._desk.canvas.choose(session.needed_project.classes[0].value)
+            self._desk.canvas.painting.choose(session.needed_project.classes[0].value)
 
     def _agreed(self, text: str) -> bool:
         buttons = QMessageBox.StandardButton
@@ -130,7 +133,7 @@ def rows(session: Session) -> tuple[tuple[LabelClass, ...], dict[int, int]]:
     if project is None:
         return (), {}
     if project.task == "semantic":
-        return project.classes, {c.value: session.painted(c.value) for c in project.classes}
+        return project.classes, {c.value: session.tally.painted(c.value) for c in project.classes}
     one = LabelClass(max(2, session.chosen), "objects, each its own number", "#bbbbbb")
-    pixels = sum(n for counts in session.counts.values() for value, n in counts.items() if value > 1)
-    return (project.classes[0], one), {1: session.painted(1), one.value: pixels}
+    pixels = sum(n for counts in session.tally.counts.values() for value, n in counts.items() if value > 1)
+    return (project.classes[0], one), {1: session.tally.painted(1), one.value: pixels}

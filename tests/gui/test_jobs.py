@@ -25,7 +25,7 @@ def paint_two(dock: Any, layer: Any, qtbot: Any) -> None:
     at = (2,) * (layer.ndim - 2)
     layer.paint((*at, 10, 10), 1)
     layer.paint((*at, 30, 20), 2)
-    qtbot.waitUntil(lambda: dock.desk.session.painted(2) > 0, timeout=2000)
+    qtbot.waitUntil(lambda: dock.desk.session.tally.painted(2) > 0, timeout=2000)
 
 
 @pytest.fixture

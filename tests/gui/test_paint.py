@@ -83,7 +83,7 @@ def test_a_removed_layer_comes_back_with_its_strokes(dock: Any, layer: Any, view
     layer.paint((20, 20), 2)
     painted = np.array(layer.data)
     viewer.layers.remove(layer)
-    dock.desk.canvas.flush()
+    dock.desk.canvas.painting.flush()
     dock.paint.panel.button.click()
     np.testing.assert_array_equal(viewer.layers["field labels"].data, painted)
     assert viewer.layers["field labels"] is not layer
@@ -94,7 +94,7 @@ def test_closing_the_viewer_writes_the_last_stroke(dock: Any, layer: Any, viewer
     layer.paint((20, 20), 2)
     painted = np.array(layer.data)
     viewer.close()
-    dock.desk.canvas.flush()
+    dock.desk.canvas.painting.flush()
     np.testing.assert_array_equal(on_disk(path, "field"), painted)
 
 
@@ -162,7 +162,7 @@ def test_a_recoloured_class_is_painted_in_its_colour(dock: Any, layer: Any) -> N
 def test_a_removed_class_is_erased_after_asking(dock: Any, layer: Any, qtbot: Any, monkeypatch: Any) -> None:
     dock.paint.add.click()
     layer.paint((20, 20), 3)
-    qtbot.waitUntil(lambda: dock.desk.session.painted(3) > 0, timeout=2000)
+    qtbot.waitUntil(lambda: dock.desk.session.tally.painted(3) > 0, timeout=2000)
     monkeypatch.setattr(dock.paint, "_agreed", lambda text: True)
     dock.paint.remove.click()
     assert not layer.data.any()
@@ -173,7 +173,7 @@ def test_a_removed_class_is_erased_after_asking(dock: Any, layer: Any, qtbot: An
 def test_one_does_not_have_to_agree(dock: Any, layer: Any, qtbot: Any, monkeypatch: Any) -> None:
     dock.paint.add.click()
     layer.paint((20, 20), 3)
-    qtbot.waitUntil(lambda: dock.desk.session.painted(3) > 0, timeout=2000)
+    qtbot.waitUntil(lambda: dock.desk.session.tally.painted(3) > 0, timeout=2000)
     monkeypatch.setattr(dock.paint, "_agreed", lambda text: False)
     dock.paint.remove.click()
     assert layer.data.any()
@@ -186,7 +186,7 @@ def test_objects_have_numbers_of_their_own(dock: Any, layer: Any, qtbot: Any) ->
     for at in (10, 30):
         dock.paint.add.click()
         layer.paint((at, 20), layer.selected_label)
-        qtbot.waitUntil(lambda: layer.selected_label in dock.desk.session.counts.get("field", ()), timeout=2000)
+        qtbot.waitUntil(lambda: layer.selected_label in dock.desk.session.tally.counts.get("field", ()), timeout=2000)
     assert set(np.unique(layer.data)) == {0, 2, 3}
 
 
@@ -205,7 +205,7 @@ def test_a_full_disk_is_told_and_the_stroke_is_written_later(
     layer.paint((20, 20), 2)
     qtbot.waitUntil(lambda: any("disk is full" in text for text in said), timeout=2000)
     monkeypatch.setattr(project, "write_labels", write)
-    dock.desk.canvas.flush()
+    dock.desk.canvas.painting.flush()
     np.testing.assert_array_equal(on_disk(project.path, "field"), np.asarray(layer.data))
 
 

@@ -100,7 +100,7 @@ def test_closing_while_it_works_loses_nothing(opened: tuple[Any, Dock], step: st
     dock.paint.panel.button.click()
     paint(viewer.layers["stack labels"], 0)
     painted = np.array(viewer.layers["stack labels"].data)
-    qtbot.waitUntil(lambda: dock.desk.session.painted(2) > 0, timeout=5000)
+    qtbot.waitUntil(lambda: dock.desk.session.tally.painted(2) > 0, timeout=5000)
     getattr(dock, step).form["steps"].value = 100_000
     getattr(dock, step).panel.button.click()
     desk = dock.desk
