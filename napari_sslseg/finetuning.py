@@ -171,7 +171,7 @@ def finetune(
         yield from loop.fit(training, first, schedule, stop=stop, until=ALL_STROKES, keep=save)
         if labelled.apart and training.step:
             with training.averaged():
-                history |= kept_apart.score(segmenter.eval(), labelled)
+                history |= kept_apart.choose(segmenter.eval(), labelled)
             yield Metric("score", history["score"], training.step)
     everything = [*labelled.train, *labelled.apart]
     second = _batches(labelled, everything, [], pool, config, machine)

@@ -81,6 +81,32 @@ def score(segmenter: Segmenter, labelled: Labelled) -> dict[str, Any]:
     return {"score": float(np.mean(list(iou.values()))), "scores": scores}
 
 
+def choose(segmenter: Segmenter, labelled: Labelled) -> dict[str, Any]:
+    """Keep the pixel classifier only if the strokes kept apart are found no worse with it than without.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        In evaluation mode; its share is set to 0 if the network alone is better.
+    labelled : Labelled
+        What there is to learn from; at least one stroke is kept apart.
+
+    Returns
+    -------
+    dict
+        The better `score` of the two.
+    """
+    together = score(segmenter, labelled)
+    if segmenter.share == 0:
+        return together
+    share, segmenter.share = segmenter.share, 0.0
+    alone = score(segmenter, labelled)
+    if alone["score"] > together["score"]:
+        return alone
+    segmenter.share = share
+    return together
+
+
 def _truth(labelled: Labelled, stroke: Stroke) -> Targets:
     truth: Targets = labelled.targets[stroke.image][stroke.z][tuple(stroke.points.T)]
     return truth

@@ -51,7 +51,7 @@ class Segmenter(nn.Module):
         images = images.contiguous(memory_format=torch.channels_last)
         ways: list[tuple[int, ...]] = [(), (-1,), (-2,), (-2, -1)] if flips else [()]
         result = torch.stack([F.softmax(self.network(images.flip(w)), 1).flip(w) for w in ways]).mean(0)
-        if self.pixels is not None:
+        if self.pixels is not None and self.share > 0:
             result = (1 - self.share) * result + self.share * F.softmax(self.pixels(images), 1)
         return result
 
@@ -64,7 +64,7 @@ class Segmenter(nn.Module):
             Copies on the CPU; those of the pixel classifier begin with ``pixels.``.
         """
         found = dict(self.network.state_dict())
-        if self.pixels is not None:
+        if self.pixels is not None and self.share > 0:
             found |= {PREFIX + k: v for k, v in self.pixels.state_dict().items()}
         return {k: v.detach().cpu().clone() for k, v in found.items()}
 

@@ -69,7 +69,8 @@ class FinetuneConfig(Config):
     teacher : float
         Weight of the agreement with the averaged network on unlabelled crops; 0 leaves them out.
     pixels : float
-        Share of the pixel classifier in the result. Objects, and encoders that start from random weights, do without.
+        Share of the pixel classifier in the result, unless the held-out strokes are found better without it. Objects,
+        and encoders that start from random weights, do without.
     dice : float
         Weight of the Dice loss beside cross-entropy.
     keep_head : bool

@@ -12,9 +12,11 @@ from napari_sslseg.encoders import ENCODERS
 from napari_sslseg.finetuning import finetune
 from napari_sslseg.job import Progress, Stop, run
 from napari_sslseg.labelled import collect
+from napari_sslseg.model import Network
 from napari_sslseg.pixel_classifier import RESPONSES, SIGMAS, PixelClassifier, filter_bank
 from napari_sslseg.predicting import predict
 from napari_sslseg.pretraining import pretrain
+from napari_sslseg.segmenter import Segmenter
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig
 
 SMALL = {"encoder": "unet", "start": "random", "crop": 32, "batch": 4}
@@ -114,6 +116,17 @@ def test_it_can_be_left_out_and_objects_and_untrained_encoders_do_without(learne
     assert train((image, annotation), None).part("pixels") == {}
     image, truth = objects()
     assert train((image, Annotation(truth, "instance")), learned).part("pixels") == {}
+
+
+@pytest.mark.parametrize("together, alone, share", [(0.6, 0.7, 0.0), (0.7, 0.6, 0.5), (0.7, 0.7, 0.5)])
+def test_it_is_kept_only_if_the_strokes_kept_apart_are_found_no_worse_with_it(monkeypatch, together, alone, share):
+    def fake(segmenter, labelled):
+        return {"score": together if segmenter.share else alone, "scores": {}}
+
+    monkeypatch.setattr(kept_apart, "score", fake)
+    segmenter = Segmenter(Network("unet", "fpn", 1, 2), classifier(), 0.5)
+    assert kept_apart.choose(segmenter, None)["score"] == max(together, alone)
+    assert segmenter.share == share
 
 
 def test_reading_columns_stops_when_asked():
