@@ -118,20 +118,21 @@ def test_the_version_is_told(command):
 @pytest.mark.parametrize(
     "arguments, said",
     [
-        (["segment"], 'Unknown command "segment". Available commands: pretrain, train'),
-        (["pretrain"], "IMAGES requires an argument"),
-        (["pretrain", "x"], "--project requires an argument"),
-        (["pretrain", "x", "--project", "p", "--wrong", "1"], "Unknown option: --wrong"),
-        (["pretrain", "x", "--project", "p", "--steps", "many"], '--steps: unable to convert "many" into int'),
-        (["train", "x", "--project", "p", "--task", "panoptic"], 'Choose from: "semantic", "instance"'),
-        (["predict", "x", "--project", "p"], "--out requires an argument"),
-        (["info", "a", "b"], "Unused Tokens"),
+        (["segment"], "segment"),
+        (["pretrain"], "IMAGES"),
+        (["pretrain", "x"], "--project"),
+        (["pretrain", "x", "--project", "p", "--wrong", "1"], "--wrong"),
+        (["pretrain", "x", "--project", "p", "--steps", "many"], "--steps"),
+        (["train", "x", "--project", "p", "--task", "panoptic"], "--task"),
+        (["predict", "x", "--project", "p"], "--out"),
+        (["info", "a", "surplus"], "surplus"),
     ],
 )
 def test_wrong_usage_is_told_on_standard_error_and_exits_with_2(command, arguments, said):
     code, out, err = command(*arguments)
     assert (code, out) == (2, "")
     assert said in err
+    assert len(err.splitlines()) == 1
 
 
 # ---------------------------------------------------------------- the verbs
