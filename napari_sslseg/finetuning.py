@@ -1,5 +1,6 @@
 """Fine-tuning: learn classes or objects from sparse labels, and score the result on strokes that were kept apart."""
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -27,6 +28,7 @@ from napari_sslseg.settings import FinetuneConfig, RuntimeConfig
 from napari_sslseg.strokes import Stroke
 
 TEACHER_RAMP = 0.4  # part of the run over which the teacher comes to count in full
+PIXEL_SHARE = 0.15  # part of the time in which labelled pixels may be read for the pixel classifier
 ALL_STROKES = 0.7  # from this part of the run on, the strokes kept apart have been scored and are learnt from too
 
 
@@ -164,8 +166,8 @@ def finetune(
     segmenter, columns = Segmenter(network, None, 0.0), None
     if wanted and labelled.size is None:  # nor can single pixels tell core from contour: see docs/benchmarks.md
         segmenter, columns = yield from _add_pixels(segmenter, pixels, labelled, config, machine, stop)
-    if resume is None:
-        training.seconds += time.perf_counter() - began
+    if resume is None:  # on a busy machine it may take longer; the network still gets most of its time
+        training.seconds += min(time.perf_counter() - began, 2 * PIXEL_SHARE * 60 * config.minutes)
     if schedule.fraction(training.step, training.seconds) < ALL_STROKES:
         first = _batches(labelled, labelled.train, labelled.apart, pool, config, machine)
         yield from loop.fit(training, first, schedule, stop=stop, until=ALL_STROKES, keep=save)
@@ -196,7 +198,8 @@ def _add_pixels(
     stop: Stop,
 ) -> Job[tuple[Segmenter, Columns | None]]:
     """Train the pixel classifier on the strokes not kept apart; left out if there are too few."""
-    columns = yield from kept_apart.read_columns(pixels, labelled, machine.numbers(6), stop)
+    seconds = math.inf if config.steps else PIXEL_SHARE * 60 * config.minutes
+    columns = yield from kept_apart.read_columns(pixels, labelled, machine.numbers(6), stop, seconds)
     if columns is None:
         return alone, None
     with machine.torch_numbers(7):

@@ -1,5 +1,7 @@
 """Kept apart: looks at single strokes, to score a segmenter on those not learnt from and to read their columns."""
 
+import math
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -153,7 +155,11 @@ class Columns:
 
 
 def read_columns(
-    pixels: PixelClassifier, labelled: Labelled, numbers: np.random.Generator, stop: Stop
+    pixels: PixelClassifier,
+    labelled: Labelled,
+    numbers: np.random.Generator,
+    stop: Stop,
+    seconds: float = math.inf,
 ) -> Job[Columns | None]:
     """Read the columns of labelled pixels.
 
@@ -167,6 +173,8 @@ def read_columns(
         Random numbers, to choose where there are very many pixels.
     stop : Stop
         To end early.
+    seconds : float, optional
+        After so long the rest is left out.
 
     Yields
     ------
@@ -181,12 +189,16 @@ def read_columns(
     device = next(pixels.parameters()).device
     looks = [(s, False, *w) for s in labelled.train for w in windows(s)]
     looks += [(s, True, *w) for s in labelled.apart for w in windows(s)]
-    if len(looks) > MOST_WINDOWS:
-        looks = [looks[i] for i in np.sort(numbers.permutation(len(looks))[:MOST_WINDOWS])]
-    known, targets, apart = [], [], []
+    looks = [looks[i] for i in numbers.permutation(len(looks))[:MOST_WINDOWS]]
+    end = time.monotonic() + seconds
+    known: list[Tensor] = []
+    targets: list[Tensor] = []
+    apart: list[Tensor] = []
     for stroke, hidden, place, inside in looks:
         if stop.requested:
             return None
+        if known and time.monotonic() > end:
+            break
         chosen = np.flatnonzero(inside)
         chosen = numbers.permutation(chosen)[:MOST_PIXELS]
         crop = torch.from_numpy(patches.cut(labelled.images[stroke.image], place))[None].to(device)

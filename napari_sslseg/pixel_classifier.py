@@ -14,7 +14,7 @@ from napari_sslseg.encoders import Encoder
 SIGMAS = (0.7, 1.4, 2.8, 5.6, 11.2)  # px: scales of the filter bank
 RESPONSES = 4  # smoothed value, gradient, both eigenvalues of the Hessian
 WIDTH = 64  # hidden units
-STEPS, BATCH, RATE, DECAY, DROP = 600, 1024, 3e-3, 1e-2, 0.2
+STEPS, BATCH, RATE, DECAY, DROP = 400, 512, 3e-3, 1e-2, 0.2
 
 
 class PixelClassifier(nn.Module):
