@@ -304,13 +304,13 @@ DISK = [
 
 
 def fail(monkeypatch, step, number, name=""):
-    """Let a call of the operating system fail for the files of a name."""
+    """Let a call of the operating system fail, for all files or for those with a name in their path."""
     call = getattr(os, step)
 
     def refuse(first, *rest):
-        path = str(Path(f"/proc/self/fd/{first}").readlink() if isinstance(first, int) else first)
-        if name in path:
-            raise OSError(number, os.strerror(number), path)
+        path = Path(f"/proc/self/fd/{first}").readlink() if name and isinstance(first, int) else first
+        if name in str(path):
+            raise OSError(number, os.strerror(number), str(path))
         return call(first, *rest)
 
     monkeypatch.setattr(os, step, refuse)
