@@ -162,7 +162,8 @@ def finetune(
             keep(Checkpoint(training.tensors(), described, _history(training, history)))
 
     began = time.perf_counter()
-    wanted = config.pixels > 0 and begin != "random"  # an encoder that has learnt nothing says nothing of a pixel
+    # only where held-out strokes can confirm it, and never over an encoder that has learnt nothing
+    wanted = config.pixels > 0 and begin != "random" and bool(labelled.apart)
     segmenter, columns = Segmenter(network, None, 0.0), None
     if wanted and labelled.size is None:  # nor can single pixels tell core from contour: see docs/benchmarks.md
         segmenter, columns = yield from _add_pixels(segmenter, pixels, labelled, config, machine, stop)

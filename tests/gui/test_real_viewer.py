@@ -37,7 +37,7 @@ def opened(make_napari_viewer: Callable[..., Any], nothing_left: None, tmp_path:
     viewer.open(file, plugin="napari")
     dock = Dock(viewer, Desk(viewer))
     viewer.window.add_dock_widget(dock, name="SSL Segmentation")
-    for step, steps in ((dock.learn, 3), (dock.train, 25)):
+    for step, steps in ((dock.learn, 3), (dock.train, 80)):
         small = {"encoder": "unet", "start": "random", "steps": steps, "batch": 4, "crop": 32}
         for name, value in small.items():
             step.form[name].value = value
@@ -107,7 +107,7 @@ def test_closing_while_it_works_loses_nothing(opened: tuple[Any, Dock], step: st
     qtbot.waitUntil(lambda: bool(desk.session.activities[step].curves), timeout=MINUTE)
     began = time.monotonic()
     viewer.close()
-    assert time.monotonic() - began < 2  # the window does not wait for the job
+    assert time.monotonic() - began < 5  # the window does not wait for the job, which would take hours
     delete_later()
     qtbot.waitUntil(lambda: not our_threads(), timeout=20_000)
     qtbot.waitUntil(lambda: desk.session.running is None, timeout=5000)
