@@ -15,6 +15,7 @@ from napari_sslseg.project import Project
 if TYPE_CHECKING:
     from napari_sslseg.session import Session
 
+POINTS = 2000  # of one curve: a run of many hours is thinned
 STEPS = ("images", "learn", "paint", "train", "result")
 
 
@@ -69,7 +70,10 @@ class Activity:
         if isinstance(event, Progress):
             self.progress = event
         elif isinstance(event, Metric):
-            self.curves.setdefault(event.name, []).append((event.step, event.value))
+            curve = self.curves.setdefault(event.name, [])
+            curve.append((event.step, event.value))
+            if len(curve) > POINTS:
+                del curve[1:-1:2]
         elif isinstance(event, Notice):
             self.messages.append(event.text)
 

@@ -195,6 +195,15 @@ def test_a_job_is_heard(session: Session) -> None:
     assert heard == [("learn", event) for event in said]
 
 
+def test_the_curve_of_a_long_run_is_thinned(session: Session) -> None:
+    session.begin("learn")
+    for step in range(50_000):
+        session.hear(Metric("loss", 1.0, step))
+    curve = session.activities["learn"].curves["loss"]
+    assert len(curve) <= 2000
+    assert (curve[0][0], curve[-1][0]) == (0, 49_999)
+
+
 def test_a_second_job_is_refused(session: Session) -> None:
     session.begin("learn")
     with pytest.raises(UserError, match="One job runs at a time"):

@@ -149,8 +149,10 @@ class Canvas(QObject):
         predictions : sequence of Prediction
             What a model says.
         """
-        if self.session.project is not None:
-            masks.show(self.viewer, self.session.project, predictions, self.look)
+        project = self.session.project
+        if project is not None:  # what is not in the viewer is on disk, and shown when its image is
+            here = [p for p in predictions if marks.marked(self.viewer, project, p.image, "image")]
+            masks.show(self.viewer, project, here, self.look)
 
     def set_look(self, look: masks.Look) -> None:
         """Change how masks are drawn.

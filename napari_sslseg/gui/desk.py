@@ -66,6 +66,7 @@ class Desk(QObject):
         self.canvas = Canvas(viewer, self.session, self)
         self.canvas.painting.failed.connect(tell)
         self.canvas.met.connect(self._met)
+        self.prediction = PredictConfig()  # how to predict after training
         self._worker: JobWorker | None = None
         self._docks = 0
         for layer in viewer.layers:
@@ -183,7 +184,7 @@ class Desk(QObject):
                 self.canvas.show(result)
         self.session.end("Stopped; what was done so far is kept" if stopped else "")
         if step == "train" and self._docks:
-            self.predict(PredictConfig())
+            self.predict(self.prediction)
         self._rest()
 
     def _errored(self, error: Exception) -> None:

@@ -17,6 +17,7 @@ from napari_sslseg.stages import stage
 
 ROLE = Qt.ItemDataRole.UserRole
 ROWS = 5
+FILES = 24  # as many files are opened to describe them; of more, the project says enough
 
 
 class ImagesStep(QWidget):
@@ -54,7 +55,8 @@ class ImagesStep(QWidget):
         """Show the images as they are now."""
         session, project = self._desk.session, self._desk.session.project
         entries = project.images if project else ()
-        said = {e.id: _describe_entry(project, e) for e in entries} if project else {}
+        say = _describe_file if len(entries) <= FILES else _describe_entry
+        said = {e.id: say(project, e) for e in entries} if project else {}
         open_layers = [x for x in layers.image_layers(self._desk.canvas.viewer) if not marks.belongs(x, project)]
         self._groups = layers.groups(open_layers)
         self.list.blockSignals(True)
@@ -123,8 +125,12 @@ def _describe_layers(group: list[ImageLayer]) -> str:
         return "×".join(map(str, group[0].data.shape))
 
 
-def _describe_entry(project: Project, entry: ImageEntry) -> str:
+def _describe_file(project: Project, entry: ImageEntry) -> str:
     try:
         return describe(project.image(entry.id))
     except UserError:
         return "its file is gone"
+
+
+def _describe_entry(project: Project, entry: ImageEntry) -> str:
+    return "×".join(map(str, entry.shape)) + (f" · {entry.channels} channels" if entry.channels > 1 else "")

@@ -61,6 +61,7 @@ class ResultStep(QWidget):
         self.everything.clicked.connect(lambda: self.predict(everything=True))
         self.opacity.valueChanged.connect(self._look_changed)
         self.outline.toggled.connect(self._look_changed)
+        self.form["probabilities"].changed.connect(self._form_changed)
         self.visible.toggled.connect(self._look_changed)
         for signal in (
             session.project_changed,
@@ -81,6 +82,9 @@ class ResultStep(QWidget):
         """
         with telling():
             self._desk.predict(self.form.config(), everything=everything)
+
+    def _form_changed(self) -> None:
+        self._desk.prediction = self.form.config()
 
     def _look_changed(self) -> None:
         canvas = self._desk.canvas

@@ -273,6 +273,29 @@ def test_new_project_at_a_chosen_place(dock: Any, image: Any, tmp_path: Path, mo
     assert [e.id for e in Project.open(tmp_path / "mine.sslseg").images] == ["field"]
 
 
+def test_images_that_are_not_shown_are_predicted_on_disk_only(
+    dock: Any, viewer: Any, finished: Project, jobs: Any, qtbot: Any
+) -> None:
+    dock.desk.open_project(finished.path)
+    dock.result.everything.click()
+    done(dock, qtbot)
+    assert [layer.name for layer in viewer.layers] == ["one", "one masks", "one labels"]
+    finished.write_prediction("two", np.full((40, 32), 2, np.uint16))  # as the real job does
+    dock.images.list.setCurrentRow(1)
+    assert (viewer.layers["two masks"].data == 2).all()
+
+
+def test_many_images_are_listed_without_opening_them(dock: Any, tmp_path: Path) -> None:
+    from napari_sslseg.image import Image
+
+    project = Project.create(tmp_path / "many.sslseg")
+    for at in range(30):
+        project.add_image(Image.from_array(np.eye(16, dtype=np.float32), name=f"field {at}"))
+    dock.desk.open_project(project.path)
+    assert rows(dock)[-1] == "field 29  ·  16×16"
+    assert dock.images.panel.summary.text() == "30 images · 16×16"
+
+
 def test_the_second_image_is_painted_and_predicted_too(
     dock: Any, viewer: Any, finished: Project, jobs: Any, qtbot: Any
 ) -> None:

@@ -215,6 +215,13 @@ def test_probabilities_are_layers_of_their_own(painted: Any, viewer: Any, qtbot:
     np.testing.assert_allclose(found[0].data, 0.5)
 
 
+def test_probabilities_come_with_training_too(painted: Any, viewer: Any, qtbot: Any) -> None:
+    painted.result.form["probabilities"].value = True
+    painted.train.panel.button.click()
+    done(painted, qtbot)
+    assert "field class 2 probability" in viewer.layers
+
+
 def test_background_is_not_painted_over(painted: Any, viewer: Any, qtbot: Any) -> None:
     painted.train.panel.button.click()
     done(painted, qtbot)
