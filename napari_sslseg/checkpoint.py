@@ -34,14 +34,15 @@ class Checkpoint:
     config: dict[str, Any]
     history: dict[str, Any] = field(default_factory=dict)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Write the file; an older one stays whole until the new one is complete.
 
         Parameters
         ----------
-        path : Path
+        path : str or Path
             Where to write.
         """
+        path = Path(path)
         said = {"format": FORMAT, "version": VERSION, "config": self.config, "history": self.history}
         with replacing(path) as unfinished:
             tensors = {k: v.detach().cpu().contiguous() for k, v in self.weights.items()}

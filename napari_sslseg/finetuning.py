@@ -14,7 +14,7 @@ from torch.func import functional_call
 from napari_sslseg import augment, kept_apart, loop, model, patches
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.checkpoint import Checkpoint
-from napari_sslseg.image import LEAST_SIZE, Image
+from napari_sslseg.image import Image, unusable
 from napari_sslseg.job import Job, Metric, Notice, Progress, Stop
 from napari_sslseg.kept_apart import Columns
 from napari_sslseg.labelled import Labelled, collect
@@ -174,7 +174,8 @@ def finetune(
         yield from loop.fit(training, first, schedule, stop=stop, until=ALL_STROKES, keep=save)
         if labelled.apart and training.step:
             with training.averaged():
-                history |= kept_apart.choose(segmenter.eval(), labelled)
+                look = kept_apart.score if stop.requested else kept_apart.choose  # a stop is not kept waiting
+                history |= look(segmenter.eval(), labelled)
             yield Metric("score", history["score"], training.step)
     everything = [*labelled.train, *labelled.apart]
     second = _batches(labelled, everything, [], pool, config, machine)
@@ -218,7 +219,7 @@ def _magnification(start: str | None, images: list[Image]) -> int:
 def _usable(others: list[Image], labelled: list[Image]) -> list[Image]:
     """Those of the other images that are like the labelled ones and hold something to look at."""
     like = [i for i in others if i.channels == labelled[0].channels]
-    return [i for i in like if min(i.shape[-2:]) >= LEAST_SIZE and not i.intensity().constant]
+    return [i for i in like if not unusable(i)]
 
 
 def _batches(
