@@ -160,7 +160,7 @@ class Desk(QObject):
             self.canvas.painting.flush()
             self.session.begin(step)
             self._worker = JobWorker(make)
-            self._worker.event.connect(self._heard)
+            self._worker.spoke.connect(self._heard)
             self._worker.returned.connect(self._returned)
             self._worker.errored.connect(self._errored)
             self._worker.start()

@@ -43,7 +43,7 @@ def broken(stop: Stop) -> Job[str]:
 def work(make: Any, qtbot: Any) -> Listener:
     """Run a job to its end."""
     worker, listener = JobWorker(make), Listener()
-    for signal in (worker.event, worker.returned, worker.errored):
+    for signal in (worker.spoke, worker.returned, worker.errored):
         signal.connect(listener.hear)
     with qtbot.waitSignal(worker.finished, timeout=5000):
         worker.start()
