@@ -183,7 +183,7 @@ def finetune(
     save()
     if columns is not None and segmenter.pixels is not None and labelled.apart and not stop.requested:
         with machine.torch_numbers(7):
-            columns.train(segmenter.pixels, everything=True)
+            columns.train(segmenter.pixels, everything=True, stop=stop)
     finished = schedule.fraction(training.step, training.seconds) >= 1
     training.use_average()
     yield Progress(1.0 if finished else schedule.fraction(training.step, training.seconds), "done", 0.0)
@@ -205,7 +205,7 @@ def _add_pixels(
     if columns is None:
         return alone, None
     with machine.torch_numbers(7):
-        learnt = columns.train(pixels, everything=False)
+        learnt = columns.train(pixels, everything=False, stop=stop)
     return (Segmenter(alone.network, pixels, config.pixels), columns) if learnt else (alone, None)
 
 

@@ -132,7 +132,7 @@ class Columns:
     targets: Tensor
     apart: Tensor
 
-    def train(self, pixels: PixelClassifier, everything: bool) -> bool:
+    def train(self, pixels: PixelClassifier, everything: bool, stop: Stop) -> bool:
         """Fit a pixel classifier.
 
         Parameters
@@ -141,6 +141,8 @@ class Columns:
             Changed.
         everything : bool
             Whether to use the strokes kept apart as well.
+        stop : Stop
+            To end early.
 
         Returns
         -------
@@ -150,7 +152,7 @@ class Columns:
         use = torch.ones_like(self.apart) if everything else ~self.apart
         if len(torch.unique(self.targets[use])) < 2:
             return False
-        pixels.fit(self.known[use], self.targets[use])
+        pixels.fit(self.known[use], self.targets[use], stop)
         return True
 
 

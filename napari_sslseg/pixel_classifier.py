@@ -10,11 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_sslseg.encoders import Encoder
+from napari_sslseg.job import Stop
 
 SIGMAS = (0.7, 1.4, 2.8, 5.6, 11.2)  # px: scales of the filter bank
 RESPONSES = 4  # smoothed value, gradient, both eigenvalues of the Hessian
 WIDTH = 64  # hidden units
-STEPS, BATCH, RATE, DECAY, DROP = 400, 512, 3e-3, 1e-2, 0.2
+COARSEST = 16  # px: stride of the coarsest map that is used; a few strokes are learnt by heart from coarser ones
+STEPS, BATCH, RATE, DECAY, DROP = 150, 512, 1e-3, 1e-2, 0.5
 
 
 class PixelClassifier(nn.Module):
@@ -36,7 +38,8 @@ class PixelClassifier(nn.Module):
     def __init__(self, encoder: Encoder, classes: int) -> None:
         super().__init__()
         self.encoder = copy.deepcopy(encoder).requires_grad_(False).eval()
-        self.sizes = (*encoder.channels, RESPONSES * len(SIGMAS) * encoder.in_channels)
+        self.used = sum(s <= COARSEST for s in encoder.strides)
+        self.sizes = (*encoder.channels[: self.used], RESPONSES * len(SIGMAS) * encoder.in_channels)
         self.hidden = nn.Linear(sum(self.sizes), WIDTH)
         self.output = nn.Linear(WIDTH, classes)
         self.register_buffer("mean", torch.zeros(sum(self.sizes)))
@@ -60,9 +63,9 @@ class PixelClassifier(nn.Module):
         Returns
         -------
         list of torch.Tensor
-            The encoder's maps, finest first, and the filter bank at full resolution.
+            The encoder's maps up to a stride of 16, finest first, and the filter bank at full resolution.
         """
-        return [*self.encoder(images), filter_bank(images)]
+        return [*self.encoder(images)[: self.used], filter_bank(images)]
 
     def columns(self, images: Tensor, points: npt.NDArray[np.intp]) -> Tensor:
         """Read the columns of single pixels of one image.
@@ -108,7 +111,7 @@ class PixelClassifier(nn.Module):
             total = total + F.interpolate(mapped, size=images.shape[-2:], mode="bilinear", align_corners=False)
         return F.conv2d(F.relu(total), self.output.weight[:, :, None, None], self.output.bias)
 
-    def fit(self, columns: Tensor, targets: Tensor) -> None:
+    def fit(self, columns: Tensor, targets: Tensor, stop: Stop) -> None:
         """Learn from labelled pixels, every class weighing the same; anything learnt before is forgotten.
 
         Parameters
@@ -117,6 +120,8 @@ class PixelClassifier(nn.Module):
             (N, F).
         targets : torch.Tensor
             (N,) classes from 0.
+        stop : Stop
+            Looked at before every step; what was learnt until then stays.
         """
         self.mean.copy_(columns.mean(0))
         self.std.copy_(columns.std(0, correction=0).clamp_min(1e-4))
@@ -127,6 +132,8 @@ class PixelClassifier(nn.Module):
         weights = (1 / counts.clamp_min(1)).to(known.dtype)[targets]
         optimizer = torch.optim.AdamW([*self.hidden.parameters(), *self.output.parameters()], RATE, weight_decay=DECAY)
         for step in range(STEPS):
+            if stop.requested:
+                return
             for group in optimizer.param_groups:
                 group["lr"] = RATE * 0.5 * (1 + math.cos(math.pi * step / STEPS))
             chosen = torch.multinomial(weights.cpu(), BATCH, replacement=True).to(known.device)

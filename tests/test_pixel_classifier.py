@@ -61,10 +61,22 @@ def test_it_learns_labelled_pixels_and_leaves_its_encoder_alone():
     before = {k: v.clone() for k, v in pixels.encoder.state_dict().items()}
     known = torch.randn(400, sum(pixels.sizes))
     targets = (known[:, 3] > 0).long()
-    pixels.fit(known, targets)
+    pixels.fit(known, targets, Stop())
     found = pixels.output(F.relu(pixels.hidden((known - pixels.mean) / pixels.std))).argmax(1)
     assert float((found == targets).float().mean()) > 0.95
     assert all(torch.equal(v, before[k]) for k, v in pixels.encoder.state_dict().items())
+
+
+def test_learning_pixels_stops_when_asked():
+    pixels, stop = classifier(), Stop()
+    stop.request()
+    known = torch.randn(400, sum(pixels.sizes))
+    targets = (known[:, 3] > 0).long()
+    pixels.fit(known, targets, stop)
+    left = pixels.output.weight.clone()
+    pixels.fit(known, targets, Stop())
+    assert left.abs().max() <= 1 / np.sqrt(pixels.hidden.out_features)  # as drawn, no step was made
+    assert pixels.output.weight.abs().max() > left.abs().max()
 
 
 def test_every_pixel_of_a_stroke_is_read_from_exactly_one_square():
@@ -103,9 +115,9 @@ def test_the_score_is_of_a_classifier_that_did_not_see_the_strokes_kept_apart():
     columns = run(kept_apart.read_columns(pixels, labelled, np.random.default_rng(0), Stop()))
     assert int(columns.apart.sum()) == sum(len(s.points) for s in labelled.apart)
     seen = []
-    pixels.fit = lambda known, targets: seen.append(len(known))
-    columns.train(pixels, everything=False)
-    columns.train(pixels, everything=True)
+    pixels.fit = lambda known, targets, stop: seen.append(len(known))
+    columns.train(pixels, everything=False, stop=Stop())
+    columns.train(pixels, everything=True, stop=Stop())
     assert seen == [int((~columns.apart).sum()), len(columns.apart)]
 
 
