@@ -11,6 +11,7 @@ from napari_sslseg.annotation import LabelClass
 from napari_sslseg.errors import ImageError, LabelError, StorageError
 from napari_sslseg.io import find_files, read_image, read_labels, stem, write_channels, write_labels
 from napari_sslseg.io.files import suffix
+from napari_sslseg.io.receipts import Receipts
 from napari_sslseg.job import Job, Stop, share
 from napari_sslseg.project import Project
 from napari_sslseg.settings import PredictConfig, RuntimeConfig
@@ -154,9 +155,17 @@ def predict_files(
     -------
     list of Path
         The label files written.
+
+    Raises
+    ------
+    StorageError
+        If a file would be replaced that is not an unchanged prediction; then nothing is written.
     """
     model = needed_model(project)
     work = _planned(_chosen(find_files(paths), list(ids)), out, project)
+    receipts = Receipts(out)
+    for target in work.values():
+        receipts.check(target)
     from napari_sslseg.checkpoint import Checkpoint
     from napari_sslseg.predicting import predict
 
@@ -166,6 +175,7 @@ def predict_files(
         job = predict([image], checkpoint, config, runtime=runtime, stop=stop)
         for prediction in (yield from share(job, k / len(work), (k + 1) / len(work))):
             write_labels(target, prediction.labels, spacing=image.spacing, unit=image.unit)
+            receipts.note(target)
             written.append(target)
             if prediction.probabilities is not None:
                 place = out / "probabilities" / f"{stem(path)}.tif"

@@ -174,7 +174,7 @@ def test_predict_writes_one_file_an_image_with_its_name_and_shape(command, data,
     code, out, _ = command("predict", data / "images", "--project", trained, "--out", tmp_path / "out")
     assert code == 0
     assert re.fullmatch(rf"Wrote 2 files to {re.escape(str(tmp_path / 'out'))} in \d+ s\n", out)
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["d0.tif", "d1.tif"]
+    assert sorted(p.name for p in (tmp_path / "out").glob("[!.]*")) == ["d0.tif", "d1.tif"]
     found = read_labels(tmp_path / "out" / "d0.tif")
     assert found.shape == (64, 64)
     assert set(np.unique(found)) <= {1, 2}

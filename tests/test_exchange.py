@@ -8,7 +8,7 @@ from scenes import disks, paint
 
 from napari_sslseg.errors import ImageError, LabelError, ProjectError, StorageError
 from napari_sslseg.exchange import add_images, add_labels, predict_files
-from napari_sslseg.io import read_image, read_labels, write_labels
+from napari_sslseg.io import read_image, read_labels, receipts, write_labels
 from napari_sslseg.job import Progress, Stop, run
 from napari_sslseg.project import Project
 from napari_sslseg.settings import FinetuneConfig, PredictConfig
@@ -237,6 +237,39 @@ def test_an_image_is_never_replaced_by_its_prediction(tmp_path, trained, given):
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["a.tif", "a.zarr"])
+def test_a_prediction_replaces_only_predictions_that_nobody_changed(tmp_path, trained, name):
+    path, out = image(tmp_path / "images" / name), tmp_path / "out"
+    for _ in range(2):  # its own work is replaced
+        (found,) = run(predict_files(trained, [path], out, TILES))
+    corrected = read_labels(found).copy()
+    corrected[:3] = 7
+    write_labels(found, corrected)
+    with pytest.raises(StorageError, match="is there already and was changed since.*Choose another folder"):
+        run(predict_files(trained, [path], out, TILES))
+    assert np.array_equal(read_labels(found), corrected)
+
+
+def test_a_prediction_does_not_replace_labels(tmp_path, trained):
+    paths = [image(tmp_path / "images" / name) for name in ("a.tif", "b.tif")]
+    painted = tmp_path / "labels" / "b.tif"
+    write_labels(painted, np.ones((48, 64), np.uint16))
+    before = painted.read_bytes()
+    with pytest.raises(StorageError, match="b.tif is there already and was not predicted"):
+        run(predict_files(trained, paths, painted.parent, TILES))
+    assert painted.read_bytes() == before
+    assert not (tmp_path / "labels" / "a.tif").exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "not json"])
+def test_without_a_readable_receipt_nothing_is_replaced(tmp_path, text):
+    file = tmp_path / "a.tif"
+    file.write_bytes(b"pixels")
+    (tmp_path / receipts.FILE).write_text(text)
+    with pytest.raises(StorageError, match="was not predicted"):
+        receipts.Receipts(tmp_path).check(file)
+
+
 def test_two_images_of_one_name_are_not_predicted_to_one_file(tmp_path, trained):
     paths = [image(tmp_path / folder / "a.tif") for folder in ("x", "y")]
     with pytest.raises(StorageError, match="Two images would be predicted to .*a.tif"):
@@ -253,7 +286,7 @@ def test_predictions_that_are_done_stay_when_stopped(tmp_path, trained):
             stop.request()
 
     found = run(predict_files(trained, [tmp_path / "images"], tmp_path / "out", TILES, stop=stop), stop_at_the_second)
-    assert [p.name for p in found] == [p.name for p in (tmp_path / "out").iterdir()] == ["a.tif"]
+    assert [p.name for p in found] == [p.name for p in (tmp_path / "out").glob("*.tif")] == ["a.tif"]
 
 
 def test_progress_of_many_files_never_falls(tmp_path, trained):
