@@ -29,6 +29,7 @@ from napari_sslseg.strokes import Stroke
 
 TEACHER_RAMP = 0.4  # part of the run over which the teacher comes to count in full
 PIXEL_SHARE = 0.15  # part of the time in which labelled pixels may be read for the pixel classifier
+OBJECT_SHARE = 0.6  # of the share of the pixel classifier, where objects are learnt: it sees their contours less well
 ALL_STROKES = 0.7  # from this part of the run on, the strokes kept apart have been scored and are learnt from too
 
 
@@ -162,10 +163,10 @@ def finetune(
             keep(Checkpoint(training.tensors(), described, _history(training, history)))
 
     began = time.perf_counter()
-    # only where held-out strokes can confirm it, and never over an encoder that has learnt nothing
-    wanted = config.pixels > 0 and begin != "random" and bool(labelled.apart)
+    # never over an encoder that has learnt nothing; for classes only where strokes kept apart can confirm it
+    wanted = config.pixels > 0 and begin != "random" and bool(labelled.apart or labelled.size)
     segmenter, columns = Segmenter(network, None, 0.0), None
-    if wanted and labelled.size is None:  # nor can single pixels tell core from contour: see docs/benchmarks.md
+    if wanted:
         segmenter, columns = yield from _add_pixels(segmenter, pixels, labelled, config, machine, stop)
     if resume is None:  # on a busy machine it may take longer; the network still gets most of its time
         training.seconds += min(time.perf_counter() - began, 2 * PIXEL_SHARE * 60 * config.minutes)
@@ -174,7 +175,9 @@ def finetune(
         yield from loop.fit(training, first, schedule, stop=stop, until=ALL_STROKES, keep=save)
         if labelled.apart and training.step:
             with training.averaged():
-                look = kept_apart.score if stop.requested else kept_apart.choose  # a stop is not kept waiting
+                # a stop is not kept waiting, and single pixels do not tell how objects fare
+                fixed = stop.requested or labelled.size is not None
+                look = kept_apart.score if fixed else kept_apart.choose
                 history |= look(segmenter.eval(), labelled)
             yield Metric("score", history["score"], training.step)
     everything = [*labelled.train, *labelled.apart]
@@ -206,7 +209,8 @@ def _add_pixels(
         return alone, None
     with machine.torch_numbers(7):
         learnt = columns.train(pixels, everything=False, stop=stop)
-    return (Segmenter(alone.network, pixels, config.pixels), columns) if learnt else (alone, None)
+    share = config.pixels * (OBJECT_SHARE if labelled.size else 1.0)
+    return (Segmenter(alone.network, pixels, share), columns) if learnt else (alone, None)
 
 
 def _magnification(start: str | None, images: list[Image]) -> int:

@@ -12,8 +12,8 @@ from skimage.segmentation import watershed
 from napari_sslseg.annotation import Labels
 
 BACKGROUND, CORE, CONTOUR = 1, 2, 3
-GROUND = 1 / 3  # two of the three classes, equally weighed in training, are object: at even odds background has a third
-SEED = 0.15  # least lead of core over contour and half the background where an object begins
+GROUND = 0.45  # less background than this is object; below even, since two of the three classes are object
+SEED = 0.2  # least lead of core over contour and half the background where an object begins
 
 
 @dataclass(frozen=True)

@@ -69,8 +69,8 @@ class FinetuneConfig(Config):
     teacher : float
         Weight of the agreement with the averaged network on unlabelled crops; 0 leaves them out.
     pixels : float
-        Share of the pixel classifier in the result, where held-out strokes are found no worse with it. Objects,
-        and encoders that start from random weights, do without.
+        Share of the pixel classifier in the result, where held-out strokes are found no worse with it; for objects
+        six tenths of it, always. Encoders that start from random weights do without.
     dice : float
         Weight of the Dice loss beside cross-entropy.
     keep_head : bool

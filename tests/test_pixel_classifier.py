@@ -121,13 +121,15 @@ def test_the_score_is_of_a_classifier_that_did_not_see_the_strokes_kept_apart():
     assert seen == [int((~columns.apart).sum()), len(columns.apart)]
 
 
-def test_it_can_be_left_out_and_objects_and_untrained_encoders_do_without(learned):
+def test_it_can_be_left_out_objects_take_less_of_it_and_untrained_encoders_do_without(learned):
     image, annotation, _ = annotated()
     assert train((image, annotation), learned).part("pixels")
     assert train((image, annotation), learned, pixels=0.0).part("pixels") == {}
     assert train((image, annotation), None).part("pixels") == {}
     image, truth = objects()
-    assert train((image, Annotation(truth, "instance")), learned).part("pixels") == {}
+    of_objects = train((image, Annotation(truth, "instance")), learned)
+    assert of_objects.part("pixels")
+    assert of_objects.config["pixel_share"] == pytest.approx(0.3)
 
 
 @pytest.mark.parametrize("together, alone, share", [(0.6, 0.7, 0.0), (0.7, 0.6, 0.5), (0.7, 0.7, 0.5)])

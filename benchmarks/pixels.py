@@ -1,0 +1,128 @@
+"""Ablation of the pixel classifier on the training images alone: mean IoU by coarsest stride and by how it is learnt.
+
+    python benchmarks/pixels.py --bench ../shared/bench --tasks em_vnc_sstem,cyto_wbc --seeds 2
+
+Needs no training of a network: what is known of labelled pixels and of some thousand others is read once a task and
+seed, and each variant is learnt from it in seconds. Objects are scored as foreground. Prints one line of JSON a cell.
+"""
+
+import argparse
+import itertools
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from ablation import paint, split_training
+
+from napari_sslseg import model, pixel_classifier
+from napari_sslseg.annotation import Annotation
+from napari_sslseg.image import Image
+from napari_sslseg.job import Stop
+from napari_sslseg.labelled import collect
+from napari_sslseg.magnify import magnification, magnify, magnify_labels
+from napari_sslseg.patches import Place, cut
+from napari_sslseg.pixel_classifier import PixelClassifier
+from napari_sslseg.runtime import Runtime
+from napari_sslseg.settings import RuntimeConfig
+
+PIXELS = 20000  # read of all scored planes of an image
+LEARNT = {"long": (400, 3e-3, 0.2), "short": (100, 1e-3, 0.2), "dropped": (150, 1e-3, 0.5)}  # steps, rate, dropout
+
+
+class Bench:
+    """Labelled pixels of one task and seed, and those to score on.
+
+    Parameters
+    ----------
+    fewlabel : module
+        The benchmark.
+    folder : Path
+        Task.
+    seed : int
+        Seed of the strokes.
+    """
+
+    def __init__(self, fewlabel, folder: Path, seed: int) -> None:
+        task = split_training(fewlabel, folder)
+        self.kind = task.kind
+        images, labels, score_on = paint(fewlabel, task, "few", seed)
+        times = magnification([images[str(i)] for i in labels])
+        pairs = [
+            (magnify(images[str(i)], times), Annotation(magnify_labels(v, times), task.kind)) for i, v in labels.items()
+        ]
+        self.labelled = collect(pairs, 0.0)
+        first = self.labelled.images[0]
+        network = model.build("imagenet", "efficientnet_lite0", first.channels, Runtime.make(RuntimeConfig()))
+        self.encoder = network.encoder
+        numbers = np.random.default_rng(seed)
+        self.scored = []
+        for name, z in score_on:
+            truth, image = task.truth(name), magnify(images[str(name)], times)
+            planes = [z] if z is not None else list(range(0, image.planes, 3))
+            for plane in planes:
+                flat = truth[plane] if truth.ndim == 3 else truth
+                size = min(flat.size, PIXELS // len(planes))
+                at = np.stack(np.unravel_index(numbers.choice(flat.size, size, replace=False), flat.shape), 1)
+                self.scored.append((image, plane, at * times + times // 2, flat[tuple(at.T)]))
+
+    def columns(self, pixels: PixelClassifier) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, np.ndarray]:
+        """Read what is known of the labelled pixels and of those to score on."""
+        known, targets = [], []
+        for stroke in self.labelled.train:
+            image, at = self.labelled.images[stroke.image], tuple(stroke.points.T)
+            known.append(read(pixels, image, stroke.z, stroke.points))
+            targets.append(self.labelled.targets[stroke.image][stroke.z][at].astype(np.int64) - 1)
+        looked = torch.cat([read(pixels, image, z, at) for image, z, at, _ in self.scored])
+        truth = np.concatenate([t for *_, t in self.scored])
+        return torch.cat(known), torch.from_numpy(np.concatenate(targets)), looked, truth
+
+
+def read(pixels: PixelClassifier, image: Image, z: int, points: np.ndarray) -> torch.Tensor:
+    """Columns of pixels of one plane, read from the whole plane at once."""
+    side = -(-max(image.shape[-2:]) // 32) * 32
+    crop = torch.from_numpy(cut(image, Place(0, z, 0, 0, side)))[None]
+    return pixels.columns(crop, points)
+
+
+def score(pixels, looked: torch.Tensor, truth: np.ndarray, values: tuple[int, ...], kind: str) -> float:
+    """Mean IoU over the classes, or of background and foreground."""
+    with torch.no_grad():
+        hidden = torch.relu(pixels.hidden((looked - pixels.mean) / pixels.std))
+        chance = pixels.output(hidden).softmax(1).numpy()
+    if kind == "instance":
+        found, truth = np.where(chance[:, 0] < 0.5, 2, 1), np.minimum(truth, 2)
+    else:
+        found = np.asarray(values)[chance.argmax(1)]
+    ious = [((found == c) & (truth == c)).sum() / ((found == c) | (truth == c)).sum() for c in np.unique(truth)]
+    return float(np.mean(ious))
+
+
+def main() -> None:
+    """Run all cells."""
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--bench", type=Path, required=True, help="folder of fewlabel.py")
+    p.add_argument("--tasks", required=True)
+    p.add_argument("--seeds", type=int, default=2)
+    options = p.parse_args()
+    sys.path.insert(0, str(options.bench))
+    import fewlabel
+
+    for seed, task in itertools.product(range(options.seeds), options.tasks.split(",")):
+        bench = Bench(fewlabel, options.bench.parent / "data" / task, seed)
+        for coarsest in (8, 16, 32):
+            pixel_classifier.COARSEST = coarsest
+            pixels = PixelClassifier(bench.encoder, len(bench.labelled.values))
+            known, targets, looked, truth = bench.columns(pixels)
+            for name, settings in LEARNT.items():
+                pixel_classifier.STEPS, pixel_classifier.RATE, pixel_classifier.DROP = settings
+                torch.manual_seed(seed)
+                pixels.fit(known, targets, Stop())
+                found = score(pixels, looked, truth, bench.labelled.values, bench.kind)
+                row = {"task": task, "seed": seed, "coarsest": coarsest, "learnt": name, "mean_iou": round(found, 4)}
+                print(json.dumps(row), flush=True)
+
+
+if __name__ == "__main__":
+    main()
