@@ -14,8 +14,9 @@ from napari_sslseg.annotation import Annotation, LabelClass, Labels
 from napari_sslseg.contents import FILE, Contents, ImageEntry, Round
 from napari_sslseg.errors import LabelError, ProjectError
 from napari_sslseg.image import Image
-from napari_sslseg.io import chunks, read_image
+from napari_sslseg.io import read_image
 from napari_sslseg.io.atomic import storage_errors
+from napari_sslseg.shelves import ImageShelf, LabelShelf, free_id
 
 
 class Project:
@@ -33,7 +34,9 @@ class Project:
         self.path = path
         self._contents = contents
         self._lock = threading.RLock()
-        self._memory: dict[str, Image] = {}
+        self._images = ImageShelf(path)
+        self._labels = LabelShelf(path / "labels", np.uint16)
+        self._predictions = LabelShelf(path / "predictions", np.uint32)
 
     # ---------------------------------------------------------------- the folder
     @classmethod
@@ -200,7 +203,7 @@ class Project:
         path = Path(path).resolve()
         with self._lock:
             for entry in self.images:
-                if self._locate(entry) == path:
+                if self._images.place(entry) == path:
                     return entry
             return self._add(read_image(path), path)
 
@@ -222,31 +225,10 @@ class Project:
 
     def _add(self, image: Image, file: Path | None) -> ImageEntry:
         """Add an image, of a file or to be copied; a file that was moved keeps its id, labels and predictions."""
-        moved = self._moved(image) if file else None
-        id = moved.id if moved else self._free_id(image.name)
-        if file is None:
-            chunks.write_image(self.path / "images" / f"{id}.zarr", image)
-        source = f"images/{id}.zarr" if file is None else str(file)
-        entry = ImageEntry(id, source, image.axes, image.shape, image.channels, image.spacing, image.unit)
+        moved = self._images.moved(image, self.images) if file else None
+        entry = self._images.put(moved.id if moved else free_id(image.name, self.images), image, file)
         self._change(images=tuple(entry if e == moved else e for e in self.images) + (() if moved else (entry,)))
-        self._memory[id] = image
         return entry
-
-    def _moved(self, image: Image) -> ImageEntry | None:
-        """The entry of a file of the same name and shape that is no longer where it was."""
-        asked = (_safe(image.name), image.shape, image.channels)
-        like = [e for e in self.images if (e.id, e.shape, e.channels) == asked]
-        return next((e for e in like if not self._locate(e).exists()), None)
-
-    def _free_id(self, name: str) -> str:
-        taken, wanted, n = {e.id.lower() for e in self.images}, _safe(name), 2  # some disks do not tell A from a
-        id = wanted
-        while id.lower() in taken:
-            id, n = f"{wanted}-{n}", n + 1
-        return id
-
-    def _locate(self, entry: ImageEntry) -> Path:
-        return (self.path / entry.source).resolve()
 
     def image(self, id: str) -> Image:
         """Open an image; its pixels are read when they are needed.
@@ -266,25 +248,7 @@ class Project:
         ProjectError
             If its file was moved, or changed its shape since it was added.
         """
-        if id not in self._memory:
-            entry = self.entry(id)
-            path = self._locate(entry)
-            if not path.exists():
-                raise ProjectError(
-                    f"The image file {path} is gone",
-                    "The project refers to it and holds no copy",
-                    "Put it back, or add it again from where it is now",
-                )
-            own = path.is_relative_to(self.path.resolve())
-            image = chunks.read_image(path, id) if own else read_image(path)
-            if (image.shape, image.channels) != (entry.shape, entry.channels):
-                raise ProjectError(
-                    f"The image file {path} has {image.channels} channel(s) of {image.shape} pixels now",
-                    f"It had {entry.channels} of {entry.shape} when it was added, and the labels have that shape",
-                    "Put the old file back, or add the new one under another name",
-                )
-            self._memory[id] = image
-        return self._memory[id]
+        return self._images.get(self.entry(id))
 
     # ---------------------------------------------------------------- labels
     def labelled(self) -> tuple[str, ...]:
@@ -295,10 +259,7 @@ class Project:
         tuple of str
             Image ids.
         """
-        return tuple(e.id for e in self.images if self._labels_path(e.id).exists())
-
-    def _labels_path(self, id: str) -> Path:
-        return self.path / "labels" / f"{id}.zarr"
+        return tuple(e.id for e in self.images if self._labels.place(e.id).exists())
 
     def labels(self, id: str) -> Labels:
         """Read the labels of an image.
@@ -313,10 +274,8 @@ class Project:
         numpy.ndarray
             ([Z,] Y, X) uint16, 0 where nothing was painted.
         """
-        entry = self.entry(id)
-        if not self._labels_path(id).exists():
-            return np.zeros(entry.shape, np.uint16)
-        return chunks.read(self._labels_path(id)).astype(np.uint16, copy=False)
+        entry, found = self.entry(id), self._labels.read(id)
+        return np.zeros(entry.shape, np.uint16) if found is None else found
 
     def write_labels(self, id: str, labels: npt.NDArray[Any], region: tuple[slice, ...] | None = None) -> None:
         """Write labels, or a part of them; only the chunks of that part are touched, each one atomically.
@@ -330,28 +289,10 @@ class Project:
         region : tuple of slice, optional
             Where the part belongs; all of the image if not given.
         """
-        self._write(self._labels_path(id), id, labels, region, np.dtype(np.uint16))
-
-    def _write(
-        self, path: Path, id: str, labels: npt.NDArray[Any], region: tuple[slice, ...] | None, dtype: np.dtype[Any]
-    ) -> None:
-        entry = self.entry(id)
-        if region is None:
-            region = tuple(slice(0, n) for n in entry.shape)
-        place = tuple(len(range(*part.indices(n))) for part, n in zip(region, entry.shape, strict=True))
-        Annotation(labels).check(place, id)
-        low, high, most = int(labels.min(initial=0)), int(labels.max(initial=0)), np.iinfo(dtype).max
-        if low < 0 or high > most:
-            raise LabelError(f"The labels of {id} go from {low} to {high}", f"Values from 0 to {most} can be stored")
         with self._lock:
-            if not path.exists():
-                chunks.create(path, entry.shape, dtype)
-            chunks.write(path, labels, region)
+            self._labels.write(self.entry(id), labels, region)
 
     # ---------------------------------------------------------------- predictions
-    def _prediction_path(self, id: str) -> Path:
-        return self.path / "predictions" / f"{id}.zarr"
-
     def prediction(self, id: str) -> npt.NDArray[Any] | None:
         """Read the latest masks of an image.
 
@@ -365,8 +306,7 @@ class Project:
         numpy.ndarray, optional
             ([Z,] Y, X) uint32, 0 in planes never predicted; None if nothing was predicted.
         """
-        path = self._prediction_path(id)
-        return chunks.read(path) if path.exists() else None
+        return self._predictions.read(id)
 
     def write_prediction(self, id: str, labels: npt.NDArray[Any], planes: tuple[int, ...] | None = None) -> None:
         """Keep the masks of an image.
@@ -380,14 +320,12 @@ class Project:
         planes : tuple of int, optional
             The planes to write; all if not given.
         """
-        path = self._prediction_path(id)
-        if planes is None:
-            self._write(path, id, labels, None, np.dtype(np.uint32))
-        else:
-            for z in planes:
-                self._write(
-                    path, id, labels[z : z + 1], (slice(z, z + 1), slice(None), slice(None)), np.dtype(np.uint32)
-                )
+        whole = (slice(None), slice(None))
+        with self._lock:
+            if planes is None:
+                self._predictions.write(self.entry(id), labels, None)
+            for z in planes or ():
+                self._predictions.write(self.entry(id), labels[z : z + 1], (slice(z, z + 1), *whole))
 
     def annotation(self, id: str) -> Annotation:
         """Read the labels of an image as an annotation of this project's task.
@@ -442,8 +380,3 @@ class Project:
             1 for the first.
         """
         return self.rounds[-1].number + 1 if self.rounds else 1
-
-
-def _safe(name: str) -> str:
-    """What of a name can be the name of a file anywhere."""
-    return "".join(c if c.isalnum() or c in " -_." else "_" for c in name).strip(" .") or "image"
