@@ -48,7 +48,7 @@ class Bench:
         task = split_training(fewlabel, folder)
         self.kind = task.kind
         images, labels, score_on = paint(fewlabel, task, "few", seed)
-        times = magnification([images[str(i)] for i in labels])
+        self.times = times = magnification([images[str(i)] for i in labels])
         pairs = [
             (magnify(images[str(i)], times), Annotation(magnify_labels(v, times), task.kind)) for i, v in labels.items()
         ]
@@ -113,7 +113,7 @@ def main() -> None:
         bench = Bench(fewlabel, options.bench.parent / "data" / task, seed)
         for coarsest in (8, 16, 32):
             pixel_classifier.COARSEST = coarsest
-            pixels = PixelClassifier(bench.encoder, len(bench.labelled.values))
+            pixels = PixelClassifier(bench.encoder, len(bench.labelled.values), bench.times)
             known, targets, looked, truth = bench.columns(pixels)
             for name, settings in LEARNT.items():
                 pixel_classifier.STEPS, pixel_classifier.RATE, pixel_classifier.DROP = settings

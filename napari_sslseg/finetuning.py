@@ -146,7 +146,7 @@ def finetune(
     begin = start or config.start
     network = model.build(begin, config.encoder, channels, machine, classes, keep_head=config.keep_head)
     with machine.torch_numbers(6):
-        pixels = PixelClassifier(network.encoder, classes).to(machine.device)
+        pixels = PixelClassifier(network.encoder, classes, times).to(machine.device)
     schedule = loop.Schedule(config.rate, config.minutes, config.steps)
     training = loop.Training.start(Segment(network, config), schedule)
     history: dict[str, Any] = {"score": None, "scores": {}, "held_out": len(labelled.apart)}

@@ -15,7 +15,7 @@ from napari_sslseg.job import Stop
 SIGMAS = (0.7, 1.4, 2.8, 5.6, 11.2)  # px: scales of the filter bank
 RESPONSES = 4  # smoothed value, gradient, both eigenvalues of the Hessian
 WIDTH = 64  # hidden units
-COARSEST = 16  # px: stride of the coarsest map that is used; a few strokes are learnt by heart from coarser ones
+COARSEST = 16  # px of the image: stride of the coarsest map that is used; coarser ones let strokes be learnt by heart
 STEPS, BATCH, RATE, DECAY, DROP = 150, 512, 1e-3, 1e-2, 0.5
 
 
@@ -30,15 +30,17 @@ class PixelClassifier(nn.Module):
         A copy of it is kept, and never changed.
     classes : int
         Classes to tell apart.
+    magnification : int, optional
+        How many pixels the network sees for one pixel of the image, along a side.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, encoder: Encoder, classes: int) -> None:
+    def __init__(self, encoder: Encoder, classes: int, magnification: int = 1) -> None:
         super().__init__()
         self.encoder = copy.deepcopy(encoder).requires_grad_(False).eval()
-        self.used = sum(s <= COARSEST for s in encoder.strides)
+        self.used = sum(s <= COARSEST * magnification for s in encoder.strides)
         self.sizes = (*encoder.channels[: self.used], RESPONSES * len(SIGMAS) * encoder.in_channels)
         self.hidden = nn.Linear(sum(self.sizes), WIDTH)
         self.output = nn.Linear(WIDTH, classes)
@@ -63,7 +65,7 @@ class PixelClassifier(nn.Module):
         Returns
         -------
         list of torch.Tensor
-            The encoder's maps up to a stride of 16, finest first, and the filter bank at full resolution.
+            The encoder's maps up to a stride of 16 pixels of the image, finest first, and the filter bank at full resolution.
         """
         return [*self.encoder(images)[: self.used], filter_bank(images)]
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from napari_sslseg import augment, loop, model, patches
 from napari_sslseg.checkpoint import Checkpoint
+from napari_sslseg.errors import ConfigError
 from napari_sslseg.image import Image, check_usable
 from napari_sslseg.job import Job, Notice, Picture, Progress, Stop
 from napari_sslseg.magnify import magnification, magnify
@@ -96,6 +97,12 @@ def pretrain(
 
 def _method(channels: int, config: PretrainConfig, machine: Runtime) -> Method:
     kind = METHODS.load(config.method)
+    if channels < kind.least_channels:
+        raise ConfigError(
+            f"The method {config.method!r} predicts channels from each other and these images have {channels}",
+            f"It needs at least {kind.least_channels}",
+            "Choose another method",
+        )
     network = model.build(config.start, config.encoder, channels, machine)
     with machine.torch_numbers(1):
         method = kind(network, config.crop).to(machine.device)

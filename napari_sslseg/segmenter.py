@@ -99,6 +99,6 @@ def load(checkpoint: Checkpoint, runtime: Runtime) -> Segmenter:
     pixels = None
     if share:
         encoder = ENCODERS.load(network.names["encoder"])(network.in_channels)
-        pixels = PixelClassifier(encoder, network.classes)
+        pixels = PixelClassifier(encoder, network.classes, int(checkpoint.config.get("magnification", 1)))
         pixels.load_state_dict(checkpoint.part("pixels"))
     return Segmenter(network, pixels, share).to(runtime.device).eval()

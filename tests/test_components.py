@@ -50,7 +50,8 @@ def test_a_head_returns_full_resolution(any_head):
     assert head(torch.randn(1, 2, 32, 32), maps).shape == (1, head.width, 32, 32)
 
 
-def make(any_method, channels=1, seed=0):
+def make(any_method, channels=None, seed=0):
+    channels = channels or any_method.least_channels
     with Runtime(torch.device("cpu"), seed).torch_numbers(0):
         return any_method(Network("unet", "fpn", channels), 32)
 
@@ -66,27 +67,27 @@ def prepared(method, batch, key=0):
         return method.prepare(batch)
 
 
-@pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_a_method_has_finite_gradients_everywhere(any_method, channels):
-    method = make(any_method, channels)
-    method(prepared(method, crops(channels)))["loss"].backward()
-    for name, weight in method.named_parameters():
-        assert weight.grad is not None, name
-        assert torch.isfinite(weight.grad).all(), name
+def test_a_method_has_finite_gradients_everywhere_for_any_channels(any_method):
+    for channels in range(any_method.least_channels, 5):
+        method = make(any_method, channels)
+        method(prepared(method, crops(channels)))["loss"].backward()
+        for name, weight in method.named_parameters():
+            assert weight.grad is not None, (channels, name)
+            assert torch.isfinite(weight.grad).all(), (channels, name)
 
 
 def test_a_method_gives_the_same_loss_for_the_same_seed(any_method):
     losses = []
     for _ in range(2):
         method = make(any_method)
-        losses.append(float(method(prepared(method, crops()))["loss"].detach()))
+        losses.append(float(method(prepared(method, crops(any_method.least_channels)))["loss"].detach()))
     assert losses[0] == losses[1]
 
 
 def test_a_method_overfits_four_crops(any_method):
     method = make(any_method)
     optimizer = torch.optim.Adam(method.parameters(), 3e-3)
-    batch = prepared(method, crops())
+    batch = prepared(method, crops(any_method.least_channels))
     first = float(method(batch)["loss"].detach())
     for _ in range(60):
         optimizer.zero_grad()
@@ -101,10 +102,10 @@ def test_a_method_does_not_collapse(any_method):
     optimizer = torch.optim.Adam(method.parameters(), 3e-3)
     for step in range(30):
         optimizer.zero_grad()
-        method(prepared(method, crops(), step))["loss"].backward()
+        method(prepared(method, crops(any_method.least_channels), step))["loss"].backward()
         optimizer.step()
     with torch.inference_mode():
-        features = method.network.features(crops()[..., :32, :32])
+        features = method.network.features(crops(any_method.least_channels)[..., :32, :32])
     assert float(features.std((0, 2, 3)).mean()) > 1e-2
 
 

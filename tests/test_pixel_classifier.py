@@ -56,6 +56,14 @@ def test_all_pixels_at_once_give_what_their_columns_give_one_by_one():
     assert torch.allclose(one_by_one, together, atol=1e-4)
 
 
+@pytest.mark.parametrize("magnification, used", [(1, 4), (2, 5), (4, 5)])
+def test_maps_coarser_than_16_pixels_of_the_image_are_left_out(magnification, used):
+    encoder = Network("efficientnet_lite0", "fpn", 1, 2).encoder
+    assert encoder.strides == (2, 4, 8, 16, 32)
+    pixels = PixelClassifier(encoder, 2, magnification)
+    assert [m.shape[-1] for m in pixels.maps(torch.zeros(1, 1, 64, 64))] == [32, 16, 8, 4, 2][:used] + [64]
+
+
 def test_it_learns_labelled_pixels_and_leaves_its_encoder_alone():
     pixels = classifier()
     before = {k: v.clone() for k, v in pixels.encoder.state_dict().items()}

@@ -23,6 +23,8 @@ class Method(Objective):
         Side of the crops that the network sees.
     """
 
+    least_channels = 1  # an image must have, for the method to make sense
+
     def __init__(self, network: Network, side: int) -> None:
         super().__init__()
         self.network, self.side = network, side

@@ -1,0 +1,77 @@
+"""Matched views: two looks at the same crops, and spots that both show."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from napari_sslseg import augment
+
+NEAR = 16.0  # px: spots of one crop closer than this are not told apart
+
+
+def matched(crops: Tensor, side: int, points: int) -> dict[str, Tensor]:
+    """Make two views of each crop and choose spots; random numbers come from torch's global state.
+
+    Parameters
+    ----------
+    crops : torch.Tensor
+        (B, C, n, n), n = 1.5 times the side.
+    side : int
+        Side of a view in pixels.
+    points : int
+        Spots a crop.
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+        ``views``: (2 B, C, side, side), all first views, then all second ones. ``places``: (2 B, points, 2), where
+        the spots are in each view, (x, y) from -1 to 1. ``inside``: (B points,) bool, whether both views show a
+        spot. ``apart``: (B points, B points) bool, which spots may serve as counter-examples of which.
+    """
+    count, _, size, _ = crops.shape
+    spots = 0.6 * (2 * torch.rand(count, points, 2) - 1)
+    views, places = [], []
+    for _ in range(2):
+        matrix = _affine(count, side / size)
+        grid = F.affine_grid(matrix, [count, 1, side, side], align_corners=False)
+        view = F.grid_sample(crops, grid, padding_mode="reflection", align_corners=False)
+        views.append(augment.intensity(view))
+        inverse = torch.linalg.inv(matrix[:, :, :2])
+        places.append((spots - matrix[:, None, :, 2]) @ inverse.transpose(1, 2))
+    inside = (torch.stack(places).abs().amax((0, -1)) < 1).flatten()
+    image = torch.arange(count).repeat_interleave(points)
+    distance = torch.cdist(spots.flatten(0, 1), spots.flatten(0, 1)) * size / 2
+    apart = (image[:, None] != image) | (distance > NEAR)
+    return {"views": torch.cat(views), "places": torch.cat(places), "inside": inside, "apart": apart & inside}
+
+
+def at(maps: list[Tensor], places: Tensor) -> Tensor:
+    """Read maps at spots, interpolating linearly.
+
+    Parameters
+    ----------
+    maps : list of torch.Tensor
+        (B, C_i, Y_i, X_i).
+    places : torch.Tensor
+        (B, N, 2), (x, y) from -1 to 1.
+
+    Returns
+    -------
+    torch.Tensor
+        (B N, sum of C_i).
+    """
+    read = [F.grid_sample(m, places[:, :, None], padding_mode="border", align_corners=False)[..., 0] for m in maps]
+    return torch.cat(read, 1).transpose(1, 2).flatten(0, 1)
+
+
+def _affine(count: int, share: float) -> Tensor:
+    """Random (count, 2, 3) maps from view to crop coordinates: turn, zoom, mirroring and shift."""
+    angle = (torch.rand(count) - 0.5) * math.pi
+    zoom = share * torch.exp(0.3 * torch.randn(count).clamp(-1, 1))
+    mirror = torch.where(torch.rand(count) < 0.5, -1.0, 1.0)
+    cos, sin = zoom * angle.cos(), zoom * angle.sin()
+    shift = 0.25 * (2 * torch.rand(count, 2) - 1)
+    rows = [torch.stack([cos * mirror, -sin, shift[:, 0]], 1), torch.stack([sin * mirror, cos, shift[:, 1]], 1)]
+    return torch.stack(rows, 1)
