@@ -13,7 +13,7 @@ from napari_sslseg.annotation import Labels
 
 BACKGROUND, CORE, CONTOUR = 1, 2, 3
 GROUND = 0.45  # less background than this is object; below even, since two of the three classes are object
-SEED = 0.2  # least lead of core over contour and half the background where an object begins
+SEED = 0.15  # least lead of core over contour and half the background where an object begins
 
 
 @dataclass(frozen=True)

@@ -225,20 +225,21 @@ def fit(
     while (fraction := schedule.fraction(training.step, training.seconds)) < until and not stop.requested:
         began = time.perf_counter()
         training.objective.begin(fraction, training.average)
-        loss = _step(training, batches(training.step), schedule.factor(fraction))
+        losses = _step(training, batches(training.step), schedule.factor(fraction))
         training.step += 1
-        training.losses.append(loss)
+        training.losses.append(losses["loss"])
         training.seconds += time.perf_counter() - began
         if rhythm.due():
             done = schedule.fraction(training.step, training.seconds)
             left = training.seconds * (1 - done) / done if done > 0 else None
-            yield Metric("loss", loss, training.step)
+            for name, value in losses.items():
+                yield Metric(name, value, training.step)
             yield Progress(min(1.0, done), f"step {training.step}", left)
         if keep is not None and saved.due():
             keep()
 
 
-def _step(training: Training, batch: Batch, factor: float) -> float:
+def _step(training: Training, batch: Batch, factor: float) -> dict[str, float]:
     for group in training.optimizer.param_groups:
         group["lr"] = group["peak"] * factor
     losses = training.objective(batch)
@@ -249,7 +250,7 @@ def _step(training: Training, batch: Batch, factor: float) -> float:
     if torch.isfinite(norm):
         training.optimizer.step()
     _follow(training)
-    return float(losses["loss"].detach())
+    return {name: float(value.detach()) for name, value in losses.items()}
 
 
 @torch.no_grad()

@@ -65,7 +65,7 @@ class PixelClassifier(nn.Module):
         Returns
         -------
         list of torch.Tensor
-            The encoder's maps up to a stride of 16 pixels of the image, finest first, and the filter bank at full resolution.
+            The encoder's maps up to a stride of 16 pixels of the image, finest first, and the filter bank.
         """
         return [*self.encoder(images)[: self.used], filter_bank(images)]
 

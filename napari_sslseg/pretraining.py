@@ -11,7 +11,7 @@ from napari_sslseg import augment, loop, model, patches
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.errors import ConfigError
 from napari_sslseg.image import Image, check_usable
-from napari_sslseg.job import Job, Notice, Picture, Progress, Stop
+from napari_sslseg.job import Job, Metric, Notice, Picture, Progress, Stop
 from napari_sslseg.magnify import magnification, magnify
 from napari_sslseg.methods import METHODS, Method
 from napari_sslseg.objective import Batch
@@ -81,9 +81,13 @@ def pretrain(
         if keep is not None:
             keep(Checkpoint(training.tensors(), described, _history(training)))
 
-    shown = time.monotonic()
+    shown, warned = time.monotonic(), list[str]()
     for event in loop.fit(training, batch, schedule, stop=stop, keep=save):
         yield event
+        wrong = method.alarm(event.name, event.value) if isinstance(event, Metric) else None
+        if wrong and wrong not in warned:
+            warned.append(wrong)
+            yield Notice(wrong)
         if time.monotonic() - shown > PICTURE_SECONDS and (pixels := method.picture(batch(training.step))) is not None:
             shown = time.monotonic()
             yield Picture("what it sees", pixels, training.step)

@@ -6,11 +6,14 @@ import torch
 
 from napari_sslseg.errors import ConfigError
 from napari_sslseg.image import Image
-from napari_sslseg.job import run
+from napari_sslseg.job import Metric, Notice, run
 from napari_sslseg.methods import METHODS
+from napari_sslseg.methods import distil as distillation
 from napari_sslseg.methods.colorize import greyed
 from napari_sslseg.methods.denoise import CELL, REACH, blind_spots, neighbours
 from napari_sslseg.methods.jigsaw import GRID, shuffled
+from napari_sslseg.methods.sigreg import epps_pulley
+from napari_sslseg.methods.simclr import nt_xent
 from napari_sslseg.model import Network
 from napari_sslseg.pretraining import pretrain
 from napari_sslseg.settings import PretrainConfig
@@ -83,4 +86,78 @@ def test_every_method_shows_a_picture_in_range_or_none(name):
     channels = METHODS.load(name).least_channels
     made = method(name, channels)
     picture = made.picture(made.prepare(torch.randn(4, channels, 48, 48)))
-    assert picture is None or (picture.ndim == 2 and 0 <= picture.min() and picture.max() <= 1)
+    assert picture is None or (picture.ndim == 2 and picture.min() >= 0 and picture.max() <= 1)
+
+
+def test_the_cloud_of_normal_values_is_round_and_others_are_not():
+    torch.manual_seed(0)
+    normal, flat, narrow = torch.randn(4000, 50), 4 * torch.rand(4000, 50) - 2, 0.2 * torch.randn(4000, 50)
+    expected = np.sqrt(2 * np.pi) * (1 - np.sqrt(1 / 3))  # of the integral, for values that are normal
+    assert float(epps_pulley(normal)) == pytest.approx(expected, rel=0.15)
+    assert float(epps_pulley(flat)) > 20
+    assert float(epps_pulley(narrow)) > 200
+    assert float(epps_pulley(torch.zeros(4000, 50))) > float(epps_pulley(narrow))
+
+
+def test_the_statistic_is_that_of_numpy():
+    values = torch.randn(30, 4, dtype=torch.float64) * 1.3
+    knots = np.linspace(-5, 5, 17)
+    characteristic = np.exp(1j * values.numpy()[..., None] * knots).mean(0)
+    weight = np.exp(-(knots**2) / 2)
+    expected = 30 * np.trapezoid(np.abs(characteristic - weight) ** 2 * weight, knots).mean()
+    assert float(epps_pulley(values)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_nt_xent_is_that_of_numpy():
+    features, memory = (torch.nn.functional.normalize(torch.randn(n, 5), dim=1) for n in (6, 4))
+    rows = []
+    for i in range(6):
+        similar = np.exp(np.concatenate([features, memory]) @ features[i].numpy() / 0.2)
+        rows.append(-np.log(similar[(i + 3) % 6] / (similar.sum() - similar[i])))
+    assert float(nt_xent(features, memory)) == pytest.approx(np.mean(rows), rel=1e-4)
+
+
+def test_earlier_crops_count_from_the_next_step_on_and_the_oldest_are_forgotten():
+    simclr = method("simclr")
+    batch = simclr.prepare(torch.randn(4, 1, 48, 48))
+    with torch.no_grad():
+        first = float(simclr(batch)["loss"])
+        assert float(simclr(batch)["loss"]) == pytest.approx(first, rel=1e-4)
+        simclr.begin(0.0, {})
+        assert float(simclr(batch)["loss"]) > first
+        for _ in range(40):
+            simclr(batch)
+        simclr.begin(0.0, {})
+    assert int(simclr.written) == 43 * 8
+    assert torch.allclose(simclr.memory.norm(dim=1), torch.ones(len(simclr.memory)), atol=1e-5)
+
+
+def test_the_averaged_network_teaches_and_is_left_alone():
+    distil = method("distil")
+    batch = distil.prepare(torch.randn(4, 1, 48, 48))
+    own = float(distil(batch)["loss"].detach())
+    average = {k: v.clone() for k, v in distil.state_dict().items()}
+    distil.centre.zero_()
+    distil.begin(0.0, average)
+    assert float(distil(batch)["loss"].detach()) == pytest.approx(own, rel=1e-4)
+    distil.centre.zero_()
+    other = {k: torch.randn_like(v) * 0.1 if v.dtype.is_floating_point else v for k, v in average.items()}
+    before = {k: v.clone() for k, v in other.items()}
+    distil.begin(0.1, other)
+    assert float(distil(batch)["loss"].detach()) != pytest.approx(own, rel=1e-4)
+    assert all(torch.equal(v, before[k]) for k, v in other.items())
+
+
+def test_a_collapse_is_told_once(monkeypatch):
+    monkeypatch.setattr(distillation, "COLLAPSED", 2.0)  # everything counts as a collapse
+    grey = Image.from_array(np.random.default_rng(0).random((60, 60)), name="grey")
+    config = PretrainConfig(method="distil", encoder="unet", start="random", steps=8, crop=32, batch=2)
+    heard = []
+    run(pretrain([grey], config), heard.append)
+    assert [e.text for e in heard if isinstance(e, Notice)] == [distillation.Distil.alarm(None, "used", 0.0)]
+    assert {e.name for e in heard if isinstance(e, Metric)} == {"loss", "used"}
+
+
+def test_a_run_that_goes_well_is_not_alarming():
+    assert method("distil").alarm("used", 0.5) is None
+    assert method("distil").alarm("loss", 0.0) is None

@@ -61,7 +61,7 @@ def test_maps_coarser_than_16_pixels_of_the_image_are_left_out(magnification, us
     encoder = Network("efficientnet_lite0", "fpn", 1, 2).encoder
     assert encoder.strides == (2, 4, 8, 16, 32)
     pixels = PixelClassifier(encoder, 2, magnification)
-    assert [m.shape[-1] for m in pixels.maps(torch.zeros(1, 1, 64, 64))] == [32, 16, 8, 4, 2][:used] + [64]
+    assert [m.shape[-1] for m in pixels.maps(torch.zeros(1, 1, 64, 64))] == [*[32, 16, 8, 4, 2][:used], 64]
 
 
 def test_it_learns_labelled_pixels_and_leaves_its_encoder_alone():

@@ -60,6 +60,23 @@ class Method(Objective):
         rest = [p for p in self.parameters() if id(p) not in known]
         return [{"params": rest, "lr": rate}, {"params": encoder, "lr": rate * self.encoder_rate}]
 
+    def alarm(self, name: str, value: float) -> str | None:
+        """Say what is wrong with a run, from a number that `forward` gave beside the loss.
+
+        Parameters
+        ----------
+        name : str
+            What the number is called.
+        value : float
+            The number.
+
+        Returns
+        -------
+        str, optional
+            A sentence for the user; None while all is well.
+        """
+        return None
+
     def picture(self, batch: Batch) -> npt.NDArray[np.float32] | None:
         """Show what was learned on one piece.
 

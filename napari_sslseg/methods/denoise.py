@@ -70,7 +70,8 @@ def blind_spots(count: int, side: int) -> Tensor:
     cells = -(-side // CELL)
     chosen = F.one_hot(torch.randint(CELL * CELL, (count, cells, cells)), CELL * CELL).bool()
     mask = chosen.unflatten(-1, (CELL, CELL)).permute(0, 1, 3, 2, 4).reshape(count, 1, cells * CELL, cells * CELL)
-    return mask[..., :side, :side]
+    result: Tensor = mask[..., :side, :side]
+    return result
 
 
 def neighbours(images: Tensor) -> Tensor:

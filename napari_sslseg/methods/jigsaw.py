@@ -70,7 +70,8 @@ def shuffled(images: Tensor, order: Tensor) -> Tensor:
     piece = size // GRID
     cells = images.reshape(count, channels, GRID, piece, GRID, piece).permute(0, 2, 4, 1, 3, 5).flatten(1, 2)
     moved = cells[torch.arange(count)[:, None], order].unflatten(1, (GRID, GRID))
-    return moved.permute(0, 3, 1, 4, 2, 5).reshape(count, channels, size, size)
+    result: Tensor = moved.permute(0, 3, 1, 4, 2, 5).reshape(count, channels, size, size)
+    return result
 
 
 component = Jigsaw

@@ -1,0 +1,102 @@
+"""Self-distillation: learn to say of a spot, from one view, what the averaged network says of it from another."""
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from napari_sslseg import views
+from napari_sslseg.methods import Method
+from napari_sslseg.model import Network
+from napari_sslseg.objective import Batch
+
+POINTS = 64  # matched points a crop
+PROTOTYPES = 128  # what a pixel can be
+WIDTH = 64  # length of a projected feature
+STUDENT, TEACHER = 0.1, 0.05  # temperatures: the teacher is surer
+COLLAPSED = 2 / PROTOTYPES  # share of the prototypes in use at which nothing is told apart any more
+CENTRE = 0.9  # how much of the old centre is kept at each step
+
+
+class Distil(Method):
+    """DINO (Caron et al., ICCV 2021) of single pixels: an averaged network teaches, centred and sharpened.
+
+    Parameters
+    ----------
+    network : Network
+        Encoder and head that learn.
+    side : int
+        Side of the crops.
+    """
+
+    centre: Tensor
+
+    def __init__(self, network: Network, side: int) -> None:
+        super().__init__(network, side)
+        inputs = network.head.width + sum(network.encoder.channels)
+        self.project = nn.Sequential(nn.Linear(inputs, 256), nn.LayerNorm(256), nn.ReLU(), nn.Linear(256, WIDTH))
+        self.prototypes = nn.Linear(WIDTH, PROTOTYPES, bias=False)
+        self.register_buffer("centre", torch.zeros(PROTOTYPES))
+        self._average: dict[str, Tensor] = {}
+
+    def begin(self, fraction: float, average: Mapping[str, Tensor]) -> None:
+        """Let the averaged network teach; before the first step the network teaches itself."""
+        self._average = dict(average)
+
+    def prepare(self, crops: Tensor) -> Batch:
+        """Make two views of each crop and choose points seen in both."""
+        return views.matched(crops, self.side, POINTS)
+
+    def scores(self, batch: Batch) -> Tensor:
+        """Compute how like each prototype every point is.
+
+        Parameters
+        ----------
+        batch : mapping of str to torch.Tensor
+            What `prepare` made.
+
+        Returns
+        -------
+        torch.Tensor
+            (points of all views, PROTOTYPES), from -1 to 1.
+        """
+        seen = batch["views"]
+        maps = self.network.encoder(seen)
+        projected = self.project(views.at([*maps, self.network.head(seen, maps)], batch["places"]))
+        weight = F.normalize(self.prototypes.weight, dim=1)
+        return F.normalize(projected, dim=1) @ weight.T
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Compute the cross-entropy with the teacher, across views; ``used``: share of the prototypes in use."""
+        if "taught" in batch:  # the teacher runs through this very function, to have its weights
+            return {"scores": self.scores(batch)}
+        student = self.scores(batch).chunk(2)
+        with torch.no_grad():
+            taught = self._teach(batch)
+            aims = ((taught - self.centre) / TEACHER).softmax(1).chunk(2)
+            if self.training:
+                self.centre.lerp_(taught.mean(0), 1 - CENTRE)
+            spread = torch.cat(aims).mean(0)
+            used = torch.exp(-(spread * spread.clamp_min(1e-9).log()).sum()) / PROTOTYPES
+        inside = batch["inside"]
+        each = [-(aim * (s / STUDENT).log_softmax(1)).sum(1) for aim, s in zip(aims, student[::-1], strict=True)]
+        loss = ((each[0] + each[1]) / 2 * inside).sum() / inside.sum().clamp_min(1)
+        return {"loss": loss, "used": used}
+
+    def alarm(self, name: str, value: float) -> str | None:
+        """Tell a collapse: the teacher says the same of every pixel."""
+        if name != "used" or value > COLLAPSED:
+            return None
+        return "The features are collapsing: all pixels look alike. Stop, and choose another method or a lower rate."
+
+    def _teach(self, batch: Batch) -> Tensor:
+        training, weights = self.training, self._average or dict(self.state_dict())
+        self.eval()  # or the average's own statistics would be moved
+        found: dict[str, Tensor] = functional_call(self, weights, ({**batch, "taught": batch["inside"]},))
+        self.train(training)
+        return found["scores"]
+
+
+component = Distil
