@@ -1,10 +1,14 @@
 """Conformance of every encoder, head and method that the registries list."""
 
+from urllib.error import URLError
+
 import pytest
 import torch
+from torchvision import models
 
 from napari_sslseg.encoders import ENCODERS
 from napari_sslseg.encoders.efficientnet_lite0 import rename
+from napari_sslseg.errors import ConfigError
 from napari_sslseg.heads import HEADS
 from napari_sslseg.methods import METHODS
 from napari_sslseg.model import Network, build
@@ -38,10 +42,48 @@ def test_an_encoder_keeps_its_contract_of_shapes(any_encoder, channels):
     assert found == [(c, s, s) for c, s in zip(encoder.channels, encoder.strides, strict=True)]
 
 
-def test_an_encoder_starts_from_every_start_it_offers(any_encoder):
+def stored_weights(weights, **how):
+    """What a download would give: the weights of torchvision's own model, for RGB."""
+    assert how["weights_only"]
+    assert how["check_hash"]
+    return getattr(models, type(weights).__name__.removesuffix("_Weights").lower())().state_dict()
+
+
+def test_an_encoder_starts_from_every_start_it_offers(any_encoder, monkeypatch):
+    monkeypatch.setattr(models.WeightsEnum, "get_state_dict", stored_weights)
     for start in any_encoder.starts:
         if start != "random":
-            any_encoder(2).load_trained(start)
+            encoder = any_encoder(2)
+            before = next(encoder.parameters()).clone()
+            encoder.load_trained(start)
+            assert not torch.equal(next(encoder.parameters()), before)
+
+
+def test_weights_that_cannot_be_downloaded_are_told_in_one_error(any_encoder, monkeypatch):
+    def offline(weights, **how):
+        raise URLError("no network")
+
+    monkeypatch.setattr(models.WeightsEnum, "get_state_dict", offline)
+    told = []
+    for start in set(any_encoder.starts) - {"random"}:
+        try:
+            any_encoder(1).load_trained(start)
+        except ConfigError as error:
+            told.append(str(error))
+    assert len(told) == any_encoder.downloads
+    assert all("could not be downloaded (<urlopen error no network>)" in t and "efficientnet_lite0" in t for t in told)
+
+
+def test_a_resnet_computes_what_torchvisions_does(monkeypatch):
+    torch.manual_seed(0)
+    reference = models.resnet18().eval()
+    monkeypatch.setattr(models.WeightsEnum, "get_state_dict", lambda *_, **__: reference.state_dict())
+    encoder = ENCODERS.load("resnet18")(3).eval()
+    encoder.load_trained("imagenet")
+    image = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        scores = reference.fc(encoder(image)[-1].mean((2, 3)))
+        assert torch.allclose(scores, reference(image), atol=1e-4)
 
 
 def test_a_head_returns_full_resolution(any_head):
@@ -161,7 +203,5 @@ def test_a_network_starts_from_a_checkpoint_only_with_the_same_channels(tmp_path
 
 
 def test_an_encoder_says_what_it_cannot_start_from():
-    from napari_sslseg.errors import ConfigError
-
     with pytest.raises(ConfigError, match="'unet' cannot start from 'imagenet'"):
         build("imagenet", "unet", 1, RUNTIME)

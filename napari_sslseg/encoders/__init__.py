@@ -1,10 +1,12 @@
 """Encoders: networks that turn an image into feature maps at several strides. One file each, named after it."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
 
 from napari_sslseg.config import Registry
+from napari_sslseg.errors import ConfigError
 
 
 class Encoder(nn.Module, ABC):
@@ -23,11 +25,14 @@ class Encoder(nn.Module, ABC):
         Stride of each map, finest first; the last divides both sides of every input.
     starts : tuple of str
         What it can start from: ``random`` and perhaps ``imagenet``.
+    downloads : bool
+        Whether its trained weights are downloaded once, and kept by torch, and do not come with a package.
     """
 
     channels: tuple[int, ...]
     strides: tuple[int, ...]
     starts: tuple[str, ...] = ("random",)
+    downloads: bool = False
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
@@ -57,6 +62,56 @@ class Encoder(nn.Module, ABC):
             Name of the weights.
         """
         raise NotImplementedError(start)
+
+
+def spread(stem: Tensor, in_channels: int) -> Tensor:
+    """Fit the first weights of a network for RGB to any number of channels.
+
+    Parameters
+    ----------
+    stem : torch.Tensor
+        (N, 3, k, k).
+    in_channels : int
+        Channels of the image.
+
+    Returns
+    -------
+    torch.Tensor
+        (N, in_channels, k, k): the sum for one channel, else repeated and scaled by 3 / in_channels.
+    """
+    if in_channels == 1:
+        return stem.sum(1, keepdim=True)
+    return stem[:, [c % 3 for c in range(in_channels)]] * (3 / in_channels)
+
+
+def download(name: str, get: Callable[..., Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Get weights that torchvision downloads once and keeps.
+
+    Parameters
+    ----------
+    name : str
+        Name of the encoder, for the message.
+    get : callable
+        ``get_state_dict`` of torchvision's weights.
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+        The weights, read without running code from the file.
+
+    Raises
+    ------
+    ConfigError
+        If they are not here and cannot be downloaded.
+    """
+    try:
+        return dict(get(progress=False, check_hash=True, weights_only=True))
+    except (OSError, RuntimeError) as error:  # no network, a full disk, or a file cut short
+        raise ConfigError(
+            f"The ImageNet weights of {name!r} could not be downloaded ({error})",
+            "They are needed once, and kept",
+            "Go online and try again, or use --encoder efficientnet_lite0, whose weights are installed with it",
+        ) from error
 
 
 ENCODERS: Registry[type[Encoder]] = Registry("encoder", __name__)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_sslseg.encoders import Encoder
+from napari_sslseg.encoders import Encoder, spread
 
 # repeats, kernel, stride, expansion, output channels of the seven stages
 STAGES = (
@@ -155,9 +155,7 @@ def rename(stored: dict[str, Tensor], in_channels: int) -> dict[str, Tensor]:
         prefix, last = key.rsplit(".", 1)
         if f"{prefix}." in names:
             result[names[f"{prefix}."] + last] = value
-    stem = result["stem.0.weight"]
-    repeated = stem[:, [c % 3 for c in range(in_channels)]] * (3 / in_channels)
-    result["stem.0.weight"] = stem.sum(1, keepdim=True) if in_channels == 1 else repeated
+    result["stem.0.weight"] = spread(result["stem.0.weight"], in_channels)
     return result
 
 
