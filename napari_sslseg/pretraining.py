@@ -107,6 +107,12 @@ def _method(channels: int, config: PretrainConfig, machine: Runtime) -> Method:
             f"It needs at least {kind.least_channels}",
             "Choose another method",
         )
+    if kind.encoders and config.encoder not in kind.encoders:
+        raise ConfigError(
+            f"The method {config.method!r} cannot train the encoder {config.encoder!r}, which sees images whole",
+            f"It needs an encoder of separate pieces: {', '.join(kind.encoders)}",
+            f"Choose --encoder {kind.encoders[0]} --start random, or another method",
+        )
     network = model.build(config.start, config.encoder, channels, machine)
     with machine.torch_numbers(1):
         method = kind(network, config.crop).to(machine.device)

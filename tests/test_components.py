@@ -95,7 +95,7 @@ def test_a_head_returns_full_resolution(any_head):
 def make(any_method, channels=None, seed=0):
     channels = channels or any_method.least_channels
     with Runtime(torch.device("cpu"), seed).torch_numbers(0):
-        return any_method(Network("unet", "fpn", channels), 32)
+        return any_method(Network((*any_method.encoders, "unet")[0], "fpn", channels), 32)
 
 
 def crops(channels=1, count=4):

@@ -21,7 +21,8 @@ from napari_sslseg.settings import PretrainConfig
 
 def method(name, channels=1, side=32):
     torch.manual_seed(0)
-    return METHODS.load(name)(Network("unet", "fpn", channels), side)
+    kind = METHODS.load(name)
+    return kind(Network((*kind.encoders, "unet")[0], "fpn", channels), side)
 
 
 def test_each_whole_cell_has_one_blind_spot():
@@ -161,3 +162,28 @@ def test_a_collapse_is_told_once(monkeypatch):
 def test_a_run_that_goes_well_is_not_alarming():
     assert method("distil").alarm("used", 0.5) is None
     assert method("distil").alarm("loss", 0.0) is None
+
+
+def test_a_masked_autoencoder_cannot_see_what_is_hidden():
+    mae = method("mae").eval()
+    batch = mae.prepare(torch.randn(4, 1, 48, 48))
+    with torch.no_grad():
+        drawn, pixels = mae._drawn(batch)
+        noise = torch.where(pixels, batch["clean"], torch.randn_like(batch["clean"]))
+        again, _ = mae._drawn({**batch, "clean": noise})
+    assert float(pixels.float().mean()) == 0.25
+    assert torch.equal(drawn, again)
+
+
+def test_a_masked_autoencoder_is_scored_on_what_is_hidden():
+    mae = method("mae")
+    batch = mae.prepare(torch.randn(4, 1, 48, 48))
+    drawn, pixels = (t.detach().numpy() for t in mae._drawn(batch))
+    expected = ((drawn - batch["clean"].numpy()) ** 2)[~pixels].mean()
+    assert float(mae(batch)["loss"].detach()) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_masked_autoencoder_needs_a_transformer():
+    grey = Image.from_array(np.random.default_rng(0).random((60, 60)), name="grey")
+    with pytest.raises(ConfigError, match="'mae' cannot train the encoder 'unet'.*--encoder vit"):
+        run(pretrain([grey], PretrainConfig(method="mae", encoder="unet", start="random", steps=1)))

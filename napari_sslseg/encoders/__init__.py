@@ -64,6 +64,33 @@ class Encoder(nn.Module, ABC):
         raise NotImplementedError(start)
 
 
+class TokenEncoder(Encoder):
+    """Contract of an encoder whose coarsest map is made of tokens that can be left out.
+
+    Attributes
+    ----------
+    blocks : torch.nn.Module
+        The transformer: (B, any number of tokens, channels) to the same shape.
+    """
+
+    blocks: nn.Module
+
+    @abstractmethod
+    def stems(self, image: Tensor) -> list[Tensor]:
+        """Compute what is there before the transformer.
+
+        Parameters
+        ----------
+        image : torch.Tensor
+            (B, C, Y, X), sides divisible by the last stride.
+
+        Returns
+        -------
+        list of torch.Tensor
+            Maps as `forward` returns them; the last one holds the tokens, positions added.
+        """
+
+
 def spread(stem: Tensor, in_channels: int) -> Tensor:
     """Fit the first weights of a network for RGB to any number of channels.
 

@@ -24,6 +24,7 @@ class Method(Objective):
     """
 
     least_channels = 1  # an image must have, for the method to make sense
+    encoders: tuple[str, ...] = ()  # it works with; empty for any
 
     def __init__(self, network: Network, side: int) -> None:
         super().__init__()
