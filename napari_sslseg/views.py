@@ -8,6 +8,7 @@ from torch import Tensor
 
 from napari_sslseg import augment
 
+TEMPERATURE = 0.2
 NEAR = 16.0  # px: spots of one crop closer than this are not told apart
 
 
@@ -64,6 +65,30 @@ def at(maps: list[Tensor], places: Tensor) -> Tensor:
     """
     read = [F.grid_sample(m, places[:, :, None], padding_mode="border", align_corners=False)[..., 0] for m in maps]
     return torch.cat(read, 1).transpose(1, 2).flatten(0, 1)
+
+
+def contrast(a: Tensor, b: Tensor, inside: Tensor, apart: Tensor) -> Tensor:
+    """InfoNCE (van den Oord et al. 2018) over matched points.
+
+    Parameters
+    ----------
+    a, b : torch.Tensor
+        (N, D) features of unit length; row i of both is the same spot.
+    inside : torch.Tensor
+        (N,) bool, spots that both views hold; only they count.
+    apart : torch.Tensor
+        (N, N) bool, which spot may serve as another one's counter-example.
+
+    Returns
+    -------
+    torch.Tensor
+        Scalar; 0 where no spot is inside.
+    """
+    similar = a @ b.T / TEMPERATURE
+    own = torch.eye(len(a), dtype=torch.bool, device=a.device)
+    logits = similar.masked_fill(~(apart | own), -math.inf)
+    each = torch.logsumexp(logits, 1) - similar.diagonal()
+    return (each * inside).sum() / inside.sum().clamp_min(1)
 
 
 def _affine(count: int, share: float) -> Tensor:

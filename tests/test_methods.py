@@ -187,3 +187,20 @@ def test_a_masked_autoencoder_needs_a_transformer():
     grey = Image.from_array(np.random.default_rng(0).random((60, 60)), name="grey")
     with pytest.raises(ConfigError, match="'mae' cannot train the encoder 'unet'.*--encoder vit"):
         run(pretrain([grey], PretrainConfig(method="mae", encoder="unet", start="random", steps=1)))
+
+
+def test_adapting_is_anchored_to_the_features_at_the_start_only_if_they_were_trained():
+    adapt = method("adapt")
+    batch = adapt.prepare(torch.randn(4, 1, 48, 48))
+    assert "drift" not in method("adapt")(batch)
+    adapt.frozen_norm = True
+    adapt.train()
+    assert float(adapt(batch)["drift"].detach()) == pytest.approx(0, abs=1e-5)
+    with torch.no_grad():
+        for weight in adapt.network.encoder.parameters():
+            weight += 0.1 * torch.randn_like(weight)
+    losses = adapt(batch)
+    assert float(losses["drift"].detach()) > 0.01
+    losses["loss"].backward()
+    assert all(p.grad is not None for p in adapt.parameters())
+    assert not any(p.requires_grad for p in adapt._start[0].parameters())

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from napari_sslseg.methods.dense import TEMPERATURE, contrast
-from napari_sslseg.methods.restore import BLOCKS, MASKED, block_mask, shuffle
+from napari_sslseg.corruption import BLOCKS, MASKED, block_mask, shuffle
 from napari_sslseg.objective import partial_cross_entropy, partial_dice
+from napari_sslseg.views import TEMPERATURE, contrast
 
 
 def example(seed=0):

@@ -1,8 +1,5 @@
 """Contrast of matched pixels: the same spot in two views has the same features, other spots have others."""
 
-import math
-
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -12,7 +9,6 @@ from napari_sslseg.model import Network
 from napari_sslseg.objective import Batch
 
 POINTS = 64  # matched points a crop
-TEMPERATURE = 0.2
 WIDTH = 64  # length of a projected feature
 
 
@@ -45,31 +41,7 @@ class Dense(Method):
         projected = self.project(views.at([*maps, self.network.head(seen, maps)], batch["places"]))
         a, b = F.normalize(projected, dim=-1).chunk(2)
         inside, apart = batch["inside"], batch["apart"]
-        return {"loss": 0.5 * (contrast(a, b, inside, apart) + contrast(b, a, inside, apart))}
-
-
-def contrast(a: Tensor, b: Tensor, inside: Tensor, apart: Tensor) -> Tensor:
-    """InfoNCE (van den Oord et al. 2018) over matched points.
-
-    Parameters
-    ----------
-    a, b : torch.Tensor
-        (N, D) features of unit length; row i of both is the same spot.
-    inside : torch.Tensor
-        (N,) bool, spots that both views hold; only they count.
-    apart : torch.Tensor
-        (N, N) bool, which spot may serve as another one's counter-example.
-
-    Returns
-    -------
-    torch.Tensor
-        Scalar; 0 where no spot is inside.
-    """
-    similar = a @ b.T / TEMPERATURE
-    own = torch.eye(len(a), dtype=torch.bool, device=a.device)
-    logits = similar.masked_fill(~(apart | own), -math.inf)
-    each = torch.logsumexp(logits, 1) - similar.diagonal()
-    return (each * inside).sum() / inside.sum().clamp_min(1)
+        return {"loss": 0.5 * (views.contrast(a, b, inside, apart) + views.contrast(b, a, inside, apart))}
 
 
 component = Dense

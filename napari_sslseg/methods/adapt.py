@@ -1,0 +1,80 @@
+"""Adaptation: restore and agree on the user's images while staying near what the encoder knew before."""
+
+import copy
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from napari_sslseg import augment, views
+from napari_sslseg.corruption import corrupted, restoration
+from napari_sslseg.methods import Method
+from napari_sslseg.model import Network
+from napari_sslseg.objective import Batch
+
+POINTS = 64  # matched points a crop
+WIDTH = 64  # length of a projected feature
+AGREEMENT, ANCHOR = 0.1, 1.0  # weights beside restoration
+
+
+class Adapt(Method):
+    """Restoration and dense contrast, anchored to the features at the start.
+
+    The anchor is feature distillation (Romero et al., ICLR 2015) from the encoder's own start, against forgetting as
+    in Li and Hoiem (ECCV 2016); an encoder that starts from random weights has nothing to forget and no anchor.
+
+    Parameters
+    ----------
+    network : Network
+        Encoder and head that learn.
+    side : int
+        Side of the crops.
+    """
+
+    def __init__(self, network: Network, side: int) -> None:
+        super().__init__(network, side)
+        self.geometry = augment.Geometry(side)
+        self.output = nn.Conv2d(network.head.width, network.in_channels, 1)
+        inputs = network.head.width + sum(network.encoder.channels)
+        self.project = nn.Sequential(nn.Linear(inputs, 256), nn.LayerNorm(256), nn.ReLU(), nn.Linear(256, WIDTH))
+        self._start = [copy.deepcopy(network.encoder).requires_grad_(False).eval()]  # in a list: not to be stored
+
+    def prepare(self, crops: Tensor) -> Batch:
+        """Corrupt every crop, and make two views of every other one."""
+        blank = torch.zeros(crops.shape[-2:], dtype=torch.long)
+        clean = torch.stack([self.geometry(crop, blank)[0] for crop in crops])
+        seen, mask = corrupted(clean)
+        return {"seen": seen, "clean": clean, "mask": mask, **views.matched(crops[::2], self.side, POINTS)}
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Compute how far crops are from restored, views from agreeing, features from those at the start."""
+        restore = restoration(self.output(self.network.features(batch["seen"])), batch["clean"], batch["mask"])
+        looks = batch["views"]
+        maps = self.network.encoder(looks)
+        a, b = F.normalize(self.project(views.at([*maps, self.network.head(looks, maps)], batch["places"]))).chunk(2)
+        inside, apart = batch["inside"], batch["apart"]
+        agree = 0.5 * (views.contrast(a, b, inside, apart) + views.contrast(b, a, inside, apart))
+        parts = {"restoration": restore, "contrast": agree}
+        loss = restore + AGREEMENT * agree
+        if self.frozen_norm:  # it starts from trained weights
+            parts["drift"] = self._drift(looks, maps)
+            loss = loss + ANCHOR * parts["drift"]
+        return {"loss": loss, **parts}
+
+    def _drift(self, images: Tensor, maps: list[Tensor]) -> Tensor:
+        with torch.no_grad():
+            before = self._start[0].to(images.device)(images)
+        turned = [1 - F.cosine_similarity(m, s).mean() for m, s in zip(maps, before, strict=True)]
+        return torch.stack(turned).mean()
+
+    @torch.no_grad()
+    def picture(self, batch: Batch) -> npt.NDArray[np.float32]:
+        """Show clean, corrupted and restored side by side, of the first crop's first channel."""
+        found = self.output(self.network.features(batch["seen"][:1]))
+        row = torch.cat([m[0, 0] for m in (batch["clean"], batch["seen"], found)], 1).clamp(-2.5, 2.5)
+        return np.asarray(((row + 2.5) / 5).cpu(), np.float32)
+
+
+component = Adapt
