@@ -48,7 +48,7 @@ class Bench:
         task = split_training(fewlabel, folder)
         self.kind = task.kind
         images, labels, score_on = paint(fewlabel, task, "few", seed)
-        self.times = times = magnification([images[str(i)] for i in labels])
+        times = magnification([images[str(i)] for i in labels])
         pairs = [
             (magnify(images[str(i)], times), Annotation(magnify_labels(v, times), task.kind)) for i, v in labels.items()
         ]
@@ -68,12 +68,13 @@ class Bench:
                 self.scored.append((image, plane, at * times + times // 2, flat[tuple(at.T)]))
 
     def columns(self, pixels: PixelClassifier) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, np.ndarray]:
-        """Read what is known of the labelled pixels and of those to score on."""
+        """Read what is known of the labelled pixels and of those to score on, each plane once."""
         known, targets = [], []
-        for stroke in self.labelled.train:
-            image, at = self.labelled.images[stroke.image], tuple(stroke.points.T)
-            known.append(read(pixels, image, stroke.z, stroke.points))
-            targets.append(self.labelled.targets[stroke.image][stroke.z][at].astype(np.int64) - 1)
+        strokes = sorted(self.labelled.train, key=lambda s: (s.image, s.z))
+        for (number, z), group in itertools.groupby(strokes, key=lambda s: (s.image, s.z)):
+            points = np.concatenate([s.points for s in group])
+            known.append(read(pixels, self.labelled.images[number], z, points))
+            targets.append(self.labelled.targets[number][z][tuple(points.T)].astype(np.int64) - 1)
         looked = torch.cat([read(pixels, image, z, at) for image, z, at, _ in self.scored])
         truth = np.concatenate([t for *_, t in self.scored])
         return torch.cat(known), torch.from_numpy(np.concatenate(targets)), looked, truth
@@ -111,10 +112,12 @@ def main() -> None:
 
     for seed, task in itertools.product(range(options.seeds), options.tasks.split(",")):
         bench = Bench(fewlabel, options.bench.parent / "data" / task, seed)
+        everything = bench.columns(make(bench, 32))
         for coarsest in (8, 16, 32):
-            pixel_classifier.COARSEST = coarsest
-            pixels = PixelClassifier(bench.encoder, len(bench.labelled.values), bench.times)
-            known, targets, looked, truth = bench.columns(pixels)
+            pixels = make(bench, coarsest)
+            known, targets, looked, truth = everything
+            maps = sum(pixels.sizes[:-1])  # the coarser maps lie between them and the filter bank
+            known, looked = (torch.cat([v[:, :maps], v[:, -pixels.sizes[-1] :]], 1) for v in (known, looked))
             for name, settings in LEARNT.items():
                 pixel_classifier.STEPS, pixel_classifier.RATE, pixel_classifier.DROP = settings
                 torch.manual_seed(seed)
@@ -122,6 +125,12 @@ def main() -> None:
                 found = score(pixels, looked, truth, bench.labelled.values, bench.kind)
                 row = {"task": task, "seed": seed, "coarsest": coarsest, "learnt": name, "mean_iou": round(found, 4)}
                 print(json.dumps(row), flush=True)
+
+
+def make(bench: Bench, coarsest: int) -> PixelClassifier:
+    """Build a classifier of maps up to a stride, in pixels of the network."""
+    pixel_classifier.COARSEST = coarsest
+    return PixelClassifier(bench.encoder, len(bench.labelled.values))
 
 
 if __name__ == "__main__":

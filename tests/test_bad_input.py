@@ -218,8 +218,16 @@ def test_a_prediction_without_truth(refused, place):
 @pytest.mark.parametrize(
     "options, said",
     [
-        ("--method resore", "Unknown method 'resore'. There are: dense, restore; did you mean 'restore'?"),
-        ("--encoder u-net", "Unknown encoder 'u-net'. There are: efficientnet_lite0, unet; did you mean 'unet'?"),
+        (
+            "--method resore",
+            "Unknown method 'resore'. There are: adapt, colorize, denoise, dense, distil, jigsaw, mae, restore, sigreg, "
+            "simclr; did you mean 'restore'?",
+        ),
+        (
+            "--encoder u-net",
+            "Unknown encoder 'u-net'. There are: convnext_tiny, efficientnet_lite0, resnet18, unet, vit; did you mean "
+            "'unet'?",
+        ),
         ("--start nothing", "There is no checkpoint nothing."),
         (
             "--encoder unet --start imagenet",

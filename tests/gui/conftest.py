@@ -102,7 +102,7 @@ def nothing_left(qapp: QApplication) -> Iterator[None]:
         gc.collect()
         delete_later()
     for thread in our_threads():
-        thread.join(5)
+        thread.join(20)
     assert not our_threads()
     left = [w for w in QApplication.topLevelWidgets() if w not in before]
     ours = [w for w in left if type(w).__module__.startswith("napari_sslseg")]
