@@ -26,8 +26,9 @@ def corrupted(clean: Tensor) -> tuple[Tensor, Tensor]:
         (B, 1, n, n) bool, what is masked.
     """
     mask = block_mask(len(clean), clean.shape[-1])
+    seen = augment.intensity(shuffle(clean))
     noise = 0.5 * torch.randn(len(clean), 1, 1, 1) + 0.5 * torch.randn_like(clean)
-    return torch.where(mask, noise, augment.intensity(shuffle(clean))), mask
+    return torch.where(mask, noise, seen), mask
 
 
 def restoration(found: Tensor, clean: Tensor, mask: Tensor) -> Tensor:
