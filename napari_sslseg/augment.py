@@ -55,6 +55,22 @@ class Geometry:
             a, b = a.transpose(-1, -2), b.transpose(-1, -2)
         return a.contiguous(), b.contiguous()
 
+    def images(self, batch: Tensor) -> Tensor:
+        """Transform images that have no labels, each in its own way.
+
+        Parameters
+        ----------
+        batch : torch.Tensor
+            (B, C, n, n), n at least `MARGIN` times the side.
+
+        Returns
+        -------
+        torch.Tensor
+            (B, C, side, side).
+        """
+        blank = torch.zeros(batch.shape[-2:], dtype=torch.long)
+        return torch.stack([self(image, blank)[0] for image in batch])
+
 
 def intensity(batch: Tensor, strength: float = 1.0) -> Tensor:
     """Change brightness, contrast, gamma, noise and sharpness of each image; the same way in all its channels but gain.

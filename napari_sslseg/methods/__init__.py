@@ -5,11 +5,14 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from napari_sslseg.config import Registry
 from napari_sslseg.model import Network
 from napari_sslseg.objective import Batch, Objective, freeze_norm
+
+WIDTH = 64  # length of a projected feature
 
 
 class Method(Objective):
@@ -92,6 +95,39 @@ class Method(Objective):
             (Y, X) in 0 to 1; None for a method that has nothing to show.
         """
         return None
+
+
+def projector(inputs: int) -> nn.Sequential:
+    """Build the layers between features and what is compared, which are thrown away after pretraining.
+
+    Parameters
+    ----------
+    inputs : int
+        Length of a feature.
+
+    Returns
+    -------
+    torch.nn.Sequential
+        From (N, inputs) to (N, WIDTH).
+    """
+    return nn.Sequential(nn.Linear(inputs, 256), nn.LayerNorm(256), nn.ReLU(), nn.Linear(256, WIDTH))
+
+
+def side_by_side(pieces: list[Tensor]) -> npt.NDArray[np.float32]:
+    """Make a picture of normalised pieces.
+
+    Parameters
+    ----------
+    pieces : list of torch.Tensor
+        (Y, X) each, zero mean and unit variance.
+
+    Returns
+    -------
+    numpy.ndarray
+        (Y, sum of X) in 0 to 1.
+    """
+    row = torch.cat(pieces, 1).clamp(-2.5, 2.5)
+    return np.asarray(((row + 2.5) / 5).cpu(), np.float32)
 
 
 METHODS: Registry[type[Method]] = Registry("method", __name__)

@@ -10,12 +10,11 @@ from torch import Tensor, nn
 
 from napari_sslseg import augment, views
 from napari_sslseg.corruption import corrupted, restoration
-from napari_sslseg.methods import Method
+from napari_sslseg.methods import Method, projector, side_by_side
 from napari_sslseg.model import Network
 from napari_sslseg.objective import Batch
 
 POINTS = 64  # matched points a crop
-WIDTH = 64  # length of a projected feature
 AGREEMENT, ANCHOR = 0.1, 1.0  # weights beside restoration
 
 
@@ -37,14 +36,12 @@ class Adapt(Method):
         super().__init__(network, side)
         self.geometry = augment.Geometry(side)
         self.output = nn.Conv2d(network.head.width, network.in_channels, 1)
-        inputs = network.head.width + sum(network.encoder.channels)
-        self.project = nn.Sequential(nn.Linear(inputs, 256), nn.LayerNorm(256), nn.ReLU(), nn.Linear(256, WIDTH))
+        self.project = projector(network.head.width + sum(network.encoder.channels))
         self._start = [copy.deepcopy(network.encoder).requires_grad_(False).eval()]  # in a list: not to be stored
 
     def prepare(self, crops: Tensor) -> Batch:
         """Corrupt every crop, and make two views of every other one."""
-        blank = torch.zeros(crops.shape[-2:], dtype=torch.long)
-        clean = torch.stack([self.geometry(crop, blank)[0] for crop in crops])
+        clean = self.geometry.images(crops)
         seen, mask = corrupted(clean)
         return {"seen": seen, "clean": clean, "mask": mask, **views.matched(crops[::2], self.side, POINTS)}
 
@@ -73,8 +70,7 @@ class Adapt(Method):
     def picture(self, batch: Batch) -> npt.NDArray[np.float32]:
         """Show clean, corrupted and restored side by side, of the first crop's first channel."""
         found = self.output(self.network.features(batch["seen"][:1]))
-        row = torch.cat([m[0, 0] for m in (batch["clean"], batch["seen"], found)], 1).clamp(-2.5, 2.5)
-        return np.asarray(((row + 2.5) / 5).cpu(), np.float32)
+        return side_by_side([m[0, 0] for m in (batch["clean"], batch["seen"], found)])
 
 
 component = Adapt

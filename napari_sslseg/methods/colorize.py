@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_sslseg import augment
-from napari_sslseg.methods import Method
+from napari_sslseg.methods import Method, side_by_side
 from napari_sslseg.model import Network
 from napari_sslseg.objective import Batch
 
@@ -32,8 +32,7 @@ class Colorize(Method):
 
     def prepare(self, crops: Tensor) -> Batch:
         """Turn and mirror the crops; of half of them hide one channel, of the others all but their mean."""
-        blank = torch.zeros(crops.shape[-2:], dtype=torch.long)
-        clean = torch.stack([self.geometry(crop, blank)[0] for crop in crops])
+        clean = self.geometry.images(crops)
         count, channels = clean.shape[:2]
         one = F.one_hot(torch.randint(channels, (count,)), channels).bool()
         hidden = torch.where(torch.rand(count, 1) < 0.5, one, torch.ones_like(one))[:, :, None, None]
@@ -50,8 +49,7 @@ class Colorize(Method):
         """Show a hidden channel of the first crop: as it is, what stood in its place, as predicted."""
         channel = int(batch["hidden"][0].flatten().int().argmax())
         found = self.output(self.network.features(batch["seen"][:1]))
-        row = torch.cat([m[0, channel] for m in (batch["clean"], batch["seen"], found)], 1).clamp(-2.5, 2.5)
-        return np.asarray(((row + 2.5) / 5).cpu(), np.float32)
+        return side_by_side([m[0, channel] for m in (batch["clean"], batch["seen"], found)])
 
 
 def greyed(images: Tensor, hidden: Tensor) -> Tensor:

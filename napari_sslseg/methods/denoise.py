@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_sslseg import augment
-from napari_sslseg.methods import Method
+from napari_sslseg.methods import Method, side_by_side
 from napari_sslseg.model import Network
 from napari_sslseg.objective import Batch
 
@@ -33,8 +33,7 @@ class Denoise(Method):
 
     def prepare(self, crops: Tensor) -> Batch:
         """Mirror the crops and put a neighbour's value into the blind spots."""
-        blank = torch.zeros(crops.shape[-2:], dtype=torch.long)
-        noisy = torch.stack([self.geometry(crop, blank)[0] for crop in crops])
+        noisy = self.geometry.images(crops)
         spots = blind_spots(len(noisy), self.side)
         return {"seen": torch.where(spots, neighbours(noisy), noisy), "noisy": noisy, "spots": spots}
 
@@ -48,8 +47,7 @@ class Denoise(Method):
     def picture(self, batch: Batch) -> npt.NDArray[np.float32]:
         """Show the first crop's first channel as it is and denoised, side by side."""
         noisy = batch["noisy"][:1]
-        row = torch.cat([noisy[0, 0], self.output(self.network.features(noisy))[0, 0]], 1).clamp(-2.5, 2.5)
-        return np.asarray(((row + 2.5) / 5).cpu(), np.float32)
+        return side_by_side([noisy[0, 0], self.output(self.network.features(noisy))[0, 0]])
 
 
 def blind_spots(count: int, side: int) -> Tensor:

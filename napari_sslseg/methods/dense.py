@@ -1,15 +1,14 @@
 """Contrast of matched pixels: the same spot in two views has the same features, other spots have others."""
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from napari_sslseg import views
-from napari_sslseg.methods import Method
+from napari_sslseg.methods import Method, projector
 from napari_sslseg.model import Network
 from napari_sslseg.objective import Batch
 
 POINTS = 64  # matched points a crop
-WIDTH = 64  # length of a projected feature
 
 
 class Dense(Method):
@@ -27,8 +26,7 @@ class Dense(Method):
 
     def __init__(self, network: Network, side: int) -> None:
         super().__init__(network, side)
-        inputs = network.head.width + sum(network.encoder.channels)
-        self.project = nn.Sequential(nn.Linear(inputs, 256), nn.LayerNorm(256), nn.ReLU(), nn.Linear(256, WIDTH))
+        self.project = projector(network.head.width + sum(network.encoder.channels))
 
     def prepare(self, crops: Tensor) -> Batch:
         """Make two views of each crop and choose points seen in both."""

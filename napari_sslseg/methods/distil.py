@@ -8,13 +8,12 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from napari_sslseg import views
-from napari_sslseg.methods import Method
+from napari_sslseg.methods import WIDTH, Method, projector
 from napari_sslseg.model import Network
 from napari_sslseg.objective import Batch
 
 POINTS = 64  # matched points a crop
 PROTOTYPES = 128  # what a pixel can be
-WIDTH = 64  # length of a projected feature
 STUDENT, TEACHER = 0.1, 0.05  # temperatures: the teacher is surer
 COLLAPSED = 2 / PROTOTYPES  # share of the prototypes in use at which nothing is told apart any more
 CENTRE = 0.9  # how much of the old centre is kept at each step
@@ -35,8 +34,7 @@ class Distil(Method):
 
     def __init__(self, network: Network, side: int) -> None:
         super().__init__(network, side)
-        inputs = network.head.width + sum(network.encoder.channels)
-        self.project = nn.Sequential(nn.Linear(inputs, 256), nn.LayerNorm(256), nn.ReLU(), nn.Linear(256, WIDTH))
+        self.project = projector(network.head.width + sum(network.encoder.channels))
         self.prototypes = nn.Linear(WIDTH, PROTOTYPES, bias=False)
         self.register_buffer("centre", torch.zeros(PROTOTYPES))
         self._average: dict[str, Tensor] = {}

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from napari_sslseg import augment
 from napari_sslseg.encoders import TokenEncoder
-from napari_sslseg.methods import Method
+from napari_sslseg.methods import Method, side_by_side
 from napari_sslseg.model import Network
 from napari_sslseg.objective import Batch
 
@@ -37,8 +37,7 @@ class MAE(Method):
 
     def prepare(self, crops: Tensor) -> Batch:
         """Turn and mirror the crops and choose the pieces that are seen."""
-        blank = torch.zeros(crops.shape[-2:], dtype=torch.long)
-        clean = torch.stack([self.geometry(crop, blank)[0] for crop in crops])
+        clean = self.geometry.images(crops)
         cells = (self.side // self.network.multiple) ** 2
         order = torch.rand(len(clean), cells).argsort(1)
         return {"clean": clean, "shown": order[:, : max(1, round(VISIBLE * cells))].sort(1).values}
@@ -68,8 +67,7 @@ class MAE(Method):
         """Show clean, visible and drawn side by side, of the first crop's first channel."""
         drawn, pixels = self._drawn({k: v[:1] for k, v in batch.items()})
         clean = batch["clean"][:1]
-        row = torch.cat([m[0, 0] for m in (clean, clean * pixels, drawn)], 1).clamp(-2.5, 2.5)
-        return np.asarray(((row + 2.5) / 5).cpu(), np.float32)
+        return side_by_side([m[0, 0] for m in (clean, clean * pixels, drawn)])
 
 
 component = MAE

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from napari_sslseg import augment
 from napari_sslseg.corruption import corrupted, restoration
-from napari_sslseg.methods import Method
+from napari_sslseg.methods import Method, side_by_side
 from napari_sslseg.model import Network
 from napari_sslseg.objective import Batch
 
@@ -30,8 +30,7 @@ class Restore(Method):
 
     def prepare(self, crops: Tensor) -> Batch:
         """Turn and mirror the crops, then corrupt copies of them."""
-        blank = torch.zeros(crops.shape[-2:], dtype=torch.long)
-        clean = torch.stack([self.geometry(crop, blank)[0] for crop in crops])
+        clean = self.geometry.images(crops)
         seen, mask = corrupted(clean)
         return {"seen": seen, "clean": clean, "mask": mask}
 
@@ -59,8 +58,7 @@ class Restore(Method):
     def picture(self, batch: Batch) -> npt.NDArray[np.float32]:
         """Show clean, corrupted and restored side by side, of the first crop's first channel."""
         shown = [batch["clean"][0, 0], batch["seen"][0, 0], self.restored(batch["seen"][:1])[0, 0]]
-        row = torch.cat(shown, 1).clamp(-2.5, 2.5)
-        return np.asarray(((row + 2.5) / 5).cpu(), np.float32)
+        return side_by_side(shown)
 
 
 component = Restore

@@ -2,15 +2,14 @@
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from napari_sslseg import views
-from napari_sslseg.methods import Method
+from napari_sslseg.methods import WIDTH, Method, projector
 from napari_sslseg.model import Network
 from napari_sslseg.objective import Batch
 
 POINTS = 64  # matched points a crop
-WIDTH = 64  # length of a projected feature
 DIRECTIONS = 256  # random directions along which the cloud is looked at, new ones at each step
 KNOTS, REACH = 17, 5.0  # where the characteristic function is compared, from -REACH to REACH
 WEIGHT = 0.05  # of the regularisation; agreement has the rest: the one hyper-parameter
@@ -29,8 +28,7 @@ class SigReg(Method):
 
     def __init__(self, network: Network, side: int) -> None:
         super().__init__(network, side)
-        inputs = network.head.width + sum(network.encoder.channels)
-        self.project = nn.Sequential(nn.Linear(inputs, 256), nn.LayerNorm(256), nn.ReLU(), nn.Linear(256, WIDTH))
+        self.project = projector(network.head.width + sum(network.encoder.channels))
 
     def prepare(self, crops: Tensor) -> Batch:
         """Make two views of each crop, choose points seen in both and directions to look along."""

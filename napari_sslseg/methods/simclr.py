@@ -4,14 +4,13 @@ from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from napari_sslseg import augment
-from napari_sslseg.methods import Method
+from napari_sslseg.methods import WIDTH, Method, projector
 from napari_sslseg.model import Network
 from napari_sslseg.objective import Batch
 
-WIDTH = 64  # length of a projected feature
 TEMPERATURE = 0.2
 MEMORY = 256  # features of earlier crops that serve as counter-examples, so that small batches are enough
 
@@ -33,8 +32,7 @@ class SimCLR(Method):
     def __init__(self, network: Network, side: int) -> None:
         super().__init__(network, side)
         self.geometry = augment.Geometry(side, turn=45.0, zoom=(0.6, 1.5))
-        inputs = network.head.width + network.encoder.channels[-1]
-        self.project = nn.Sequential(nn.Linear(inputs, 256), nn.LayerNorm(256), nn.ReLU(), nn.Linear(256, WIDTH))
+        self.project = projector(network.head.width + network.encoder.channels[-1])
         self.register_buffer("memory", torch.zeros(MEMORY, WIDTH))
         self.register_buffer("written", torch.tensor(0))
         self._usable = 0
@@ -45,9 +43,7 @@ class SimCLR(Method):
 
     def prepare(self, crops: Tensor) -> Batch:
         """Make two views of each crop."""
-        blank = torch.zeros(crops.shape[-2:], dtype=torch.long)
-        seen = [torch.stack([self.geometry(crop, blank)[0] for crop in crops]) for _ in range(2)]
-        return {"views": augment.intensity(torch.cat(seen), 1.5)}
+        return {"views": augment.intensity(torch.cat([self.geometry.images(crops) for _ in range(2)]), 1.5)}
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Contrast the views with each other and with earlier crops."""
