@@ -5,6 +5,11 @@
 
 The training split of each task is cut in two: strokes are painted on one part, scores are taken on the other. The test
 split is never opened. A variant is a name and settings; one that sets anything of ``pretrain`` pretrains first.
+
+``--seconds`` gives every variant the same processor time for pretraining, turned into steps by timing some in the same
+process: with OMP_NUM_THREADS=1, other work on the machine does not change the result. Each line holds three scores:
+``score`` of the result as a user gets it, ``probe`` of the pixel classifier over the frozen encoder alone, ``network``
+of the fine-tuned network alone.
 """
 
 import argparse
@@ -72,12 +77,30 @@ def paint(fewlabel, task, budget: str, seed: int):
     return images, labels, score_on
 
 
-def cell(fewlabel, task, variant: dict, budget: str, seed: int, strokes: int) -> dict:
+def steps_in(seconds: float, images, config: PretrainConfig) -> int:
+    """How many steps of pretraining fit into this many seconds of processor time."""
+    spent = []
+    for steps in (3, 13):
+        began = time.process_time()
+        run(pretrain(images, replace(config, steps=steps)))
+        spent.append(time.process_time() - began)
+    return max(1, round(10 * seconds / (spent[1] - spent[0])))
+
+
+def shares(trained: Checkpoint) -> dict[str, float]:
+    """The shares of the pixel classifier to score, by name."""
+    share = trained.config.get("pixel_share", 0.0)
+    return {"score": share, **({"probe": 1.0, "network": 0.0} if trained.part("pixels") else {})}
+
+
+def cell(fewlabel, task, variant: dict, budget: str, seed: int, strokes: int, seconds: float | None) -> dict:
     """Pretrain if asked, train, predict, score."""
     images, labels, score_on = paint(fewlabel, task, budget, strokes)
-    runtime, start, began = RuntimeConfig(seed=seed), None, time.perf_counter()
+    runtime, start, began, learned = RuntimeConfig(seed=seed), None, time.process_time(), None
     if variant["pretrain"]:
         config = PretrainConfig.from_dict(variant["pretrain"])
+        if seconds:
+            config = replace(config, steps=steps_in(seconds, list(images.values()), config))
         learned = run(pretrain(list(images.values()), config, runtime=runtime))
         start = Path(f"/tmp/ablation-{task.name}-{seed}.safetensors")
         learned.save(start)
@@ -85,23 +108,35 @@ def cell(fewlabel, task, variant: dict, budget: str, seed: int, strokes: int) ->
     trained: Checkpoint = run(
         finetune(pairs, FinetuneConfig.from_dict(variant["train"]), start=start and str(start), runtime=runtime)
     )
+    found = {
+        name: score(fewlabel, task, images, trained, share, variant, score_on)
+        for name, share in shares(trained).items()
+    }
+    history = trained.history
+    return {
+        **found.pop("score"),
+        **{name: result["score"] for name, result in found.items()},
+        "own_score": history["score"],
+        "pretraining_steps": learned.history["steps"] if learned else 0,
+        "steps": history["steps"],
+        "seconds": round(time.process_time() - began, 1),
+    }
+
+
+def score(fewlabel, task, images, trained: Checkpoint, share: float, variant: dict, score_on) -> dict:
+    """Predict with a share of the pixel classifier, and score."""
+    trained = replace(trained, config={**trained.config, "pixel_share": share})
     wanted: dict[str, list] = {}
     for id, z in score_on:
         wanted.setdefault(str(id), []).append(z)
     planes = {i: tuple(zs) for i, zs in wanted.items() if None not in zs}
     config = replace(PredictConfig(), **variant["predict"])
-    found = {p.image: p.labels for p in run(predict([images[i] for i in wanted], trained, config, planes=planes))}
+    predictions = run(predict([images[i] for i in wanted], trained, config, planes=planes))
+    found = {p.image: p.labels for p in predictions}
     pairs = [(found[str(i)].astype(int), task.truth(i)) for i, _ in score_on]
     pairs = [pair if z is None else (pair[0][z], pair[1][z]) for pair, (_, z) in zip(pairs, score_on, strict=True)]
     classes = max(int(t.max()) for _, t in pairs)
-    result = fewlabel.mean_iou(pairs, classes) if task.kind == "semantic" else fewlabel.average_precision(pairs)
-    history = trained.history
-    return {
-        **result,
-        "own_score": history["score"],
-        "steps": history["steps"],
-        "seconds": round(time.perf_counter() - began, 1),
-    }
+    return fewlabel.mean_iou(pairs, classes) if task.kind == "semantic" else fewlabel.average_precision(pairs)
 
 
 def parse(text: str) -> dict:
@@ -134,6 +169,7 @@ def main() -> None:
     p.add_argument("--variant", action="append", required=True)
     p.add_argument("--budget", default="few")
     p.add_argument("--seeds", type=int, default=2)
+    p.add_argument("--seconds", type=float, help="processor time of pretraining")
     p.add_argument("--out", type=Path, required=True)
     options = p.parse_args()
     sys.path.insert(0, str(options.bench))
@@ -146,7 +182,7 @@ def main() -> None:
             continue
         task = split_training(fewlabel, options.bench.parent / "data" / name)
         row = {"task": name, "variant": variant, "budget": options.budget, "seed": seed}
-        row |= cell(fewlabel, task, variant, options.budget, seed, strokes=seed)
+        row |= cell(fewlabel, task, variant, options.budget, seed, strokes=seed, seconds=options.seconds)
         with options.out.open("a") as file:
             file.write(json.dumps(row) + "\n")
 
