@@ -6,6 +6,13 @@
 The training split of each task is cut in two: strokes are painted on one part, scores are taken on the other. The test
 split is never opened. A variant is a name and settings; one that sets anything of ``pretrain`` pretrains first.
 
+``--starts`` and ``--methods`` add a variant for each pair of them, named start/method; a method that does not fit the
+images or the encoder is left out:
+
+    python benchmarks/ablation.py --bench ../shared/bench --tasks em_vnc_sstem,cyto_wbc,phase_usiigaci --seeds 2 \
+        --starts imagenet,random --methods none,restore,dense --seconds 120 --common train.steps=100 --out stage1.jsonl
+    python benchmarks/ablation.py --table stage1.jsonl
+
 ``--seconds`` gives every variant the same processor time for pretraining, turned into steps by timing some in the same
 process: with OMP_NUM_THREADS=1, other work on the machine does not change the result. Each line holds three scores:
 ``score`` of the result as a user gets it, ``probe`` of the pixel classifier over the frozen encoder alone, ``network``
@@ -27,6 +34,7 @@ from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.finetuning import finetune
 from napari_sslseg.image import Image
 from napari_sslseg.job import run
+from napari_sslseg.methods import METHODS
 from napari_sslseg.predicting import predict
 from napari_sslseg.pretraining import pretrain
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig, RuntimeConfig
@@ -153,25 +161,79 @@ def parse(text: str) -> dict:
     return variant
 
 
+def variants(options) -> list[dict]:
+    """What is compared."""
+    found = list(options.variant)
+    for start in options.starts:
+        for method in options.methods:
+            setting = f"train.start={start}" if method == "none" else f"pretrain.start={start},pretrain.method={method}"
+            found.append(f"{start}/{method}:{setting}")
+    return [parse(",".join([text, *options.common]).replace(":,", ":")) for text in found]
+
+
+def suits(variant: dict, channels: int) -> bool:
+    """Whether a method can learn from images of so many channels, with the encoder it is given."""
+    asked = variant["pretrain"]
+    if "method" not in asked:
+        return True
+    method, config = METHODS.load(asked["method"]), PretrainConfig.from_dict(asked)
+    return channels >= method.least_channels and (not method.encoders or config.encoder in method.encoders)
+
+
 def cells(options) -> Iterator[tuple]:
     """All cells in an order that fills the table evenly."""
     for seed in range(options.seeds):
         for task in options.tasks.split(","):
-            for variant in map(parse, options.variant):
+            for variant in variants(options):
                 yield seed, task, variant
+
+
+def table(rows: list[dict]) -> str:
+    """Mean scores by variant and task in Markdown, with the standard error over seeds."""
+    tasks = list(dict.fromkeys(r["task"] for r in rows))
+    names = list(dict.fromkeys(r["variant"]["name"] for r in rows))
+    lines = ["| variant | measure | " + " | ".join(tasks) + " | mean | cells |", "|---" * (len(tasks) + 4) + "|"]
+    for name in names:
+        for measure in ("score", "probe", "network"):
+            found = [
+                [r[measure] for r in rows if (r["variant"]["name"], r["task"]) == (name, t) and measure in r]
+                for t in tasks
+            ]
+            if not any(found):
+                continue
+            cells = [
+                f"{np.mean(f):.3f} ± {np.std(f, ddof=1) / len(f) ** 0.5:.3f}"
+                if len(f) > 1
+                else f"{f[0]:.3f}"
+                if f
+                else ""
+                for f in found
+            ]
+            mean = f"{np.mean([np.mean(f) for f in found]):.3f}" if all(found) else ""
+            lines.append(f"| {name} | {measure} | " + " | ".join(cells) + f" | {mean} | {sum(map(len, found))} |")
+    return "\n".join(lines)
 
 
 def main() -> None:
     """Run what is missing in the output file."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--bench", type=Path, required=True, help="folder of fewlabel.py")
-    p.add_argument("--tasks", required=True)
-    p.add_argument("--variant", action="append", required=True)
+    p.add_argument("--table", type=Path, help="show the scores in this file, and end")
+    p.add_argument("--bench", type=Path, help="folder of fewlabel.py")
+    p.add_argument("--tasks")
+    p.add_argument("--variant", action="append", default=[])
+    p.add_argument("--starts", type=lambda text: text.split(","), default=[])
+    p.add_argument("--methods", type=lambda text: text.split(","), default=[])
+    p.add_argument("--common", type=lambda text: text.split(","), default=[], help="settings of all variants")
     p.add_argument("--budget", default="few")
     p.add_argument("--seeds", type=int, default=2)
     p.add_argument("--seconds", type=float, help="processor time of pretraining")
-    p.add_argument("--out", type=Path, required=True)
+    p.add_argument("--out", type=Path)
     options = p.parse_args()
+    if options.table:
+        sys.stdout.write(table([json.loads(line) for line in options.table.read_text().splitlines()]) + "\n")
+        return
+    if not (options.bench and options.tasks and options.out):
+        p.error("--bench, --tasks and --out are needed")
     sys.path.insert(0, str(options.bench))
     import fewlabel
 
@@ -181,6 +243,8 @@ def main() -> None:
         if (seed, name, variant["name"], options.budget) in keys:
             continue
         task = split_training(fewlabel, options.bench.parent / "data" / name)
+        if not suits(variant, Image.from_array(task.image(task.split("train")[0])).channels):
+            continue
         row = {"task": name, "variant": variant, "budget": options.budget, "seed": seed}
         row |= cell(fewlabel, task, variant, options.budget, seed, strokes=seed, seconds=options.seconds)
         with options.out.open("a") as file:
