@@ -25,6 +25,8 @@ def pretrain_project(
 ) -> Job[Path]:
     """Learn from all images of a project without labels; what was learned becomes the start of training.
 
+    Where something is painted already, it tells how good the encoder is and which weights to keep.
+
     Stopped early, it keeps what was learned so far, and the same call again goes on from there.
 
     Parameters
@@ -51,10 +53,18 @@ def pretrain_project(
     from napari_sslseg.pretraining import pretrain
 
     runtime = runtime or RuntimeConfig()
-    images = [project.image(e.id) for e in project.images]
+    images = {e.id: project.image(e.id) for e in project.images}
     asked = [config.to_dict(), runtime.seed, [[e.id, e.shape, e.source] for e in project.images]]
     unfinished = Unfinished(project.path / "unfinished" / "pretrain.safetensors", asked)
-    job = pretrain(images, config, resume=unfinished.load(), runtime=runtime, stop=stop, keep=unfinished.keep)
+    job = pretrain(
+        list(images.values()),
+        config,
+        labels=[(images[id], project.annotation(id)) for id in project.labelled()],
+        resume=unfinished.load(),
+        runtime=runtime,
+        stop=stop,
+        keep=unfinished.keep,
+    )
     learned = yield from job
     _check_begun(learned, "Learning")
     path = _free(project.path / "checkpoints", "pretrained")
