@@ -139,16 +139,17 @@ def train_project(
     number = project.next_round()
     path = project.path / "rounds" / f"{number:03d}" / "model.safetensors"
     trained.save(path)
-    stored = project.add_round(_round(project, number, path, trained, start is not None, pairs))
+    stored = project.add_round(_round(project, number, path, trained, start, pairs))
     if trained.history["finished"]:
         unfinished.remove()
     return stored
 
 
 def _round(
-    project: Project, number: int, path: Path, trained: "Checkpoint", pretrained: bool, pairs: list[Any]
+    project: Project, number: int, path: Path, trained: "Checkpoint", start: str | None, pairs: list[Any]
 ) -> Round:
     history = trained.history
+    pretrained = start is not None and (history["begin"] or {"start": start})["start"] == start
     names = {str(c.value): c.name for c in project.classes}
     if project.task == "instance":
         names = {"1": "background", "2": "core", "3": "contour"}
