@@ -1,12 +1,14 @@
 """Looks: what a probe said during a run, whether it still rises, and what to tell the user of it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 CHOOSING = ("strokes",)  # probes that choose which weights are kept; others only keep those before a collapse
 RISE = {"strokes": 0.005, "structure": 0.01}  # by less than this a probe has not risen
 FLAT_LOOKS, FLAT_SECONDS, FLAT_STEPS = 2, 30.0, 200  # at least so long a probe is flat before advice is given
 FLAT_SHARE = 0.25  # and at least this share of the run so far
 COLLAPSED = 0.25  # of the effective rank at the start
+SHOWN = 8  # looks in a line of text
 
 
 @dataclass(frozen=True)
@@ -158,3 +160,22 @@ def choice(looks: list[Look], kind: str, kept: int) -> str:
         f"The weights after step {kept} are kept: they were the best on your strokes "
         f"({value:.3f}, and {looks[-1].value:.3f} at the end)"
     )
+
+
+def told(probe: dict[str, Any]) -> str:
+    """Say what the probe said during a whole run, in a line.
+
+    Parameters
+    ----------
+    probe : dict
+        ``kind``, ``looks`` and the step that was ``kept``, as a checkpoint stores them.
+
+    Returns
+    -------
+    str
+        Such as ``probe on strokes: 0.610 at step 0, 0.655 at step 300 (kept)``.
+    """
+    looks, stride = probe["looks"], -(-len(probe["looks"]) // SHOWN)
+    shown = [k for i, k in enumerate(looks) if i % stride == 0 or k["step"] == probe["kept"] or i == len(looks) - 1]
+    parts = [f"{k['value']:.3f} at step {k['step']}" + " (kept)" * (k["step"] == probe["kept"]) for k in shown]
+    return f"probe {'on strokes' if probe['kind'] == 'strokes' else 'of the structure'}: {', '.join(parts)}"

@@ -1,12 +1,14 @@
 """The verbs on a project folder: read what it holds, run the job, keep what came of it. All who listen call these."""
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from safetensors import SafetensorError, safe_open
 
 from napari_sslseg.contents import Round
 from napari_sslseg.errors import LabelError, ProjectError
@@ -73,6 +75,29 @@ def pretrain_project(
     if learned.history["finished"]:
         unfinished.remove()
     return path
+
+
+def probe_history(project: Project) -> dict[str, Any] | None:
+    """Tell what the probe said while the project's encoder was pretrained; torch is not loaded for it.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+
+    Returns
+    -------
+    dict, optional
+        ``kind``, ``looks`` and the step that was ``kept``; None if nothing was pretrained, or without a probe.
+    """
+    if project.pretrained is None or not project.pretrained.is_file():
+        return None
+    try:
+        with safe_open(project.pretrained, framework="numpy") as file:
+            found: dict[str, Any] | None = json.loads(file.metadata()["json"])["history"].get("probe")
+    except SafetensorError:  # training from it will say so
+        return None
+    return found
 
 
 def train_project(

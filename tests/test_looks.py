@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from napari_sslseg.looks import Look, advice, better, choice, collapsed, flat
+from napari_sslseg.looks import Look, advice, better, choice, collapsed, flat, told
 
 
 def looks(values, every=20.0, rank=10.0):
@@ -74,3 +74,16 @@ def test_without_labels_the_last_is_kept_unless_the_features_collapsed():
 )
 def test_the_choice_is_said_in_a_sentence(kind, kept, sentence):
     assert re.search(sentence, choice(looks([0.7, 0.65, 0.6]), kind, kept))
+
+
+def test_a_history_is_told_in_a_line():
+    history = {"kind": "strokes", "kept": 10, "looks": [{"step": 0, "value": 0.61}, {"step": 10, "value": 0.7}]}
+    assert told(history) == "probe on strokes: 0.610 at step 0, 0.700 at step 10 (kept)"
+
+
+def test_of_a_long_history_a_part_is_told_with_the_step_that_is_kept_and_the_last():
+    history = {"kind": "structure", "kept": 5, "looks": [{"step": k, "value": 0.5} for k in range(100)]}
+    text = told(history)
+    assert text.count("at step") < 12
+    assert "at step 5 (kept)" in text
+    assert text.endswith("at step 99")
