@@ -81,7 +81,14 @@ def cell(fewlabel, task, variant: dict, budget: str, seed: int, strokes: int) ->
         learned = run(pretrain(list(images.values()), config, runtime=runtime))
         start = Path(f"/tmp/ablation-{task.name}-{seed}.safetensors")
         learned.save(start)
-    pairs = [(images[str(i)], Annotation(painted, task.kind)) for i, painted in labels.items()]
+    result = tested(fewlabel, task, (images, labels, score_on), variant, start, runtime)
+    return {**result, "seconds": round(time.perf_counter() - began, 1)}
+
+
+def tested(fewlabel, task, painted: tuple, variant: dict, start: Path | None, runtime: RuntimeConfig) -> dict:
+    """Train from a checkpoint, predict, score."""
+    images, labels, score_on = painted
+    pairs = [(images[str(i)], Annotation(drawn, task.kind)) for i, drawn in labels.items()]
     trained: Checkpoint = run(
         finetune(pairs, FinetuneConfig.from_dict(variant["train"]), start=start and str(start), runtime=runtime)
     )
@@ -96,12 +103,7 @@ def cell(fewlabel, task, variant: dict, budget: str, seed: int, strokes: int) ->
     classes = max(int(t.max()) for _, t in pairs)
     result = fewlabel.mean_iou(pairs, classes) if task.kind == "semantic" else fewlabel.average_precision(pairs)
     history = trained.history
-    return {
-        **result,
-        "own_score": history["score"],
-        "steps": history["steps"],
-        "seconds": round(time.perf_counter() - began, 1),
-    }
+    return {**result, "own_score": history["score"], "steps": history["steps"]}
 
 
 def parse(text: str) -> dict:
