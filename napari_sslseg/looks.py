@@ -7,7 +7,7 @@ CHOOSING = ("strokes",)  # probes that choose which weights are kept; others onl
 RISE = {"strokes": 0.005, "structure": 0.01}  # by less than this a probe has not risen
 FLAT_LOOKS, FLAT_SECONDS, FLAT_STEPS = 2, 30.0, 200  # at least so long a probe is flat before advice is given
 FLAT_SHARE = 0.25  # and at least this share of the run so far
-COLLAPSED = 0.25  # of the effective rank at the start
+COLLAPSED = 0.1  # of the effective rank at the start; sound runs from random weights fall to a third at first
 SHOWN = 8  # looks in a line of text
 
 

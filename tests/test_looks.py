@@ -59,7 +59,7 @@ def test_the_best_on_strokes_is_kept_and_a_later_one_if_it_is_as_good():
 
 def test_without_labels_the_last_is_kept_unless_the_features_collapsed():
     assert better(looks([0.6, 0.1]), "structure")
-    fallen = [*looks([0.6, 0.7]), Look(40, 40.0, 0.9, 2.0, 0, 0, 0)]
+    fallen = [*looks([0.6, 0.7]), Look(40, 40.0, 0.9, 0.9, 0, 0, 0)]
     assert collapsed(fallen)
     assert not better(fallen, "structure")
 

@@ -157,7 +157,7 @@ def test_a_run_that_may_stop_early_does_so_on_the_advice(said):
 
 
 def test_a_collapse_is_said_and_the_weights_before_it_are_kept(monkeypatch):
-    ranks = [20.0, 18.0, 2.0]
+    ranks = [20.0, 5.0, 1.5]
 
     def measure(probe, encoder, *more):
         return Structure(1.0, 0.5, 0.5, ranks.pop(0) if len(ranks) > 1 else ranks[0])
@@ -165,7 +165,7 @@ def test_a_collapse_is_said_and_the_weights_before_it_are_kept(monkeypatch):
     monkeypatch.setattr(StructureProbe, "measure", measure)
     heard = []
     learned = learn(heard, with_labels=False)
-    assert "The features are collapsing (effective rank 2.0, 20.0 at the start)" in notices(heard)
+    assert "The features are collapsing (effective rank 1.5, 20.0 at the start)" in notices(heard)
     assert notices(heard).count("collapsing") == 1
     assert learned.history["probe"]["kept"] == 2
 
