@@ -112,7 +112,15 @@ def cell(fewlabel, task, variant: dict, budget: str, seed: int, strokes: int, se
         learned = run(pretrain(list(images.values()), config, runtime=runtime))
         start = Path(f"/tmp/ablation-{task.name}-{seed}.safetensors")
         learned.save(start)
-    pairs = [(images[str(i)], Annotation(painted, task.kind)) for i, painted in labels.items()]
+    result = tested(fewlabel, task, (images, labels, score_on), variant, start, runtime)
+    learnt = learned.history["steps"] if learned else 0
+    return {**result, "pretraining_steps": learnt, "seconds": round(time.process_time() - began, 1)}
+
+
+def tested(fewlabel, task, painted: tuple, variant: dict, start: Path | None, runtime: RuntimeConfig) -> dict:
+    """Train from a checkpoint, predict, score."""
+    images, labels, score_on = painted
+    pairs = [(images[str(i)], Annotation(drawn, task.kind)) for i, drawn in labels.items()]
     trained: Checkpoint = run(
         finetune(pairs, FinetuneConfig.from_dict(variant["train"]), start=start and str(start), runtime=runtime)
     )
@@ -120,14 +128,11 @@ def cell(fewlabel, task, variant: dict, budget: str, seed: int, strokes: int, se
         name: score(fewlabel, task, images, trained, share, variant, score_on)
         for name, share in shares(trained).items()
     }
-    history = trained.history
     return {
         **found.pop("score"),
         **{name: result["score"] for name, result in found.items()},
-        "own_score": history["score"],
-        "pretraining_steps": learned.history["steps"] if learned else 0,
-        "steps": history["steps"],
-        "seconds": round(time.process_time() - began, 1),
+        "own_score": trained.history["score"],
+        "steps": trained.history["steps"],
     }
 
 

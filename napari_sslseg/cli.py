@@ -205,16 +205,17 @@ def info(project: Path, /, *, json: bool = False) -> int:
     json : bool
         Write one JSON object.
     """
+    from napari_sslseg import looks, workflow
     from napari_sslseg.project import Project
 
     opened = Project.open(project)
-    labelled = opened.labelled()
+    labelled, probe = opened.labelled(), workflow.probe_history(opened)
     if json:
         images = [asdict(e) for e in opened.images]
         classes, rounds = [c.to_dict() for c in opened.classes], [asdict(r) for r in opened.rounds]
         pretrained = str(opened.pretrained) if opened.pretrained else None
         said = {"task": opened.task, "classes": classes, "images": images, "labelled": labelled}
-        emit({**said, "pretrained": pretrained, "rounds": rounds})
+        emit({**said, "pretrained": pretrained, "probe": probe, "rounds": rounds})
         return DONE
     say(f"{opened.name}: {opened.task}, {_count(len(opened.images), 'image')}, {len(labelled)} labelled")
     for e in opened.images:
@@ -222,6 +223,8 @@ def info(project: Path, /, *, json: bool = False) -> int:
         say(f"  {e.id}: {size}, {_count(e.channels, 'channel')}, {e.source}" + (", labelled" * (e.id in labelled)))
     say("  classes: " + ", ".join(f"{c.value} {c.name}" for c in opened.classes))
     say(f"  pretrained: {opened.pretrained or 'no'}")
+    if probe:
+        say(f"    {looks.told(probe)}")
     for r in opened.rounds:
         early = "" if r.finished else ", stopped early"
         say(f"  round {r.number}: {_scored(r.score, r.held_out)}, {r.pixels} labelled pixels, {r.steps} steps{early}")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from napari_sslseg import augment, kept_apart, loop, model, patches
+from napari_sslseg import augment, kept_apart, loop, model, patches, starting
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.image import Image, unusable
@@ -143,15 +143,19 @@ def finetune(
     pairs = [(magnify(i, times), replace(a, labels=magnify_labels(a.labels, times))) for i, a in pairs]
     labelled = collect(pairs, config.hold_out)
     channels, classes = labelled.images[0].channels, len(labelled.values)
-    begin = start or config.start
-    network = model.build(begin, config.encoder, channels, machine, classes, keep_head=config.keep_head)
+    began = time.perf_counter()
+    begun = yield from starting.choose(
+        start, config, labelled, times, machine, stop=stop, past=resume.history if resume else None
+    )
+    begin = begun.start
+    network = model.build(begin, begun.encoder, channels, machine, classes, keep_head=config.keep_head)
     with machine.torch_numbers(6):
         pixels = PixelClassifier(network.encoder, classes, times).to(machine.device)
     schedule = loop.Schedule(config.rate, config.minutes, config.steps)
     training = loop.Training.start(Segment(network, config), schedule)
-    history: dict[str, Any] = {"score": None, "scores": {}, "held_out": len(labelled.apart)}
+    history: dict[str, Any] = {"score": None, "scores": {}, "held_out": len(labelled.apart), "begin": begun.compared}
     if resume is not None:
-        history |= {k: resume.history[k] for k in history}
+        history |= {k: resume.history.get(k, v) for k, v in history.items()}
         past = resume.history
         training.restore(resume.weights, past["steps"], past["seconds"], past["losses"])
         yield Notice(f"Going on from step {training.step}.")
@@ -162,7 +166,6 @@ def finetune(
         if keep is not None:
             keep(Checkpoint(training.tensors(), described, _history(training, history)))
 
-    began = time.perf_counter()
     # never over an encoder that has learnt nothing; for classes only where strokes kept apart can confirm it
     wanted = config.pixels > 0 and begin != "random" and bool(labelled.apart or labelled.size)
     segmenter, columns = Segmenter(network, None, 0.0), None

@@ -4,10 +4,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from napari_sslseg import augment, loop, model, patches
+from napari_sslseg.annotation import Annotation
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.errors import ConfigError
 from napari_sslseg.image import Image, check_usable
@@ -17,6 +20,7 @@ from napari_sslseg.methods import METHODS, Method
 from napari_sslseg.objective import Batch
 from napari_sslseg.runtime import Runtime
 from napari_sslseg.settings import PretrainConfig, RuntimeConfig
+from napari_sslseg.watch import Watch, strokes_of
 
 HEAD = "fpn"
 PICTURE_SECONDS = 5.0
@@ -26,6 +30,7 @@ def pretrain(
     images: list[Image],
     config: PretrainConfig,
     *,
+    labels: list[tuple[Image, Annotation]] | None = None,
     resume: Checkpoint | None = None,
     runtime: RuntimeConfig | None = None,
     stop: Stop | None = None,
@@ -39,6 +44,8 @@ def pretrain(
         Images of the same kind: the same number of channels.
     config : PretrainConfig
         Method, encoder, start and length.
+    labels : list of (Image, Annotation), optional
+        What is painted already. It is not learnt from: it tells how good the encoder is, and which weights to keep.
     resume : Checkpoint, optional
         What `keep` was given, to go on from there.
     runtime : RuntimeConfig, optional
@@ -51,12 +58,12 @@ def pretrain(
     Yields
     ------
     Event
-        Progress, the loss, pictures.
+        Progress, the loss, the probe, pictures.
 
     Returns
     -------
     Checkpoint
-        Encoder and head.
+        Encoder and head, with the weights that were best on the labels; its history holds the probe.
     """
     stop, machine = stop or Stop(), Runtime.make(runtime or RuntimeConfig())
     yield Progress(0.0, "looking at the images")
@@ -69,8 +76,11 @@ def pretrain(
     described = {**_describe(method, config), "magnification": times}
     schedule = loop.Schedule(config.rate, config.minutes, config.steps)
     training = loop.Training.start(method, schedule)
+    strokes = strokes_of(labels or [], images[0].channels, times)
+    watch = Watch(method.network, images, strokes, config.crop, times, machine)
     if resume is not None:
         past = resume.history
+        watch.restore(resume)
         training.restore(resume.weights, past["steps"], past["seconds"], past["losses"])
         yield Notice(f"Going on from step {training.step}.")
 
@@ -79,24 +89,29 @@ def pretrain(
 
     def save() -> None:
         if keep is not None:
-            keep(Checkpoint(training.tensors(), described, _history(training)))
+            keep(Checkpoint({**training.tensors(), **watch.tensors()}, described, _history(training, watch)))
+
+    def fit(until: float) -> Job[None]:
+        return loop.fit(training, batch, schedule, stop=stop, until=until, keep=save)
 
     shown, warned = time.monotonic(), list[str]()
-    for event in loop.fit(training, batch, schedule, stop=stop, keep=save):
+    for event in watch.follow(training, schedule, fit, save, stop=stop, early=config.early_stop):
         yield event
         wrong = method.alarm(event.name, event.value) if isinstance(event, Metric) else None
         if wrong and wrong not in warned:
             warned.append(wrong)
             yield Notice(wrong)
-        if time.monotonic() - shown > PICTURE_SECONDS and (pixels := method.picture(batch(training.step))) is not None:
+        if (
+            time.monotonic() - shown > PICTURE_SECONDS
+            and (pixels := _picture(method, batch(training.step))) is not None
+        ):
             shown = time.monotonic()
             yield Picture("what it sees", pixels, training.step)
     save()
-    finished = schedule.fraction(training.step, training.seconds) >= 1
-    training.use_average()
-    weights = {k: v.detach().cpu().clone() for k, v in method.network.state_dict().items()}
-    yield Progress(1.0 if finished else schedule.fraction(training.step, training.seconds), "done", 0.0)
-    return Checkpoint(weights, described, {**_history(training), "finished": finished})
+    done = schedule.fraction(training.step, training.seconds)
+    weights = yield from watch.finish(training)
+    yield Progress(1.0 if watch.finished else min(1.0, done), "done", 0.0)
+    return Checkpoint(weights, described, {**_history(training, watch), "finished": watch.finished})
 
 
 def _method(channels: int, config: PretrainConfig, machine: Runtime) -> Method:
@@ -131,6 +146,14 @@ def _batch(method: Method, images: list[Image], config: PretrainConfig, machine:
     return {k: _place(v, machine.device) for k, v in prepared.items()}
 
 
+def _picture(method: Method, batch: Batch) -> npt.NDArray[np.float32] | None:
+    """A picture that leaves the statistics of the normalisation layers alone."""
+    method.eval()
+    pixels = method.picture(batch)
+    method.train()
+    return pixels
+
+
 def _place(tensor: Tensor, device: torch.device) -> Tensor:
     """Move a tensor to the device, images in the layout that convolutions like."""
     if tensor.ndim == 4 and tensor.dtype.is_floating_point:
@@ -142,5 +165,6 @@ def _describe(method: Method, config: PretrainConfig) -> dict[str, Any]:
     return {"kind": "pretrained", "network": method.network.describe(), "pretrain": config.to_dict()}
 
 
-def _history(training: loop.Training) -> dict[str, Any]:
-    return {"steps": training.step, "seconds": training.seconds, "losses": training.losses}
+def _history(training: loop.Training, watch: Watch) -> dict[str, Any]:
+    past = {"steps": training.step, "seconds": training.seconds, "losses": training.losses}
+    return {**past, "probe": watch.history()}

@@ -29,6 +29,8 @@ class PretrainConfig(Config):
         Learning rate of new layers.
     encoder_rate : float
         Learning rate of an encoder that starts from trained weights, as a share of `rate`.
+    early_stop : bool
+        Whether to end when the probe of what was learnt no longer rises.
     """
 
     method: str = param("restore", "How the computer learns from images without labels")
@@ -40,6 +42,7 @@ class PretrainConfig(Config):
     batch: int = param(8, "Pieces looked at in one step", ge=2, le=512)
     rate: float = param(1e-3, "Learning rate of new layers", ge=1e-7, le=1.0)
     encoder_rate: float = param(0.1, "Learning rate of a trained encoder, as a share of the rate", ge=0.0, le=1.0)
+    early_stop: bool = param(False, "End when the probe of what was learnt no longer rises")
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,14 @@
 """The verbs on a project folder: read what it holds, run the job, keep what came of it. All who listen call these."""
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from safetensors import SafetensorError, safe_open
 
 from napari_sslseg.contents import Round
 from napari_sslseg.errors import LabelError, ProjectError
@@ -24,6 +26,8 @@ def pretrain_project(
     project: Project, config: PretrainConfig, *, runtime: RuntimeConfig | None = None, stop: Stop | None = None
 ) -> Job[Path]:
     """Learn from all images of a project without labels; what was learned becomes the start of training.
+
+    Where something is painted already, it tells how good the encoder is and which weights to keep.
 
     Stopped early, it keeps what was learned so far, and the same call again goes on from there.
 
@@ -51,10 +55,18 @@ def pretrain_project(
     from napari_sslseg.pretraining import pretrain
 
     runtime = runtime or RuntimeConfig()
-    images = [project.image(e.id) for e in project.images]
+    images = {e.id: project.image(e.id) for e in project.images}
     asked = [config.to_dict(), runtime.seed, [[e.id, e.shape, e.source] for e in project.images]]
     unfinished = Unfinished(project.path / "unfinished" / "pretrain.safetensors", asked)
-    job = pretrain(images, config, resume=unfinished.load(), runtime=runtime, stop=stop, keep=unfinished.keep)
+    job = pretrain(
+        list(images.values()),
+        config,
+        labels=[(images[id], project.annotation(id)) for id in project.labelled()],
+        resume=unfinished.load(),
+        runtime=runtime,
+        stop=stop,
+        keep=unfinished.keep,
+    )
     learned = yield from job
     _check_begun(learned, "Learning")
     path = _free(project.path / "checkpoints", "pretrained")
@@ -63,6 +75,29 @@ def pretrain_project(
     if learned.history["finished"]:
         unfinished.remove()
     return path
+
+
+def probe_history(project: Project) -> dict[str, Any] | None:
+    """Tell what the probe said while the project's encoder was pretrained; torch is not loaded for it.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+
+    Returns
+    -------
+    dict, optional
+        ``kind``, ``looks`` and the step that was ``kept``; None if nothing was pretrained, or without a probe.
+    """
+    if project.pretrained is None or not project.pretrained.is_file():
+        return None
+    try:
+        with safe_open(project.pretrained, framework="numpy") as file:
+            found: dict[str, Any] | None = json.loads(file.metadata()["json"])["history"].get("probe")
+    except SafetensorError:  # training from it will say so
+        return None
+    return found
 
 
 def train_project(
@@ -129,16 +164,17 @@ def train_project(
     number = project.next_round()
     path = project.path / "rounds" / f"{number:03d}" / "model.safetensors"
     trained.save(path)
-    stored = project.add_round(_round(project, number, path, trained, start is not None, pairs))
+    stored = project.add_round(_round(project, number, path, trained, start, pairs))
     if trained.history["finished"]:
         unfinished.remove()
     return stored
 
 
 def _round(
-    project: Project, number: int, path: Path, trained: "Checkpoint", pretrained: bool, pairs: list[Any]
+    project: Project, number: int, path: Path, trained: "Checkpoint", start: str | None, pairs: list[Any]
 ) -> Round:
     history = trained.history
+    pretrained = start is not None and (history["begin"] or {"start": start})["start"] == start
     names = {str(c.value): c.name for c in project.classes}
     if project.task == "instance":
         names = {"1": "background", "2": "core", "3": "contour"}

@@ -224,6 +224,18 @@ def test_info_is_one_json_object(command, trained):
     assert [r["steps"] for r in said["rounds"]] == [5]
 
 
+def test_info_tells_the_history_of_the_probe(command, data, tmp_path):
+    path = tmp_path / "p.sslseg"
+    code, out, _ = command(
+        "pretrain", data / "images", "--project", path, "--steps", 2, "--method", "restore", "--events", "json", *SMALL
+    )
+    heard = [e["step"] for e in parsed(out) if e.get("name") == "probe"]
+    assert (code, heard) == (cli.DONE, [0, 2])
+    (said,) = parsed(command("info", path, "--json")[1])
+    assert [k["step"] for k in said["probe"]["looks"]] == heard
+    assert re.search(r"probe of the structure: .* at step 0, .* at step 2 \(kept\)\n", command("info", path)[1])
+
+
 def test_demo_stays_without_a_window_if_headless(command, tmp_path, monkeypatch):
     from napari_sslseg import demo
     from napari_sslseg.contents import Round

@@ -156,7 +156,7 @@ def test_a_collapse_is_told_once(monkeypatch):
     heard = []
     run(pretrain([grey], config), heard.append)
     assert [e.text for e in heard if isinstance(e, Notice)] == [distillation.Distil.alarm(None, "used", 0.0)]
-    assert {e.name for e in heard if isinstance(e, Metric)} == {"loss", "used"}
+    assert {e.name for e in heard if isinstance(e, Metric)} == {"loss", "used", "probe", "rank"}
 
 
 def test_a_run_that_goes_well_is_not_alarming():

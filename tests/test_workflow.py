@@ -63,7 +63,12 @@ def train(project, **options):
 def stop_after_a_step(job, project, **options):
     """Start a job and request its stop at the first loss."""
     stop = Stop()
-    return run(job(project, stop=stop, **options), lambda e: stop.request() if isinstance(e, Metric) else None)
+
+    def listen(event):
+        if isinstance(event, Metric) and event.name == "loss":
+            stop.request()
+
+    return run(job(project, stop=stop, **options), listen)
 
 
 def weights(path):

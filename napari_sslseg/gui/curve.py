@@ -11,10 +11,19 @@ POINTS = 400  # more are thinned: the widget has no more pixels
 
 
 class Curve(QWidget):
-    """One line, with its latest value in words."""
+    """One line, with its latest value in words.
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    Parameters
+    ----------
+    better : str, optional
+        Which values are better: ``lower`` or ``higher``.
+    parent : QWidget, optional
+        The widget it lies in.
+    """
+
+    def __init__(self, better: str = "lower", parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._better = better
         self._points: list[tuple[float, float]] = []
         self._name = ""
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -50,7 +59,7 @@ class Curve(QWidget):
         self._points = kept[::stride] + ([kept[-1]] if kept and (len(kept) - 1) % stride else [])
         self._name = name
         latest = f"{name} {kept[-1][1]:.3g} after {round(kept[-1][0])} steps" if kept else ""
-        self.setToolTip(f"{latest}: the lower, the better" if latest else "")
+        self.setToolTip(f"{latest}: the {self._better}, the better" if latest else "")
         self.setAccessibleDescription(latest)
         self.update()
 

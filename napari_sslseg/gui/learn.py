@@ -42,6 +42,8 @@ class LearnStep(QWidget):
         self._desk = desk
         self.panel = Panel(2, "Learn", "▶ Learn", "Let the computer look at your images; no labels are needed")
         self.curve = Curve()
+        self.probe = Curve("higher")
+        self.probe.setAccessibleName("How good what was learnt is")
         self.length = QComboBox()
         self.length.setAccessibleName("How long to learn")
         self.length.setToolTip("How long the computer may look at your images. Longer is better, up to a point")
@@ -75,6 +77,7 @@ class LearnStep(QWidget):
         self.fold.hide()
         self.advanced.toggled.connect(self._unfold)
         self.panel.body.addWidget(self.curve)
+        self.panel.body.addWidget(self.probe)
         self.panel.body.addWidget(self.fold)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
@@ -101,9 +104,9 @@ class LearnStep(QWidget):
         activity = session.activities.get("learn")
         self.panel.show_activity(activity, enabled=session.running is None)
         curves = activity.curves if activity else {}
-        name = "loss" if "loss" in curves else next(iter(curves), "")
-        self.curve.set_points(name, curves.get(name, []))
-        self.curve.setVisible(bool(curves))
+        for curve, name in ((self.curve, "loss"), (self.probe, "probe")):
+            curve.set_points(name, curves.get(name, []))
+            curve.setVisible(name in curves)
         self.panel.show_stage(*stage(session, "learn"), self._summary())
 
     def _summary(self) -> str:

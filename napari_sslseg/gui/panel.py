@@ -142,5 +142,5 @@ def _message(activity: Activity | None) -> str:
         return ""
     if activity.running and not activity.stopping and activity.progress:
         parts = [activity.progress.text, time_left(activity.progress.seconds_left)]
-        return " · ".join(p for p in parts if p)
+        return "\n".join([" · ".join(p for p in parts if p), *activity.messages[-1:]])
     return "\n".join(activity.messages)

@@ -51,6 +51,21 @@ def test_learn_shows_progress_time_left_and_curve(dock: Any, image: Any, jobs: A
     assert dock.learn.curve.points == [(1.0, 0.5), (2.0, 0.4)]
 
 
+def test_learn_shows_the_probe_beside_the_loss_and_its_advice(dock: Any, image: Any, jobs: Any, qtbot: Any) -> None:
+    assert dock.learn.probe.isHidden()
+    advice = Notice("The probe has been flat for 40 s: you can stop now")
+    jobs.events = (Metric("probe", 0.6, 0), Metric("loss", 0.5, 1), Metric("probe", 0.7, 9), advice, *jobs.events)
+    jobs.hold()
+    dock.learn.panel.button.click()
+    qtbot.waitUntil(lambda: len(dock.learn.curve.points) == 3, timeout=2000)
+    assert dock.learn.probe.points == [(0.0, 0.6), (9.0, 0.7)]
+    assert dock.learn.probe.toolTip() == "probe 0.7 after 9 steps: the higher, the better"
+    assert not dock.learn.probe.isHidden()
+    assert dock.learn.panel.message.text() == f"At work · 1:20 left\n{advice.text}"
+    jobs.go.set()
+    done(dock, qtbot)
+
+
 def test_one_job_runs_at_a_time(painted: Any, jobs: Any, qtbot: Any) -> None:
     jobs.hold()
     painted.learn.panel.button.click()

@@ -1,0 +1,248 @@
+"""Watch: probes a pretraining as it goes on, keeps the best weights, and says when it may be stopped."""
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from napari_sslseg.annotation import Annotation
+from napari_sslseg.checkpoint import Checkpoint
+from napari_sslseg.errors import LabelError
+from napari_sslseg.image import Image
+from napari_sslseg.job import Job, Metric, Notice, Rhythm, Stop
+from napari_sslseg.labelled import Labelled, collect
+from napari_sslseg.looks import Look, advice, better, choice, collapsed, flat
+from napari_sslseg.loop import AUTOSAVE, Schedule, Training
+from napari_sslseg.magnify import magnify, magnify_labels
+from napari_sslseg.model import Network
+from napari_sslseg.probe import StrokeProbe, StructureProbe
+from napari_sslseg.runtime import Runtime
+from napari_sslseg.settings import FinetuneConfig
+
+SHARE = 0.05  # of the time that probing may take
+GROWTH = 0.25  # from one look to the next, of the time so far
+LEAST_SECONDS, MOST_SECONDS = 5.0, 120.0  # between two looks
+LEAST_STEPS, MOST_STEPS = 100, 1000  # the same, of a run whose length is given in steps
+
+
+class Watch:
+    """Probes of one run, and the best weights so far.
+
+    Parameters
+    ----------
+    network : Network
+        With the weights that the run starts from; a copy of it is kept.
+    images : list of Image
+        Images that are learnt from.
+    labelled : Labelled, optional
+        Strokes, where there are any.
+    side : int
+        Side of the crops that are looked at without labels, in pixels.
+    magnification : int
+        How many pixels the network sees for one pixel of the image, along a side.
+    machine : Runtime
+        Device and seed.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        images: list[Image],
+        labelled: Labelled | None,
+        side: int,
+        magnification: int,
+        machine: Runtime,
+    ) -> None:
+        self.network = copy.deepcopy(network).requires_grad_(False).eval()
+        side = max(1, side // network.multiple) * network.multiple
+        self._structure = StructureProbe(images, side, machine.numbers(20))
+        self._strokes = StrokeProbe.make(labelled, machine.numbers(21)) if labelled else None
+        self._magnification = magnification
+        self.kind = "strokes" if self._strokes else "structure"
+        self.looks: list[Look] = []
+        self.kept: int = 0
+        self.best: dict[str, Tensor] = {}
+        self.finished = False  # whether the run came to its end and was not stopped
+        self._cost = 0.0  # seconds of the last look
+
+    # ---------------------------------------------------------------- what is stored
+    def history(self) -> dict[str, Any]:
+        """Return what was seen, as plain values.
+
+        Returns
+        -------
+        dict
+            ``kind`` of the probe, ``looks``, the step that is ``kept`` and a ``digest`` of the strokes.
+        """
+        digest = self._strokes.digest if self._strokes else ""
+        return {"kind": self.kind, "digest": digest, "kept": self.kept, "looks": [asdict(k) for k in self.looks]}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the best weights by name.
+
+        Returns
+        -------
+        dict of str to torch.Tensor
+            Names begin with ``best.``.
+        """
+        return {f"best.{k}": v for k, v in self.best.items()}
+
+    def restore(self, stored: Checkpoint) -> None:
+        """Go on from what was stored; if the strokes have changed since, the probe begins anew.
+
+        Parameters
+        ----------
+        stored : Checkpoint
+            Holds what `history` and `tensors` returned.
+        """
+        said = stored.history.get("probe")
+        if said and said["digest"] == self.history()["digest"]:
+            self.looks = [Look(**{**k, "folds": tuple(k["folds"])}) for k in said["looks"]]
+            self.kept, self.best = said["kept"], stored.part("best")
+
+    # ---------------------------------------------------------------- the run
+    def follow(
+        self,
+        training: Training,
+        schedule: Schedule,
+        fit: Callable[[float], Job[None]],
+        keep: Callable[[], None],
+        *,
+        stop: Stop,
+        early: bool,
+    ) -> Job[None]:
+        """Train in stretches, with a look at the start and after each.
+
+        Parameters
+        ----------
+        training : Training
+            The run.
+        schedule : Schedule
+            Its length.
+        fit : callable
+            Trains until a part of the schedule, 0 to 1, is over.
+        keep : callable
+            Stores the state of the run; called about twice a minute.
+        stop : Stop
+            To end early.
+        early : bool
+            Whether to end when the advice is to stop.
+
+        Yields
+        ------
+        Event
+            Those of training, the probe, and notices.
+        """
+        saved = Rhythm(AUTOSAVE)
+        saved.due()
+        if not self.looks:
+            yield from self._look(training, start=True)
+        while True:
+            yield from fit(self._next(training, schedule))
+            self.finished = schedule.fraction(training.step, training.seconds) >= 1
+            if self.finished or stop.requested:
+                return
+            yield from self._look(training)
+            by_steps = schedule.steps is not None
+            if sentence := advice(self.looks, self.kind, by_steps):
+                yield Notice(sentence)
+            if early and flat(self.looks, self.kind, by_steps) is not None:
+                self.finished = True
+                return
+            if saved.due():
+                keep()
+
+    def finish(self, training: Training) -> Job[dict[str, Tensor]]:
+        """Look a last time and choose.
+
+        Parameters
+        ----------
+        training : Training
+            The run.
+
+        Yields
+        ------
+        Event
+            The probe, and which weights are kept if not the last.
+
+        Returns
+        -------
+        dict of str to torch.Tensor
+            The weights to keep, on the CPU.
+        """
+        if self.looks[-1].step != training.step:
+            yield from self._look(training)
+        if self.kept != training.step:
+            yield Notice(choice(self.looks, self.kind, self.kept))
+        return self.best
+
+    def _look(self, training: Training, *, start: bool = False) -> Job[None]:
+        began = time.perf_counter()
+        if not start:
+            prefix = "network."
+            average = {k.removeprefix(prefix): v for k, v in training.average.items() if k.startswith(prefix)}
+            self.network.load_state_dict(average)
+        found = self._structure.measure(self.network.encoder, self._magnification)
+        measured = self._strokes.measure([self.network.encoder], self._magnification) if self._strokes else None
+        folds = measured[0] if measured else ()
+        value = float(np.mean(folds)) if folds else found.dse
+        self._cost = time.perf_counter() - began
+        training.seconds += self._cost
+        step, seconds = (0, 0.0) if start else (training.step, training.seconds)
+        now = Look(step, seconds, value, found.rank, found.inter, found.intra, found.dimension, folds)
+        before = collapsed(self.looks)
+        self.looks.append(now)
+        if better(self.looks, self.kind):
+            self.kept = step
+            self.best = {k: v.detach().cpu().clone() for k, v in self.network.state_dict().items()}
+        yield Metric("probe", value, step)
+        yield Metric("rank", found.rank, step)
+        if collapsed(self.looks) and not before:
+            yield Notice(
+                f"The features are collapsing (effective rank {now.rank:.1f}, {self.looks[0].rank:.1f} at the start): "
+                "stop, and choose another method or a lower rate. What was learnt before is kept."
+            )
+
+    def _next(self, training: Training, schedule: Schedule) -> float:
+        """The part of the schedule after which to look again; of a run by steps it depends on steps alone."""
+        last = self.looks[-1]
+        if schedule.steps is not None:
+            return min(1.0, (last.step + _within(int(GROWTH * last.step), LEAST_STEPS, MOST_STEPS)) / schedule.steps)
+        gap = max(self._cost / SHARE, _within(GROWTH * last.seconds, LEAST_SECONDS, MOST_SECONDS))
+        return min(1.0, (last.seconds + gap) / (60 * schedule.minutes))
+
+
+def strokes_of(labels: list[tuple[Image, Annotation]], channels: int, magnification: int) -> Labelled | None:
+    """Collect the strokes that there are, without those that training will keep apart for its score.
+
+    Parameters
+    ----------
+    labels : list of (Image, Annotation)
+        Images and their labels.
+    channels : int
+        Channels of the images that are learnt from; others are left out.
+    magnification : int
+        Magnification of the images.
+
+    Returns
+    -------
+    Labelled, optional
+        None if too little is painted.
+    """
+    pairs = [
+        (magnify(i, magnification), replace(a, labels=magnify_labels(a.labels, magnification)))
+        for i, a in labels
+        if i.channels == channels
+    ]
+    try:
+        return collect(pairs, FinetuneConfig.hold_out)
+    except LabelError:  # nothing painted yet, or one class
+        return None
+
+
+def _within(value: float, least: float, most: float) -> float:
+    return min(most, max(least, value))

@@ -1,0 +1,105 @@
+"""Training leaves a pretrained encoder out where it is worse on the strokes than what it started from."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from scenes import annotated
+
+from napari_sslseg import starting
+from napari_sslseg.checkpoint import Checkpoint
+from napari_sslseg.finetuning import finetune
+from napari_sslseg.job import Notice, Stop, run
+from napari_sslseg.labelled import collect
+from napari_sslseg.pretraining import pretrain
+from napari_sslseg.probe import StrokeProbe
+from napari_sslseg.runtime import Runtime
+from napari_sslseg.settings import FinetuneConfig, PretrainConfig, RuntimeConfig
+
+SMALL = {"encoder": "unet", "start": "random", "crop": 32, "batch": 4}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Checkpoints: a first one, a second that was pretrained from it, and that one with its encoder spoilt."""
+    folder = tmp_path_factory.mktemp("starts")
+    image, _, _ = annotated()
+    first, second, spoilt = (folder / f"{n}.safetensors" for n in ("first", "second", "spoilt"))
+    run(pretrain([image], PretrainConfig(steps=2, **SMALL))).save(first)
+    learned = run(pretrain([image], PretrainConfig(steps=2, **SMALL | {"start": str(first)})))
+    learned.save(second)
+    zero = {k: torch.zeros_like(v) if k.startswith("encoder.") else v for k, v in learned.weights.items()}
+    replace(learned, weights=zero).save(spoilt)
+    return {"first": str(first), "second": str(second), "spoilt": str(spoilt)}
+
+
+def choose(start, heard=None, past=None, **config):
+    image, annotation, _ = annotated()
+    machine, stop = Runtime.make(RuntimeConfig(device="cpu")), Stop()
+    job = starting.choose(
+        start,
+        FinetuneConfig(steps=1, **config),
+        collect([(image, annotation)], 0.2),
+        1,
+        machine,
+        stop=stop,
+        past=past,
+    )
+    return run(job, (heard if heard is not None else []).append)
+
+
+def notices(heard):
+    return [e.text for e in heard if isinstance(e, Notice)]
+
+
+def test_an_encoder_that_became_worse_is_left_out_and_that_is_said(files):
+    heard = []
+    begin = choose(files["spoilt"], heard)
+    assert (begin.start, begin.encoder) == (files["first"], "unet")
+    assert begin.compared["pretrained"] < begin.compared["before"]
+    (text,) = notices(heard)
+    assert text.startswith("On your strokes the pretrained encoder is worse (")
+    assert text.endswith("training starts from first.safetensors instead")
+
+
+def test_an_encoder_that_is_as_good_is_kept(files):
+    heard = []
+    begin = choose(files["second"], heard)
+    assert begin.start == files["second"]
+    assert begin.compared["start"] == files["second"]
+    assert not notices(heard)
+
+
+@pytest.mark.parametrize("start", ["imagenet", "random", "first"])
+def test_what_did_not_start_from_trained_weights_is_not_compared(files, start):
+    begin = choose(files.get(start, start))
+    assert begin.start == files.get(start, start)
+    assert begin.compared is None
+
+
+def test_a_start_that_has_gone_is_no_error(files, tmp_path):
+    stored, lost = Checkpoint.load(files["spoilt"]), tmp_path / "lost.safetensors"
+    config = {**stored.config, "pretrain": {**stored.config["pretrain"], "start": str(tmp_path / "gone.safetensors")}}
+    replace(stored, config=config).save(lost)
+    assert choose(str(lost)).start == str(lost)
+
+
+def test_without_time_for_it_nothing_is_compared(files, monkeypatch):
+    monkeypatch.setattr(StrokeProbe, "measure", lambda *more, **how: None)
+    assert choose(files["spoilt"]).start == files["spoilt"]
+
+
+def test_a_run_that_goes_on_keeps_its_choice(files):
+    past = {"begin": {"pretrained": 0.5, "before": 0.6, "start": files["first"], "encoder": "unet"}}
+    assert choose(files["second"], past=past).start == files["first"]
+    assert choose(files["spoilt"], past={"begin": None}).start == files["spoilt"]
+
+
+def test_training_starts_from_the_better_encoder_and_remembers_it(files):
+    image, annotation, _ = annotated()
+    config = FinetuneConfig(steps=1, rate=1e-7, pixels=0.0, **SMALL)
+    trained = run(finetune([(image, annotation)], config, start=files["spoilt"]))
+    assert trained.history["begin"]["start"] == files["first"]
+    first, found = (c.part("encoder") for c in (Checkpoint.load(files["first"]), trained))
+    weights = [k for k in first if k.endswith("weight") and first[k].ndim == 4]
+    assert all(torch.allclose(first[k], found[k], atol=1e-5) for k in weights)

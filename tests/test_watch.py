@@ -1,0 +1,177 @@
+"""A pretraining that is watched: what is kept, what is stored, and that watching changes nothing."""
+
+import numpy as np
+import pytest
+import torch
+from scenes import annotated, disks
+
+from napari_sslseg import looks, watch
+from napari_sslseg.annotation import Annotation
+from napari_sslseg.job import Metric, Notice, Stop, run
+from napari_sslseg.pretraining import pretrain
+from napari_sslseg.probe import StrokeProbe, StructureProbe
+from napari_sslseg.settings import PretrainConfig
+from napari_sslseg.structure import Structure
+
+SMALL = {"method": "restore", "encoder": "unet", "start": "random", "crop": 32, "batch": 4}
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch):
+    """Look every other step."""
+    monkeypatch.setattr(watch, "LEAST_STEPS", 2)
+    monkeypatch.setattr(looks, "FLAT_STEPS", 4)
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """Let the probe on strokes say this, look by look; the last one again and again."""
+    values = [0.5]
+
+    def measure(probe, encoders, *more, **how):
+        now = values.pop(0) if len(values) > 1 else values[0]
+        return [(now, now, now)]
+
+    monkeypatch.setattr(StrokeProbe, "measure", measure)
+    return values
+
+
+def labels(seed=0):
+    image, annotation, _ = annotated(96, seed)
+    return [(image, annotation)]
+
+
+def learn(heard=None, steps=6, with_labels=True, **options):
+    config = PretrainConfig(steps=steps, **SMALL | {k: options.pop(k) for k in ("early_stop",) if k in options})
+    found = labels() if with_labels else []
+    return run(pretrain([disks()[0]], config, labels=found, **options), (heard if heard is not None else []).append)
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def values(checkpoint):
+    return [(k["step"], k["value"], tuple(k["folds"])) for k in checkpoint.history["probe"]["looks"]]
+
+
+def notices(heard):
+    return " ".join(e.text for e in heard if isinstance(e, Notice))
+
+
+def test_the_probe_is_shown_from_the_start_on_at_growing_intervals(monkeypatch):
+    heard = []
+    learn(heard, steps=20)
+    assert [e.step for e in heard if isinstance(e, Metric) and e.name == "probe"] == [*range(0, 13, 2), 15, 18, 20]
+    assert next(e.step for e in heard if isinstance(e, Metric) and e.name == "rank") == 0
+
+
+def test_without_labels_the_probe_is_the_structure_and_keeps_the_last_weights():
+    learned = learn(with_labels=False)
+    probe = learned.history["probe"]
+    assert (probe["kind"], probe["kept"]) == ("structure", 6)
+    assert all(k["value"] == k["inter"] - k["intra"] + k["dimension"] for k in probe["looks"])
+
+
+def test_too_little_paint_is_not_an_error():
+    image, _ = disks()
+    nothing = Annotation(np.zeros(image.shape, np.uint16))
+    config = PretrainConfig(steps=2, **SMALL)
+    assert run(pretrain([image], config, labels=[(image, nothing)])).history["probe"]["kind"] == "structure"
+
+
+def test_watching_changes_nothing_of_what_is_learnt(monkeypatch):
+    watched = learn(with_labels=False)
+    monkeypatch.setattr(watch, "LEAST_STEPS", 1000)
+    assert same(watched.weights, learn(with_labels=False).weights)
+    assert watched.history["losses"] == learn().history["losses"]
+
+
+def test_the_best_weights_on_strokes_are_kept_and_not_the_last(said):
+    said[:] = [0.5, 0.6, 0.9, 0.7]
+    heard = []
+    learned = learn(heard)
+    assert learned.history["probe"]["kept"] == 4
+    assert "after step 4 are kept" in notices(heard)
+    said[:] = [0.5]
+    assert not same(learned.weights, learn().weights)
+
+
+def test_the_starting_weights_are_kept_where_pretraining_only_harms(said):
+    said[:] = [0.7, 0.6]
+    heard = []
+    learned = learn(heard)
+    assert learned.history["probe"]["kept"] == 0
+    assert "worse on your strokes (0.600 at best, 0.700 before); the starting weights are kept" in notices(heard)
+    said[:] = [0.7, 0.6]
+    assert same(learned.weights, learn(steps=3).weights)
+    assert not same(learned.weights, learn(with_labels=False).weights)
+
+
+def test_a_stopped_run_resumes_with_its_probe_bit_for_bit():
+    whole = learn(steps=8)
+    stop, kept = Stop(), []
+    config = PretrainConfig(steps=8, **SMALL)
+    for event in pretrain([disks()[0]], config, labels=labels(), stop=stop, keep=kept.append):
+        if isinstance(event, Metric) and event.name == "loss" and event.step >= 3:
+            stop.request()
+    assert 3 <= kept[-1].history["steps"] < 8
+    resumed = learn(steps=8, resume=kept[-1])
+    assert values(resumed) == values(whole)
+    assert same(resumed.weights, whole.weights)
+
+
+def test_best_weights_from_before_a_stop_are_still_kept_after_it(said):
+    said[:] = [0.5, 0.9, 0.6]
+    stop, kept = Stop(), []
+    config = PretrainConfig(steps=8, **SMALL)
+    for event in pretrain([disks()[0]], config, labels=labels(), stop=stop, keep=kept.append):
+        if isinstance(event, Metric) and event.name == "loss" and event.step >= 5:
+            stop.request()
+    resumed = learn(steps=8, resume=kept[-1])
+    assert resumed.history["probe"]["kept"] == 2
+    assert same(resumed.weights, {k.removeprefix("best."): v for k, v in kept[-1].weights.items() if "best." in k})
+
+
+def test_other_strokes_than_before_the_stop_begin_the_probe_anew():
+    kept = []
+    learn(steps=4, keep=kept.append)
+    config = PretrainConfig(steps=6, **SMALL)
+    resumed = run(pretrain([disks()[0]], config, labels=labels(seed=3), resume=kept[-1]))
+    assert [k["step"] for k in resumed.history["probe"]["looks"]] == [0, 4, 6]
+    assert values(resumed)[0][1] != values(learn(steps=2))[0][1]
+
+
+def test_advice_is_heard_while_the_run_goes_on(said):
+    said[:] = [0.5, 0.6]
+    heard = []
+    assert learn(heard, steps=10).history["steps"] == 10
+    assert notices(heard).count("The probe has been flat for 4 steps: you can stop now") == 1
+
+
+def test_a_run_that_may_stop_early_does_so_on_the_advice(said):
+    said[:] = [0.5, 0.6]
+    learned = learn(steps=100, early_stop=True)
+    assert learned.history["steps"] == 6
+    assert learned.history["finished"] is True
+
+
+def test_a_collapse_is_said_and_the_weights_before_it_are_kept(monkeypatch):
+    ranks = [20.0, 5.0, 1.5]
+
+    def measure(probe, encoder, *more):
+        return Structure(1.0, 0.5, 0.5, ranks.pop(0) if len(ranks) > 1 else ranks[0])
+
+    monkeypatch.setattr(StructureProbe, "measure", measure)
+    heard = []
+    learned = learn(heard, with_labels=False)
+    assert "The features are collapsing (effective rank 1.5, 20.0 at the start)" in notices(heard)
+    assert notices(heard).count("collapsing") == 1
+    assert learned.history["probe"]["kept"] == 2
+
+
+@pytest.mark.parametrize("seconds, cost, wait", [(0, 2, 40), (100, 0.01, 25), (4000, 0.5, 120), (400, 30, 600)])
+def test_looks_of_a_run_by_time_take_a_twentieth_of_it_at_most(seconds, cost, wait):
+    seen = watch.Watch.__new__(watch.Watch)
+    seen.looks, seen._cost = [looks.Look(1, seconds, 0.5, 9, 0, 0, 0)], cost
+    assert 60 * 1000 * seen._next(None, watch.Schedule(1e-3, 1000.0)) - seconds == pytest.approx(wait)
