@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from napari_sslseg import augment, loop, model, patches
 from napari_sslseg.checkpoint import Checkpoint
@@ -82,7 +81,7 @@ def pretrain(
             keep(Checkpoint(training.tensors(), described, _history(training)))
 
     shown, warned = time.monotonic(), list[str]()
-    for event in loop.fit(training, batch, schedule, stop=stop, keep=save):
+    for event in loop.fit(training, batch, schedule, runtime=machine, stop=stop, keep=save):
         yield event
         wrong = method.alarm(event.name, event.value) if isinstance(event, Metric) else None
         if wrong and wrong not in warned:
@@ -116,6 +115,7 @@ def _method(channels: int, config: PretrainConfig, machine: Runtime) -> Method:
     network = model.build(config.start, config.encoder, channels, machine)
     with machine.torch_numbers(1):
         method = kind(network, config.crop).to(machine.device)
+    machine.compiled(network.encoder, network.head)
     method.encoder_rate = 1.0 if config.start == "random" else config.encoder_rate
     method.frozen_norm = config.start != "random"
     return method
@@ -126,16 +126,9 @@ def _batch(method: Method, images: list[Image], config: PretrainConfig, machine:
     numbers = machine.numbers(2, step)
     places = [patches.anywhere(images, side, numbers) for _ in range(config.batch)]
     crops = torch.stack([torch.from_numpy(patches.cut(images[p.image], p)) for p in places])
-    with machine.torch_numbers(3, step):
+    with machine.thread_numbers(3, step):
         prepared = method.prepare(crops)
-    return {k: _place(v, machine.device) for k, v in prepared.items()}
-
-
-def _place(tensor: Tensor, device: torch.device) -> Tensor:
-    """Move a tensor to the device, images in the layout that convolutions like."""
-    if tensor.ndim == 4 and tensor.dtype.is_floating_point:
-        return tensor.to(device, memory_format=torch.channels_last)
-    return tensor.to(device)
+    return {k: machine.place(v) for k, v in prepared.items()}
 
 
 def _describe(method: Method, config: PretrainConfig) -> dict[str, Any]:
