@@ -16,7 +16,7 @@ Place = tuple[slice | int, ...]
 
 TILE = 256  # px: side of the tiles that stand for a plane on disk
 SAMPLES = ((16, 4), (8, 3), (4, 3), (4, 2), (2, 2), (1, 2), (1, 1))  # planes, and tiles along a side
-MOST = 512 * 2**20  # bytes decoded to measure an image; of several samples the first that needs no more is taken
+MOST = 256 * 2**20  # bytes decoded to measure an image; of several samples the first that needs no more is taken
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,8 @@ def measure(data: Any, name: str) -> Intensity:
     Parameters
     ----------
     data : array
-        (C, [Z,] Y, X), perhaps lazy: of an array on disk at most `MOST` bytes are decoded, or else one tile.
+        (C, [Z,] Y, X), perhaps lazy: of an array on disk about `MOST` bytes are decoded, and as many again if these
+        are all alike.
     name : str
         Name of the image, for messages.
 

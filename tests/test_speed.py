@@ -7,13 +7,14 @@ import torch
 from scenes import annotated, disks
 from torch import nn
 
-from napari_sslseg import ahead, cores, precision, pretraining
+from napari_sslseg import ahead, augment, cores, finetuning, precision, pretraining
 from napari_sslseg.ahead import Ahead
 from napari_sslseg.augment import Geometry
 from napari_sslseg.errors import ConfigError, ImageError
 from napari_sslseg.finetuning import finetune
 from napari_sslseg.image import Image
 from napari_sslseg.job import Metric, Stop, run
+from napari_sslseg.labelled import collect
 from napari_sslseg.methods import METHODS
 from napari_sslseg.objective import Objective
 from napari_sslseg.pretraining import pretrain
@@ -96,6 +97,25 @@ def test_two_threads_do_not_disturb_each_other():
 def test_an_operation_that_takes_no_generator_is_refused():
     with Runtime(CPU, 0).thread_numbers(0), pytest.raises(RuntimeError, match="takes no generator"):
         torch.native_dropout(torch.ones(3), 0.5, True)
+
+
+def test_batches_are_drawn_while_the_global_state_stays_as_it_is(monkeypatch):
+    """Also in the middle of it, or a step that computes in another thread would draw other numbers."""
+    before, seen, intensity = torch.get_rng_state(), [], augment.intensity
+
+    def looking(*args):
+        result = intensity(*args)
+        seen.append(torch.get_rng_state())
+        return result
+
+    monkeypatch.setattr(augment, "intensity", looking)
+    machine, (image, annotation, _) = Runtime(CPU, 0), annotated()
+    config = PretrainConfig(method="restore", **SMALL)
+    pretraining._batch(pretraining._method(1, config, machine), [image], config, machine, 0)
+    labelled = collect([(image, annotation)], 0.2)
+    finetuning._batches(labelled, labelled.train, [], [image], FinetuneConfig(**SMALL), machine)(0)
+    assert len(seen) == 2
+    assert all(torch.equal(state, before) for state in seen)
 
 
 # ---------------------------------------------------------------- batches ahead
