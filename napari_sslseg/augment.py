@@ -23,9 +23,10 @@ class Geometry:
     """
 
     def __init__(self, side: int, turn: float = 20.0, zoom: tuple[float, float] = (0.75, 1.33)) -> None:
+        self._side, self._turn, self._zoom = side, turn, zoom
         self._transform = v2.Compose(
             [
-                v2.RandomAffine(turn, scale=zoom, interpolation=v2.InterpolationMode.BILINEAR),
+                v2.RandomAffine(turn, scale=zoom, interpolation=v2.InterpolationMode.BILINEAR, fill=None),
                 v2.CenterCrop(side),
                 v2.RandomHorizontalFlip(),
                 v2.RandomVerticalFlip(),
@@ -56,7 +57,7 @@ class Geometry:
         return a.contiguous(), b.contiguous()
 
     def images(self, batch: Tensor) -> Tensor:
-        """Transform images that have no labels, each in its own way.
+        """Transform images that have no labels, each in its own way: as one by one, but all at once, which is faster.
 
         Parameters
         ----------
@@ -68,8 +69,18 @@ class Geometry:
         torch.Tensor
             (B, C, side, side).
         """
-        blank = torch.zeros(batch.shape[-2:], dtype=torch.long)
-        return torch.stack([self(image, blank)[0] for image in batch])
+        count, size, side = len(batch), batch.shape[-1], self._side
+        turn, zoom, across, down, swapped = torch.rand(count, 5)[:, :, None, None].unbind(1)  # as they are drawn above
+        angle = torch.deg2rad(self._turn * (2 * turn - 1))
+        zoom = self._zoom[0] + (self._zoom[1] - self._zoom[0]) * zoom
+        line = torch.arange(side) + round((size - side) / 2) - (size - 1) / 2  # px from the middle of the crop
+        x = torch.where(across < 0.5, line.flip(0), line)
+        y = torch.where(down < 0.5, line.flip(0), line).transpose(1, 2)
+        places = (x.expand(-1, side, -1), y.expand(-1, -1, side))
+        x, y = (torch.where(swapped < 0.5, p.transpose(1, 2), p) for p in places)
+        cos, sin = angle.cos() / zoom, angle.sin() / zoom
+        grid = torch.stack([x * cos + y * sin, y * cos - x * sin], -1) * (2 / size)
+        return F.grid_sample(batch, grid, align_corners=False)
 
 
 def intensity(batch: Tensor, strength: float = 1.0) -> Tensor:

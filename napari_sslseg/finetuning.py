@@ -151,6 +151,7 @@ def finetune(
     network = model.build(begin, begun.encoder, channels, machine, classes, keep_head=config.keep_head)
     with machine.torch_numbers(6):
         pixels = PixelClassifier(network.encoder, classes, times).to(machine.device)
+    machine.compiled(network.encoder, network.head)
     schedule = loop.Schedule(config.rate, config.minutes, config.steps)
     training = loop.Training.start(Segment(network, config), schedule)
     history: dict[str, Any] = {"score": None, "scores": {}, "held_out": len(labelled.apart), "begin": begun.compared}
@@ -175,7 +176,7 @@ def finetune(
         training.seconds += min(time.perf_counter() - began, 2 * PIXEL_SHARE * 60 * config.minutes)
     if schedule.fraction(training.step, training.seconds) < ALL_STROKES:
         first = _batches(labelled, labelled.train, labelled.apart, pool, config, machine)
-        yield from loop.fit(training, first, schedule, stop=stop, until=ALL_STROKES, keep=save)
+        yield from loop.fit(training, first, schedule, runtime=machine, stop=stop, until=ALL_STROKES, keep=save)
         if labelled.apart and training.step:
             with training.averaged():
                 # a stop is not kept waiting, and single pixels do not tell how objects fare
@@ -185,7 +186,7 @@ def finetune(
             yield Metric("score", history["score"], training.step)
     everything = [*labelled.train, *labelled.apart]
     second = _batches(labelled, everything, [], pool, config, machine)
-    yield from loop.fit(training, second, schedule, stop=stop, keep=save)
+    yield from loop.fit(training, second, schedule, runtime=machine, stop=stop, keep=save)
     save()
     if columns is not None and segmenter.pixels is not None and labelled.apart and not stop.requested:
         with machine.torch_numbers(7):
@@ -252,15 +253,14 @@ def _batches(
         wanted = [classes[(step * count + k) % len(classes)] for k in range(count)]
         places = [patches.around(found, value, side, numbers) for value in wanted]
         elsewhere = [patches.anywhere(pool, side, numbers) for _ in range(config.batch - count)]
-        with machine.torch_numbers(5, step):
+        with machine.thread_numbers(5, step):
             made = [geometry(*_read(labelled.images[p.image], targets[p.image][p.z], p)) for p in places]
             result = {"image": augment.intensity(torch.stack([m[0] for m in made]))}
             if elsewhere:
                 crops = [torch.from_numpy(patches.cut(pool[p.image], p)) for p in elsewhere]
                 result["clean"] = torch.stack([geometry(c, blank)[0] for c in crops])
                 result["seen"] = augment.intensity(result["clean"], 1.5)
-        moved = {k: v.to(machine.device, memory_format=torch.channels_last) for k, v in result.items()}
-        return {**moved, "target": torch.stack([m[1] for m in made]).to(machine.device)}
+        return {k: machine.place(v) for k, v in {**result, "target": torch.stack([m[1] for m in made])}.items()}
 
     return batch
 

@@ -245,6 +245,14 @@ def unusable(image: Image) -> str:
     return f"{image.name} has the same value everywhere, so there is nothing to learn from it" if constant else ""
 
 
+def _wild(image: Image) -> bool:
+    """Whether the first plane of an image in memory has NaN or infinite pixels."""
+    if not isinstance(image.data, np.ndarray) or image.data.dtype.kind != "f":
+        return False
+    rows = (slice(y, y + 1024) for y in range(0, image.shape[-2], 1024))
+    return not all(np.isfinite(image.read(0, row)).all() for row in rows)
+
+
 def check_usable(images: list[Image]) -> tuple[list[Image], list[str]]:
     """Leave out images that nothing can be learnt from and check that the others go together.
 
@@ -271,8 +279,7 @@ def check_usable(images: list[Image]) -> tuple[list[Image], list[str]]:
     if not kept:
         raise ImageError("; ".join(said), "At least one image with structure is needed", "Choose other images")
     for image in kept:
-        rows = (slice(y, y + 1024) for y in range(0, image.shape[-2], 1024))
-        if np.dtype(image.data.dtype).kind == "f" and not all(np.isfinite(image.read(0, row)).all() for row in rows):
+        if image.intensity().wild or _wild(image):
             said.append(f"{image.name} has NaN or infinite pixels; they are treated as its mean value")
     counts = {image.channels for image in kept}
     if len(counts) > 1:

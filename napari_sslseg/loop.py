@@ -10,12 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from napari_sslseg import precision
+from napari_sslseg.ahead import Ahead
 from napari_sslseg.job import Job, Metric, Progress, Rhythm, Stop
 from napari_sslseg.objective import Batch, Objective
+from napari_sslseg.runtime import Runtime
 
 WARM_UP = 0.05  # share of the run in which the learning rate rises
 LEAST_RATE = 0.02  # share of the learning rate at the end
 AUTOSAVE = 30.0  # seconds between two calls of `keep`
+STEP = 8  # key of the random numbers that a step itself draws, such as for dropout
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,8 @@ class Training:
         groups = [g for g in objective.groups(schedule.rate) if g["lr"] > 0]
         for group in groups:
             group["peak"] = group["lr"]
-        optimizer = torch.optim.AdamW(groups, weight_decay=schedule.decay)
+        fused = all(p.device.type in ("cpu", "cuda") for g in groups for p in g["params"])  # one pass over the weights
+        optimizer = torch.optim.AdamW(groups, weight_decay=schedule.decay, fused=fused)
         average = {k: v.detach().clone() for k, v in objective.state_dict().items()}
         return cls(objective, optimizer, average)
 
@@ -193,6 +198,7 @@ def fit(
     batches: Callable[[int], Batch],
     schedule: Schedule,
     *,
+    runtime: Runtime,
     stop: Stop,
     until: float = 1.0,
     keep: Callable[[], None] | None = None,
@@ -205,8 +211,11 @@ def fit(
         State to go on from; changed.
     batches : callable
         From the step to its batch; a function of the step alone, so that a resumed run sees what an unbroken one does.
+        Called from other threads where cores are free.
     schedule : Schedule
         How long and how fast.
+    runtime : Runtime
+        Device and seed.
     stop : Stop
         Looked at before every step.
     until : float, optional
@@ -222,27 +231,33 @@ def fit(
     rhythm, saved = Rhythm(), Rhythm(AUTOSAVE)
     saved.due()
     training.objective.train()
-    while (fraction := schedule.fraction(training.step, training.seconds)) < until and not stop.requested:
-        began = time.perf_counter()
-        training.objective.begin(fraction, training.average)
-        losses = _step(training, batches(training.step), schedule.factor(fraction))
-        training.step += 1
-        training.losses.append(losses["loss"])
-        training.seconds += time.perf_counter() - began
-        if rhythm.due():
-            done = schedule.fraction(training.step, training.seconds)
-            left = training.seconds * (1 - done) / done if done > 0 else None
-            for name, value in losses.items():
-                yield Metric(name, value, training.step)
-            yield Progress(min(1.0, done), f"step {training.step}", left)
-        if keep is not None and saved.due():
-            keep()
+    kind: torch.dtype | None = None
+    with Ahead(batches, runtime.workers) as prepared:
+        while (fraction := schedule.fraction(training.step, training.seconds)) < until and not stop.requested:
+            began = time.perf_counter()
+            training.objective.begin(fraction, training.average)
+            batch = prepared(training.step)
+            with runtime.torch_numbers(STEP, training.step):
+                kind = kind or precision.choose(training.objective, batch, runtime.device)
+                losses = _step(training, batch, schedule.factor(fraction), precision.computing(runtime.device, kind))
+            training.step += 1
+            training.losses.append(losses["loss"])
+            training.seconds += time.perf_counter() - began
+            if rhythm.due():
+                done = schedule.fraction(training.step, training.seconds)
+                left = training.seconds * (1 - done) / done if done > 0 else None
+                for name, value in losses.items():
+                    yield Metric(name, value, training.step)
+                yield Progress(min(1.0, done), f"step {training.step}", left)
+            if keep is not None and saved.due():
+                keep()
 
 
-def _step(training: Training, batch: Batch, factor: float) -> dict[str, float]:
+def _step(training: Training, batch: Batch, factor: float, computing: torch.autocast) -> dict[str, float]:
     for group in training.optimizer.param_groups:
         group["lr"] = group["peak"] * factor
-    losses = training.objective(batch)
+    with computing:
+        losses = training.objective(batch)
     training.optimizer.zero_grad(set_to_none=True)
     losses["loss"].backward()
     weights = [p for g in training.optimizer.param_groups for p in g["params"]]

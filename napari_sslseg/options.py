@@ -26,11 +26,14 @@ class Machine:
         Where to compute.
     events : str
         How to show what happens: a progress bar, or one JSON object a line.
+    compile : bool
+        Compile the network before it learns: pays in long runs, and needs a C++ compiler.
     """
 
     seed: int = RuntimeConfig.seed
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     events: Literal["bar", "json"] = "bar"
+    compile: bool = RuntimeConfig.compile
 
     def runtime(self) -> RuntimeConfig:
         """Return where and how reproducibly to run.
@@ -40,7 +43,7 @@ class Machine:
         RuntimeConfig
             Device and seed.
         """
-        return RuntimeConfig(device=self.device, seed=self.seed)
+        return RuntimeConfig(device=self.device, seed=self.seed, compile=self.compile)
 
 
 @Parameter(name="*")

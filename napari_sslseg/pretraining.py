@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from napari_sslseg import augment, loop, model, patches
 from napari_sslseg.annotation import Annotation
@@ -92,7 +91,7 @@ def pretrain(
             keep(Checkpoint({**training.tensors(), **watch.tensors()}, described, _history(training, watch)))
 
     def fit(until: float) -> Job[None]:
-        return loop.fit(training, batch, schedule, stop=stop, until=until, keep=save)
+        return loop.fit(training, batch, schedule, runtime=machine, stop=stop, until=until, keep=save)
 
     shown, warned = time.monotonic(), list[str]()
     for event in watch.follow(training, schedule, fit, save, stop=stop, early=config.early_stop):
@@ -131,6 +130,7 @@ def _method(channels: int, config: PretrainConfig, machine: Runtime) -> Method:
     network = model.build(config.start, config.encoder, channels, machine)
     with machine.torch_numbers(1):
         method = kind(network, config.crop).to(machine.device)
+    machine.compiled(network.encoder, network.head)
     method.encoder_rate = 1.0 if config.start == "random" else config.encoder_rate
     method.frozen_norm = config.start != "random"
     return method
@@ -141,9 +141,9 @@ def _batch(method: Method, images: list[Image], config: PretrainConfig, machine:
     numbers = machine.numbers(2, step)
     places = [patches.anywhere(images, side, numbers) for _ in range(config.batch)]
     crops = torch.stack([torch.from_numpy(patches.cut(images[p.image], p)) for p in places])
-    with machine.torch_numbers(3, step):
+    with machine.thread_numbers(3, step):
         prepared = method.prepare(crops)
-    return {k: _place(v, machine.device) for k, v in prepared.items()}
+    return {k: machine.place(v) for k, v in prepared.items()}
 
 
 def _picture(method: Method, batch: Batch) -> npt.NDArray[np.float32] | None:
@@ -152,13 +152,6 @@ def _picture(method: Method, batch: Batch) -> npt.NDArray[np.float32] | None:
     pixels = method.picture(batch)
     method.train()
     return pixels
-
-
-def _place(tensor: Tensor, device: torch.device) -> Tensor:
-    """Move a tensor to the device, images in the layout that convolutions like."""
-    if tensor.ndim == 4 and tensor.dtype.is_floating_point:
-        return tensor.to(device, memory_format=torch.channels_last)
-    return tensor.to(device)
 
 
 def _describe(method: Method, config: PretrainConfig) -> dict[str, Any]:

@@ -130,7 +130,10 @@ class RuntimeConfig(Config):
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     seed : int
         Seed of everything random.
+    compile : bool
+        Whether a network that learns is compiled first.
     """
 
     device: str = param("auto", "Where to compute", choices=("auto", "cpu", "cuda", "mps"))
     seed: int = param(0, "Seed of everything random", ge=0, le=2**31 - 1)
+    compile: bool = param(False, "Compile the network before it learns: pays in long runs, and needs a C++ compiler")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_sslseg.io.memory import Remembered, remembered
 from napari_sslseg.io.reading import reading
 
 SMALL = 64 * 2**20  # bytes: an image up to this size is read whole when opened, which makes every later read fast
@@ -16,7 +17,7 @@ class LazyArray:
     """A view of an array on disk. Slicing it gives another view; ``numpy.asarray`` reads the pixels of a view.
 
     A Dask array of a 100 GB volume takes a third of a second for each crop, because its graph has a task for each of
-    half a million chunks; this one goes straight to the few chunks under the crop.
+    half a million chunks; this one goes straight to the few chunks under the crop, and remembers those used last.
 
     Parameters
     ----------
@@ -27,7 +28,7 @@ class LazyArray:
     """
 
     def __init__(self, source: Any, path: Path) -> None:
-        self._source, self._path = source, path
+        self._source, self._path = remembered(source), path
         self._where: tuple[range | int, ...] = tuple(range(n) for n in source.shape)
         self._order: tuple[int | None, ...] = tuple(range(source.ndim))
         self.dtype: np.dtype[Any] = np.dtype(source.dtype).newbyteorder("=")
@@ -51,6 +52,13 @@ class LazyArray:
     def nbytes(self) -> int:
         """Bytes in memory if all of it were read."""
         return self.size * self.dtype.itemsize
+
+    @property
+    def decoded(self) -> int:
+        """Bytes that must be decoded to read it; more than `nbytes` where chunks are larger than the part."""
+        if not isinstance(self._source, Remembered):
+            return self.nbytes
+        return self._source.decoded([range(w, w + 1) if isinstance(w, int) else w for w in self._where])
 
     def __repr__(self) -> str:
         return f"LazyArray({self._path.name}, shape={self.shape}, dtype={self.dtype})"
