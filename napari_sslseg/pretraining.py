@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -88,7 +90,8 @@ def pretrain(
         if wrong and wrong not in warned:
             warned.append(wrong)
             yield Notice(wrong)
-        if time.monotonic() - shown > PICTURE_SECONDS and (pixels := method.picture(batch(training.step))) is not None:
+        due = time.monotonic() - shown > PICTURE_SECONDS
+        if due and (pixels := _picture(method, batch(training.step))) is not None:
             shown = time.monotonic()
             yield Picture("what it sees", pixels, training.step)
     save()
@@ -129,6 +132,14 @@ def _batch(method: Method, images: list[Image], config: PretrainConfig, machine:
     with machine.torch_numbers(3, step):
         prepared = method.prepare(crops)
     return {k: _place(v, machine.device) for k, v in prepared.items()}
+
+
+def _picture(method: Method, batch: Batch) -> npt.NDArray[np.float32] | None:
+    """Show what was learned without moving the statistics of normalisation layers."""
+    method.eval()
+    pixels = method.picture(batch)
+    method.train()
+    return pixels
 
 
 def _place(tensor: Tensor, device: torch.device) -> Tensor:
