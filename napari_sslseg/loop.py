@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from napari_sslseg import distributed
 from napari_sslseg.job import Job, Metric, Progress, Rhythm, Stop
 from napari_sslseg.objective import Batch, Objective
 
@@ -222,13 +223,13 @@ def fit(
     rhythm, saved = Rhythm(), Rhythm(AUTOSAVE)
     saved.due()
     training.objective.train()
-    while (fraction := schedule.fraction(training.step, training.seconds)) < until and not stop.requested:
+    while (fraction := schedule.fraction(training.step, training.seconds)) < until and not distributed.stopped(stop):
         began = time.perf_counter()
         training.objective.begin(fraction, training.average)
         losses = _step(training, batches(training.step), schedule.factor(fraction))
         training.step += 1
         training.losses.append(losses["loss"])
-        training.seconds += time.perf_counter() - began
+        training.seconds = distributed.greatest(training.seconds + time.perf_counter() - began)
         if rhythm.due():
             done = schedule.fraction(training.step, training.seconds)
             left = training.seconds * (1 - done) / done if done > 0 else None
@@ -246,6 +247,7 @@ def _step(training: Training, batch: Batch, factor: float) -> dict[str, float]:
     training.optimizer.zero_grad(set_to_none=True)
     losses["loss"].backward()
     weights = [p for g in training.optimizer.param_groups for p in g["params"]]
+    distributed.average_gradients(weights)
     norm = nn.utils.clip_grad_norm_(weights, 1.0)
     if torch.isfinite(norm):
         training.optimizer.step()

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from napari_sslseg import augment, loop, model, patches
+from napari_sslseg import augment, distributed, loop, model, patches
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.errors import ConfigError
 from napari_sslseg.image import Image, check_usable
@@ -58,9 +58,11 @@ def pretrain(
     Returns
     -------
     Checkpoint
-        Encoder and head.
+        Encoder and head. Where several processes joined (`distributed.joined`) and all run this job, each of them
+        returns what one process would have.
     """
     stop, machine = stop or Stop(), Runtime.make(runtime or RuntimeConfig())
+    distributed.check_batch(config.batch)
     yield Progress(0.0, "looking at the images")
     images, said = check_usable(images)
     for sentence in said:

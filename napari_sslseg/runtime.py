@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from napari_sslseg import ranks
 from napari_sslseg.errors import ConfigError
 from napari_sslseg.settings import RuntimeConfig
 
@@ -50,6 +51,8 @@ class Runtime:
             raise ConfigError(
                 f"The device {name!r} was asked for", f"This machine has: {', '.join(available)}", "Use --device auto"
             )
+        if name == "cuda" and ranks.count() > 1:
+            return cls(torch.device("cuda", _own_gpu()), config.seed)
         return cls(torch.device(name), config.seed)
 
     def numbers(self, *key: int) -> np.random.Generator:
@@ -84,3 +87,15 @@ class Runtime:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(self.numbers(*key).integers(2**62)))
             yield
+
+
+def _own_gpu() -> int:
+    """Choose the GPU of this process, of several that were started together on this machine."""
+    index, there = ranks.local(), torch.cuda.device_count()
+    if index >= there:
+        raise ConfigError(
+            f"More processes were started on this machine than it has GPUs ({there})",
+            "Each needs a GPU of its own",
+            f"Start {there}, or use --device cpu",
+        )
+    return index

@@ -25,7 +25,8 @@ def pretrain_project(
 ) -> Job[Path]:
     """Learn from all images of a project without labels; what was learned becomes the start of training.
 
-    Stopped early, it keeps what was learned so far, and the same call again goes on from there.
+    Stopped early, it keeps what was learned so far, and the same call again goes on from there. Of several processes
+    that joined, the first one writes.
 
     Parameters
     ----------
@@ -48,16 +49,20 @@ def pretrain_project(
     Path
         The checkpoint file.
     """
+    from napari_sslseg import distributed
     from napari_sslseg.pretraining import pretrain
 
     runtime = runtime or RuntimeConfig()
     images = [project.image(e.id) for e in project.images]
     asked = [config.to_dict(), runtime.seed, [[e.id, e.shape, e.source] for e in project.images]]
     unfinished = Unfinished(project.path / "unfinished" / "pretrain.safetensors", asked)
-    job = pretrain(images, config, resume=unfinished.load(), runtime=runtime, stop=stop, keep=unfinished.keep)
+    path = _free(project.path / "checkpoints", "pretrained")
+    keep = unfinished.keep if distributed.first() else None
+    job = pretrain(images, config, resume=unfinished.load(), runtime=runtime, stop=stop, keep=keep)
     learned = yield from job
     _check_begun(learned, "Learning")
-    path = _free(project.path / "checkpoints", "pretrained")
+    if not distributed.first():
+        return path
     learned.save(path)
     project.set_pretrained(path)
     if learned.history["finished"]:
