@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from napari_sslseg import __version__
+from napari_sslseg import __version__, launch, ranks
 from napari_sslseg.errors import UserError
 from napari_sslseg.job import run
 from napari_sslseg.listen import complain, emit, say, show
@@ -55,13 +55,16 @@ def pretrain(
 
     config = common.config(PretrainConfig, method=method, **asdict(learning))
     files = find_files(images)
-    opened = Project.open_or_create(project)
-    exchange.add_images(opened, files)
-    path, stopped = show(
-        "Learning",
-        lambda stop: workflow.pretrain_project(opened, config, runtime=common.runtime(), stop=stop),
-        common.events,
-    )
+    with launch.joined() as turn:
+        with turn():
+            opened = Project.open_or_create(project) if ranks.first() else Project.open(project)
+            if ranks.first():
+                exchange.add_images(opened, files)
+        path, stopped = show(
+            "Learning",
+            lambda stop: workflow.pretrain_project(opened, config, runtime=common.runtime(), stop=stop),
+            common.events,
+        )
     if common.events == "json":
         emit({"event": "result", "checkpoint": str(path), "stopped": stopped})
     else:
@@ -281,6 +284,7 @@ def main(arguments: list[str] | None = None) -> None:
         Instead of those of the process.
     """
     try:
+        launch.check_alone(sys.argv[1:] if arguments is None else arguments)
         code = app(arguments, exit_on_error=False, print_error=False)
     except (CycloptsError, UserError) as error:
         complain(error)

@@ -172,7 +172,8 @@ def _one_of(given: str, known: list[str]) -> str:
 class Registry(Generic[T]):
     """Components by name: one per file of a package, plus those other distributions offer as entry points.
 
-    A component file has the name of the component and assigns its class to ``component``.
+    A component file has the name of the component and assigns its class to ``component``. A folder among them is a
+    family, whose components are called ``family/name`` and made by its function ``component(name)``.
 
     Parameters
     ----------
@@ -186,17 +187,30 @@ class Registry(Generic[T]):
         self.kind, self.package = kind, package
 
     def names(self) -> tuple[str, ...]:
-        """List the components without importing them.
+        """List the components, families left out, without importing them.
 
         Returns
         -------
         tuple of str
             Sorted names.
         """
+        own = [m.name for m in self._modules() if not m.ispkg]
+        return tuple(sorted({*own, *(e.name for e in entry_points(group=self.package))}))
+
+    def families(self) -> tuple[str, ...]:
+        """List the families without importing them.
+
+        Returns
+        -------
+        tuple of str
+            Sorted names.
+        """
+        return tuple(sorted(m.name for m in self._modules() if m.ispkg))
+
+    def _modules(self) -> list[pkgutil.ModuleInfo]:
         spec = importlib.util.find_spec(self.package)
         folders = spec.submodule_search_locations if spec else None
-        own = [m.name for m in pkgutil.iter_modules(folders) if not m.name.startswith("_")]
-        return tuple(sorted({*own, *(e.name for e in entry_points(group=self.package))}))
+        return [m for m in pkgutil.iter_modules(folders) if not m.name.startswith("_")]
 
     def load(self, name: str) -> T:
         """Import one component.
@@ -209,23 +223,31 @@ class Registry(Generic[T]):
         Returns
         -------
         object
-            What the file assigns to ``component``.
+            What the file assigns to ``component``, or what a family makes.
         """
         for entry in entry_points(group=self.package):
             if entry.name == name:
                 loaded: T = entry.load()
                 return loaded
+        family, _, member = name.partition("/")
+        if member and family in self.families():
+            made: T = importlib.import_module(f"{self.package}.{family}").component(member)
+            return made
         self.check(name)
         component: T = importlib.import_module(f"{self.package}.{name}").component
         return component
 
     def check(self, name: str) -> None:
-        """Raise ConfigError unless a component exists; nothing is imported.
+        """Raise ConfigError unless a component exists; nothing is imported, unless it is one of a family.
 
         Parameters
         ----------
         name : str
             Its name.
         """
-        if name not in self.names():
-            raise ConfigError(f"Unknown {self.kind} {name!r}", _one_of(name, list(self.names())))
+        family, _, member = name.partition("/")
+        if member and family in self.families():
+            self.load(name)
+        elif name not in self.names():
+            known = [*self.names(), *(f"{f}/NAME" for f in self.families())]
+            raise ConfigError(f"Unknown {self.kind} {name!r}", _one_of(name, known))

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn
 from rich.progress import Progress as Bar
 
+from napari_sslseg import ranks
 from napari_sslseg.errors import UserError
 from napari_sslseg.job import Event, Job, Metric, Notice, Picture, Progress, Stop, run
 
@@ -105,7 +106,7 @@ def emit(values: Mapping[str, Any]) -> None:
     values : mapping
         What to write.
     """
-    sys.stdout.write(json.dumps(_plain(values), ensure_ascii=False, allow_nan=False) + "\n")
+    say(json.dumps(_plain(values), ensure_ascii=False, allow_nan=False))
     sys.stdout.flush()
 
 
@@ -125,7 +126,8 @@ def say(text: str) -> None:
     text : str
         The line.
     """
-    sys.stdout.write(text + "\n")
+    if ranks.first():
+        sys.stdout.write(text + "\n")
 
 
 def complain(error: object) -> None:
@@ -136,7 +138,8 @@ def complain(error: object) -> None:
     error : object
         An error, or a sentence.
     """
-    sys.stderr.write(f"{error}\n")
+    if ranks.first():
+        sys.stderr.write(f"{error}\n")
 
 
 @contextmanager
@@ -195,7 +198,8 @@ def show(title: str, start: Callable[[Stop], Job[R]], events: str) -> tuple[R, b
     import torch  # noqa: F401  loaded here, where Ctrl-C still ends the program at once: it takes seconds
 
     stop = Stop()
-    with interruptible(stop), (JsonListener if events == "json" else BarListener)(title) as listener:
+    quiet = events == "json" or not ranks.first()  # of several processes only the first one speaks
+    with interruptible(stop), (JsonListener if quiet else BarListener)(title) as listener:
         try:
             result = run(start(stop), listener)
         except UserError as error:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_sslseg import precision
+from napari_sslseg import distributed, precision
 from napari_sslseg.ahead import Ahead
 from napari_sslseg.job import Job, Metric, Progress, Rhythm, Stop
 from napari_sslseg.objective import Batch, Objective
@@ -233,7 +233,9 @@ def fit(
     training.objective.train()
     kind: torch.dtype | None = None
     with Ahead(batches, runtime.workers) as prepared:
-        while (fraction := schedule.fraction(training.step, training.seconds)) < until and not stop.requested:
+        while (fraction := schedule.fraction(training.step, training.seconds)) < until and not distributed.stopped(
+            stop
+        ):
             began = time.perf_counter()
             training.objective.begin(fraction, training.average)
             batch = prepared(training.step)
@@ -242,7 +244,7 @@ def fit(
                 losses = _step(training, batch, schedule.factor(fraction), precision.computing(runtime.device, kind))
             training.step += 1
             training.losses.append(losses["loss"])
-            training.seconds += time.perf_counter() - began
+            training.seconds = distributed.greatest(training.seconds + time.perf_counter() - began)
             if rhythm.due():
                 done = schedule.fraction(training.step, training.seconds)
                 left = training.seconds * (1 - done) / done if done > 0 else None
@@ -261,6 +263,7 @@ def _step(training: Training, batch: Batch, factor: float, computing: torch.auto
     training.optimizer.zero_grad(set_to_none=True)
     losses["loss"].backward()
     weights = [p for g in training.optimizer.param_groups for p in g["params"]]
+    distributed.average_gradients(weights)
     norm = nn.utils.clip_grad_norm_(weights, 1.0)
     if torch.isfinite(norm):
         training.optimizer.step()

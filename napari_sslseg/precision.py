@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from napari_sslseg import distributed
 from napari_sslseg.objective import Batch, Objective
 
 GAIN = 1.1  # bfloat16 must be this much faster
@@ -39,7 +40,9 @@ def choose(objective: Objective, batch: Batch, device: torch.device) -> torch.dt
         torch.cuda.synchronize(device)
         return time.perf_counter()
 
-    return faster(objective, batch, device, clock)
+    kind = faster(objective, batch, device, clock)
+    agreed = distributed.greatest(float(kind is torch.float32)) == 0  # or else every process would compute otherwise
+    return kind if agreed else torch.float32
 
 
 def faster(objective: Objective, batch: Batch, device: torch.device, clock: Callable[[], float]) -> torch.dtype:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from napari_sslseg import augment, loop, model, patches
+from napari_sslseg import augment, distributed, loop, model, patches
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.errors import ConfigError
@@ -62,9 +62,11 @@ def pretrain(
     Returns
     -------
     Checkpoint
-        Encoder and head, with the weights that were best on the labels; its history holds the probe.
+        Encoder and head, with the weights that were best on the labels; its history holds the probe. Where several
+        processes joined (`distributed.joined`) and all run this job, each of them returns what one process would have.
     """
     stop, machine = stop or Stop(), Runtime.make(runtime or RuntimeConfig())
+    distributed.check_batch(config.batch)
     yield Progress(0.0, "looking at the images")
     images, said = check_usable(images)
     for sentence in said:
@@ -100,10 +102,8 @@ def pretrain(
         if wrong and wrong not in warned:
             warned.append(wrong)
             yield Notice(wrong)
-        if (
-            time.monotonic() - shown > PICTURE_SECONDS
-            and (pixels := _picture(method, batch(training.step))) is not None
-        ):
+        due = time.monotonic() - shown > PICTURE_SECONDS
+        if due and (pixels := _picture(method, batch(training.step))) is not None:
             shown = time.monotonic()
             yield Picture("what it sees", pixels, training.step)
     save()

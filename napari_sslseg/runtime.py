@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from napari_sslseg import cores
+from napari_sslseg import cores, ranks
 from napari_sslseg.errors import ConfigError
 from napari_sslseg.settings import RuntimeConfig
 
@@ -64,7 +64,8 @@ class Runtime:
         if not os.environ.get("OMP_NUM_THREADS"):
             least = min(torch.get_num_threads(), cores.physical(cores.usable()))
             torch.set_num_threads(least)
-        return cls(torch.device(name), config.seed, config.compile)
+        device = torch.device("cuda", _own_gpu()) if name == "cuda" and ranks.count() > 1 else torch.device(name)
+        return cls(device, config.seed, config.compile)
 
     @property
     def workers(self) -> int:
@@ -212,3 +213,15 @@ def _taking_generator(func: Any) -> Any:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200].rstrip(". ")
+
+
+def _own_gpu() -> int:
+    """Choose the GPU of this process, of several that were started together on this machine."""
+    index, there = ranks.local(), torch.cuda.device_count()
+    if index >= there:
+        raise ConfigError(
+            f"More processes were started on this machine than it has GPUs ({there})",
+            "Each needs a GPU of its own",
+            f"Start {there}, or use --device cpu",
+        )
+    return index

@@ -14,7 +14,7 @@ class PretrainConfig(Config):
     method : str
         Name of the SSL method, a file of ``methods/``.
     encoder : str
-        Name of the encoder, a file of ``encoders/``.
+        Name of the encoder, a file of ``encoders/``, or ``timm/NAME``.
     start : str
         ``imagenet``, ``random`` or the path of a checkpoint.
     minutes : float

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from napari_sslseg import distributed
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.errors import LabelError
@@ -144,7 +145,7 @@ class Watch:
         while True:
             yield from fit(self._next(training, schedule))
             self.finished = schedule.fraction(training.step, training.seconds) >= 1
-            if self.finished or stop.requested:
+            if self.finished or distributed.stopped(stop):
                 return
             yield from self._look(training)
             by_steps = schedule.steps is not None
@@ -190,7 +191,7 @@ class Watch:
         measured = self._strokes.measure([self.network.encoder], self._magnification) if self._strokes else None
         folds = measured[0] if measured else ()
         value = float(np.mean(folds)) if folds else found.dse
-        self._cost = time.perf_counter() - began
+        self._cost = distributed.greatest(time.perf_counter() - began)
         training.seconds += self._cost
         step, seconds = (0, 0.0) if start else (training.step, training.seconds)
         now = Look(step, seconds, value, found.rank, found.inter, found.intra, found.dimension, folds)

@@ -29,7 +29,8 @@ def pretrain_project(
 
     Where something is painted already, it tells how good the encoder is and which weights to keep.
 
-    Stopped early, it keeps what was learned so far, and the same call again goes on from there.
+    Stopped early, it keeps what was learned so far, and the same call again goes on from there. Of several processes
+    that joined, the first one writes.
 
     Parameters
     ----------
@@ -52,12 +53,14 @@ def pretrain_project(
     Path
         The checkpoint file.
     """
+    from napari_sslseg import distributed
     from napari_sslseg.pretraining import pretrain
 
     runtime = runtime or RuntimeConfig()
     images = {e.id: project.image(e.id) for e in project.images}
     asked = [config.to_dict(), runtime.seed, [[e.id, e.shape, e.source] for e in project.images]]
     unfinished = Unfinished(project.path / "unfinished" / "pretrain.safetensors", asked)
+    path = _free(project.path / "checkpoints", "pretrained")
     job = pretrain(
         list(images.values()),
         config,
@@ -65,11 +68,12 @@ def pretrain_project(
         resume=unfinished.load(),
         runtime=runtime,
         stop=stop,
-        keep=unfinished.keep,
+        keep=unfinished.keep if distributed.first() else None,
     )
     learned = yield from job
     _check_begun(learned, "Learning")
-    path = _free(project.path / "checkpoints", "pretrained")
+    if not distributed.first():
+        return path
     learned.save(path)
     project.set_pretrained(path)
     if learned.history["finished"]:

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from napari_sslseg import pretraining
 from napari_sslseg.errors import ConfigError
 from napari_sslseg.image import Image
-from napari_sslseg.job import Metric, Notice, run
+from napari_sslseg.job import Metric, Notice, Picture, run
 from napari_sslseg.methods import METHODS
 from napari_sslseg.methods import distil as distillation
 from napari_sslseg.methods.colorize import greyed
@@ -88,6 +89,17 @@ def test_every_method_shows_a_picture_in_range_or_none(name):
     made = method(name, channels)
     picture = made.picture(made.prepare(torch.randn(4, channels, 48, 48)))
     assert picture is None or (picture.ndim == 2 and picture.min() >= 0 and picture.max() <= 1)
+
+
+def test_pictures_do_not_change_what_is_learnt(monkeypatch):
+    grey = Image.from_array(np.random.default_rng(0).random((60, 60)), name="grey")
+    config = PretrainConfig(method="restore", encoder="unet", start="random", steps=4, crop=32, batch=2)
+    heard, found = [], []
+    for seconds in (1000.0, 0.0):
+        monkeypatch.setattr(pretraining, "PICTURE_SECONDS", seconds)
+        found.append(run(pretrain([grey], config), heard.append).weights)
+    assert any(isinstance(e, Picture) for e in heard)
+    assert all(torch.equal(v, found[1][k]) for k, v in found[0].items())
 
 
 def test_the_cloud_of_normal_values_is_round_and_others_are_not():

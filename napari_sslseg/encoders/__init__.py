@@ -1,8 +1,13 @@
-"""Encoders: networks that turn an image into feature maps at several strides. One file each, named after it."""
+"""Encoders: networks that turn an image into feature maps at several strides. One file each, named after it.
+
+The folder ``timm`` is a family: it makes the encoders ``timm/NAME``.
+"""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from napari_sslseg.config import Registry
@@ -131,9 +136,32 @@ def download(name: str, get: Callable[..., Mapping[str, Tensor]]) -> dict[str, T
     ConfigError
         If they are not here and cannot be downloaded.
     """
-    try:
+    with downloading(name):
         return dict(get(progress=False, check_hash=True, weights_only=True))
-    except (OSError, RuntimeError) as error:  # no network, a full disk, or a file cut short
+
+
+@contextmanager
+def downloading(name: str) -> Iterator[None]:
+    """Tell in one error what goes wrong while trained weights are downloaded and read.
+
+    Parameters
+    ----------
+    name : str
+        Name of the encoder, for the message.
+
+    Yields
+    ------
+    None
+        Nothing.
+
+    Raises
+    ------
+    ConfigError
+        If they are not here and cannot be downloaded.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:  # no network, a full disk, or a file cut short
         raise ConfigError(
             f"The ImageNet weights of {name!r} could not be downloaded ({error})",
             "They are needed once, and kept",

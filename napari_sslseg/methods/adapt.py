@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from napari_sslseg import augment, views
 from napari_sslseg.corruption import corrupted, restoration
+from napari_sslseg.distributed import together
 from napari_sslseg.methods import Method, projector, side_by_side
 from napari_sslseg.model import Network
 from napari_sslseg.objective import Batch
@@ -47,24 +48,30 @@ class Adapt(Method):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Compute how far crops are from restored, views from agreeing, features from those at the start."""
-        restore = restoration(self.output(self.network.features(batch["seen"])), batch["clean"], batch["mask"])
-        looks = batch["views"]
-        maps = self.network.encoder(looks)
-        a, b = F.normalize(self.project(views.at([*maps, self.network.head(looks, maps)], batch["places"]))).chunk(2)
+        found: Tensor = together(lambda seen: self.output(self.network.features(seen)), batch["seen"])
+        restore = restoration(found, batch["clean"], batch["mask"])
+        features, drift = together(self._looked, batch["views"], batch["places"])
+        a, b = features.chunk(2)
         inside, apart = batch["inside"], batch["apart"]
         agree = 0.5 * (views.contrast(a, b, inside, apart) + views.contrast(b, a, inside, apart))
         parts = {"restoration": restore, "contrast": agree}
         loss = restore + AGREEMENT * agree
         if self.frozen_norm:  # it starts from trained weights
-            parts["drift"] = self._drift(looks, maps)
+            parts["drift"] = drift.mean()
             loss = loss + ANCHOR * parts["drift"]
         return {"loss": loss, **parts}
+
+    def _looked(self, looks: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Projections of unit length of all points of all views, and how far each view's maps drifted, (B,)."""
+        maps = self.network.encoder(looks)
+        features = F.normalize(self.project(views.at([*maps, self.network.head(looks, maps)], places)))
+        return features, self._drift(looks, maps) if self.frozen_norm else looks.new_zeros(len(looks))
 
     def _drift(self, images: Tensor, maps: list[Tensor]) -> Tensor:
         with torch.no_grad():
             before = self._start[0].to(images.device)(images)
-        turned = [1 - F.cosine_similarity(m, s).mean() for m, s in zip(maps, before, strict=True)]
-        return torch.stack(turned).mean()
+        turned = [1 - F.cosine_similarity(m, s).mean((1, 2)) for m, s in zip(maps, before, strict=True)]
+        return torch.stack(turned).mean(0)
 
     @torch.no_grad()
     def picture(self, batch: Batch) -> npt.NDArray[np.float32]:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_sslseg import augment
+from napari_sslseg.distributed import together
 from napari_sslseg.methods import Method, side_by_side
 from napari_sslseg.model import Network
 from napari_sslseg.objective import Batch
@@ -40,7 +41,7 @@ class Colorize(Method):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Compute the error of the hidden channels."""
-        found = self.output(self.network.features(batch["seen"]))
+        found: Tensor = together(lambda seen: self.output(self.network.features(seen)), batch["seen"])
         error = F.smooth_l1_loss(found, batch["clean"], reduction="none")
         return {"loss": error[batch["hidden"].expand_as(error)].mean()}
 

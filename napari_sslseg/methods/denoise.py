@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_sslseg import augment
+from napari_sslseg.distributed import together
 from napari_sslseg.methods import Method, side_by_side
 from napari_sslseg.model import Network
 from napari_sslseg.objective import Batch
@@ -39,7 +40,7 @@ class Denoise(Method):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Compute the mean squared error of the blind spots."""
-        found = self.output(self.network.features(batch["seen"]))
+        found: Tensor = together(lambda seen: self.output(self.network.features(seen)), batch["seen"])
         error = F.mse_loss(found, batch["noisy"], reduction="none")
         return {"loss": error[batch["spots"].expand_as(error)].mean()}
 

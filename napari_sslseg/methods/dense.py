@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from napari_sslseg import views
+from napari_sslseg.distributed import together
 from napari_sslseg.methods import Method, projector
 from napari_sslseg.model import Network
 from napari_sslseg.objective import Batch
@@ -34,12 +35,14 @@ class Dense(Method):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Contrast the points of one view with those of the other, both ways."""
-        seen = batch["views"]
-        maps = self.network.encoder(seen)
-        projected = self.project(views.at([*maps, self.network.head(seen, maps)], batch["places"]))
-        a, b = F.normalize(projected, dim=-1).chunk(2)
+        a, b = together(self._features, batch["views"], batch["places"]).chunk(2)
         inside, apart = batch["inside"], batch["apart"]
         return {"loss": 0.5 * (views.contrast(a, b, inside, apart) + views.contrast(b, a, inside, apart))}
+
+    def _features(self, seen: Tensor, places: Tensor) -> Tensor:
+        """Projections of unit length of all points of all views."""
+        maps = self.network.encoder(seen)
+        return F.normalize(self.project(views.at([*maps, self.network.head(seen, maps)], places)), dim=-1)
 
 
 component = Dense

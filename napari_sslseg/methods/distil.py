@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from napari_sslseg import views
+from napari_sslseg.distributed import together
 from napari_sslseg.methods import WIDTH, Method, projector
 from napari_sslseg.model import Network
 from napari_sslseg.objective import Batch
@@ -60,9 +61,11 @@ class Distil(Method):
         torch.Tensor
             (points of all views, PROTOTYPES), from -1 to 1.
         """
-        seen = batch["views"]
+        return together(self._scores, batch["views"], batch["places"])
+
+    def _scores(self, seen: Tensor, places: Tensor) -> Tensor:
         maps = self.network.encoder(seen)
-        projected = self.project(views.at([*maps, self.network.head(seen, maps)], batch["places"]))
+        projected = self.project(views.at([*maps, self.network.head(seen, maps)], places))
         weight = F.normalize(self.prototypes.weight, dim=1)
         return F.normalize(projected, dim=1) @ weight.T
 

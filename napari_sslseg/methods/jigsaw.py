@@ -1,10 +1,13 @@
 """Jigsaw: tell of each shuffled piece where it belongs."""
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_sslseg import augment
+from napari_sslseg.distributed import together
 from napari_sslseg.methods import Method
 from napari_sslseg.model import Network
 from napari_sslseg.objective import Batch
@@ -45,10 +48,14 @@ class Jigsaw(Method):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Compute the cross-entropy of the pieces' places."""
-        features = self.network.features(batch["seen"])
+        return {"loss": F.cross_entropy(together(self._scores, batch["seen"]).flatten(0, 1), batch["order"].flatten())}
+
+    def _scores(self, seen: Tensor) -> Tensor:
+        """How likely each piece, (B, pieces, pieces), belongs to each place."""
+        features = self.network.features(seen)
         piece = self.side // GRID
         means = F.avg_pool2d(features[..., : piece * GRID, : piece * GRID], piece).flatten(2).transpose(1, 2)
-        return {"loss": F.cross_entropy(self.output(means).flatten(0, 1), batch["order"].flatten())}
+        return cast(Tensor, self.output(means))
 
 
 def shuffled(images: Tensor, order: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_sslseg import augment
+from napari_sslseg.distributed import together
 from napari_sslseg.encoders import TokenEncoder
 from napari_sslseg.methods import Method, side_by_side
 from napari_sslseg.model import Network
@@ -58,7 +59,9 @@ class MAE(Method):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Compute the mean squared error of what was hidden."""
-        drawn, pixels = self._drawn(batch)
+        drawn, pixels = together(
+            lambda clean, shown: self._drawn({"clean": clean, "shown": shown}), batch["clean"], batch["shown"]
+        )
         error = (drawn - batch["clean"]) ** 2
         return {"loss": error[~pixels.expand_as(error)].mean()}
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from napari_sslseg import augment
 from napari_sslseg.corruption import corrupted, restoration
+from napari_sslseg.distributed import together
 from napari_sslseg.methods import Method, side_by_side
 from napari_sslseg.model import Network
 from napari_sslseg.objective import Batch
@@ -52,7 +53,7 @@ class Restore(Method):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Compute the restoration error, masked and visible pixels weighing the same."""
-        return {"loss": restoration(self.restored(batch["seen"]), batch["clean"], batch["mask"])}
+        return {"loss": restoration(together(self.restored, batch["seen"]), batch["clean"], batch["mask"])}
 
     @torch.no_grad()
     def picture(self, batch: Batch) -> npt.NDArray[np.float32]:

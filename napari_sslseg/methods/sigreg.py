@@ -1,10 +1,13 @@
 """Agreement of matched pixels, kept from collapse by making all features together a round Gaussian cloud."""
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from napari_sslseg import views
+from napari_sslseg.distributed import together
 from napari_sslseg.methods import WIDTH, Method, projector
 from napari_sslseg.model import Network
 from napari_sslseg.objective import Batch
@@ -37,15 +40,18 @@ class SigReg(Method):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Compute how far matched points disagree and how far all points are from a Gaussian."""
-        seen = batch["views"]
-        maps = self.network.encoder(seen)
-        projected = self.project(views.at([*maps, self.network.head(seen, maps)], batch["places"]))
+        projected = together(self._features, batch["views"], batch["places"])
         a, b = projected.chunk(2)
         inside = batch["inside"]
         apart = (a - b).square().mean(1)
         agreement = (apart * inside).sum() / inside.sum().clamp_min(1)
         shape = epps_pulley(projected @ batch["directions"])
         return {"loss": (1 - WEIGHT) * agreement + WEIGHT * shape, "agreement": agreement, "shape": shape}
+
+    def _features(self, seen: Tensor, places: Tensor) -> Tensor:
+        """Projections of all points of all views."""
+        maps = self.network.encoder(seen)
+        return cast(Tensor, self.project(views.at([*maps, self.network.head(seen, maps)], places)))
 
 
 def epps_pulley(values: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from napari_sslseg import augment
+from napari_sslseg.distributed import together
 from napari_sslseg.methods import WIDTH, Method, projector
 from napari_sslseg.model import Network
 from napari_sslseg.objective import Batch
@@ -47,14 +48,17 @@ class SimCLR(Method):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Contrast the views with each other and with earlier crops."""
-        seen = batch["views"]
-        maps = self.network.encoder(seen)
-        whole = torch.cat([maps[-1].mean((2, 3)), self.network.head(seen, maps).mean((2, 3))], 1)
-        features = F.normalize(self.project(whole), dim=1)
+        features = together(self._features, batch["views"])
         loss = nt_xent(features, self.memory[: self._usable])
         if self.training:
             self._remember(features.detach())
         return {"loss": loss}
+
+    def _features(self, seen: Tensor) -> Tensor:
+        """Projections of unit length of whole views."""
+        maps = self.network.encoder(seen)
+        whole = torch.cat([maps[-1].mean((2, 3)), self.network.head(seen, maps).mean((2, 3))], 1)
+        return F.normalize(self.project(whole), dim=1)
 
     @torch.no_grad()
     def _remember(self, features: Tensor) -> None:
