@@ -233,9 +233,9 @@ def fit(
     training.objective.train()
     kind: torch.dtype | None = None
     with Ahead(batches, runtime.workers) as prepared:
-        while (fraction := schedule.fraction(training.step, training.seconds)) < until and not distributed.stopped(
-            stop
-        ):
+        while not distributed.stopped(stop):
+            if (fraction := schedule.fraction(training.step, training.seconds)) >= until:
+                return
             began = time.perf_counter()
             training.objective.begin(fraction, training.average)
             batch = prepared(training.step)
