@@ -29,6 +29,8 @@ class PretrainConfig(Config):
         Learning rate of new layers.
     encoder_rate : float
         Learning rate of an encoder that starts from trained weights, as a share of `rate`.
+    flips, turn : bool
+        Whether mirrored and turned pieces are as good as the images; in radiology left and right differ.
     """
 
     method: str = param("restore", "How the computer learns from images without labels")
@@ -40,6 +42,8 @@ class PretrainConfig(Config):
     batch: int = param(8, "Pieces looked at in one step", ge=2, le=512)
     rate: float = param(1e-3, "Learning rate of new layers", ge=1e-7, le=1.0)
     encoder_rate: float = param(0.1, "Learning rate of a trained encoder, as a share of the rate", ge=0.0, le=1.0)
+    flips: bool = param(True, "Look at mirrored pieces too; not where left and right differ")
+    turn: bool = param(True, "Look at turned pieces too; not where up and down differ")
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,9 @@ class FinetuneConfig(Config):
         Whether training also starts from the head that was pretrained, and not from its encoder alone.
     hold_out : float
         Share of the strokes of each class that is kept apart for the score.
+    flips, turn : bool
+        Whether mirrored and turned pieces are as good as the images; never where pretraining was told that they are
+        not.
     """
 
     encoder: str = param("efficientnet_lite0", "The network, where nothing was pretrained")
@@ -93,6 +100,8 @@ class FinetuneConfig(Config):
     dice: float = param(0.5, "Weight of the Dice loss beside cross-entropy", ge=0.0, le=10.0)
     keep_head: bool = param(False, "Start from the whole pretrained network, not only from the part that sees")
     hold_out: float = param(0.2, "Share of the strokes kept apart for the score", ge=0.0, le=0.5)
+    flips: bool = param(True, "Look at mirrored pieces too; not where left and right differ")
+    turn: bool = param(True, "Look at turned pieces too; not where up and down differ")
 
 
 @dataclass(frozen=True)
@@ -106,7 +115,8 @@ class PredictConfig(Config):
     overlap : int
         Pixels by which tiles overlap.
     flips : bool
-        Whether to average over mirrored copies, which is steadier and takes longer.
+        Whether to average over mirrored copies, which is steadier and takes longer; never done where training was told
+        that mirrored or turned images are not as good.
     probabilities : bool
         Whether to keep the probability of every class.
     """

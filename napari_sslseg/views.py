@@ -12,7 +12,9 @@ TEMPERATURE = 0.2
 NEAR = 16.0  # px: spots of one crop closer than this are not told apart
 
 
-def matched(crops: Tensor, side: int, points: int) -> dict[str, Tensor]:
+def matched(
+    crops: Tensor, side: int, points: int, orientation: augment.Orientation = augment.Orientation()
+) -> dict[str, Tensor]:
     """Make two views of each crop and choose spots; random numbers come from torch's global state.
 
     Parameters
@@ -23,6 +25,8 @@ def matched(crops: Tensor, side: int, points: int) -> dict[str, Tensor]:
         Side of a view in pixels.
     points : int
         Spots a crop.
+    orientation : Orientation, optional
+        Whether views may be mirrored and turned.
 
     Returns
     -------
@@ -35,7 +39,7 @@ def matched(crops: Tensor, side: int, points: int) -> dict[str, Tensor]:
     spots = 0.6 * (2 * torch.rand(count, points, 2) - 1)
     views, places = [], []
     for _ in range(2):
-        matrix = _affine(count, side / size)
+        matrix = _affine(count, side / size, orientation)
         grid = F.affine_grid(matrix, [count, 1, side, side], align_corners=False)
         view = F.grid_sample(crops, grid, padding_mode="reflection", align_corners=False)
         views.append(augment.intensity(view))
@@ -91,11 +95,11 @@ def contrast(a: Tensor, b: Tensor, inside: Tensor, apart: Tensor) -> Tensor:
     return (each * inside).sum() / inside.sum().clamp_min(1)
 
 
-def _affine(count: int, share: float) -> Tensor:
+def _affine(count: int, share: float, orientation: augment.Orientation) -> Tensor:
     """Random (count, 2, 3) maps from view to crop coordinates: turn, zoom, mirroring and shift."""
-    angle = (torch.rand(count) - 0.5) * math.pi
+    angle = (torch.rand(count) - 0.5) * (math.pi * orientation.turn)
     zoom = share * torch.exp(0.3 * torch.randn(count).clamp(-1, 1))
-    mirror = torch.where(torch.rand(count) < 0.5, -1.0, 1.0)
+    mirror = torch.where((torch.rand(count) < 0.5) & orientation.flips, -1.0, 1.0)
     cos, sin = zoom * angle.cos(), zoom * angle.sin()
     shift = 0.25 * (2 * torch.rand(count, 2) - 1)
     rows = [torch.stack([cos * mirror, -sin, shift[:, 0]], 1), torch.stack([sin * mirror, cos, shift[:, 1]], 1)]

@@ -45,7 +45,7 @@ class Distil(Method):
 
     def prepare(self, crops: Tensor) -> Batch:
         """Make two views of each crop and choose points seen in both."""
-        return views.matched(crops, self.side, POINTS)
+        return views.matched(crops, self.side, POINTS, self.orientation)
 
     def scores(self, batch: Batch) -> Tensor:
         """Compute how like each prototype every point is.

@@ -3,11 +3,10 @@
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from napari_sslseg import augment
 from napari_sslseg.corruption import corrupted, restoration
-from napari_sslseg.methods import Method, side_by_side
+from napari_sslseg.methods import Method, painter, side_by_side
 from napari_sslseg.model import Network
 from napari_sslseg.objective import Batch
 
@@ -25,12 +24,11 @@ class Restore(Method):
 
     def __init__(self, network: Network, side: int) -> None:
         super().__init__(network, side)
-        self.geometry = augment.Geometry(side)
-        self.output = nn.Conv2d(network.head.width, network.in_channels, 1)
+        self.output = painter(network)
 
     def prepare(self, crops: Tensor) -> Batch:
         """Turn and mirror the crops, then corrupt copies of them."""
-        clean = self.geometry.images(crops)
+        clean = self.moved(crops)
         seen, mask = corrupted(clean)
         return {"seen": seen, "clean": clean, "mask": mask}
 
