@@ -1,4 +1,4 @@
-"""Restoration: predict the pixels that were masked out, shuffled or covered with noise."""
+"""Restoration: predict what was masked out, shuffled, bent in its intensities or left out of the channels."""
 
 import numpy as np
 import numpy.typing as npt
