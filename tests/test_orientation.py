@@ -79,7 +79,7 @@ def test_where_orientation_does_not_matter_the_same_numbers_are_drawn_as_by_torc
 @pytest.mark.parametrize(("flips", "turn"), ASKED)
 def test_matched_views_are_only_mirrored_and_turned_as_allowed(flips, turn):
     torch.manual_seed(0)
-    maps = views._affine(200, 0.6, Orientation(flips, turn))[:, :, :2]
+    maps = views._affine(200, 0.6, 0.25, Orientation(flips, turn))[:, :, :2]
     mirrored = torch.linalg.det(maps) < 0
     turned = maps[:, 1, 0].abs() > 1e-6
     assert (bool(mirrored.any()), bool(turned.any())) == (flips, turn)
