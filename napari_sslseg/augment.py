@@ -1,5 +1,9 @@
 """Views of a crop: geometry by torchvision's v2 transforms, intensity by changes that hold for any kind of image."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -7,6 +11,63 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 MARGIN = 1.5  # a crop is read this much larger, so that turning it brings in no empty corners
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """What may be done to an image without making it one that cannot occur.
+
+    Parameters
+    ----------
+    flips : bool, optional
+        Whether it may be mirrored; not where left and right differ, as in radiology.
+    turn : bool, optional
+        Whether it may be turned by any angle; not where up and down differ.
+    """
+
+    flips: bool = True
+    turn: bool = True
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any]) -> Self:
+        """Take it from stored parameters; from those of older versions, which had none, that it does not matter.
+
+        Parameters
+        ----------
+        said : mapping of str to object
+            Parameters by name.
+
+        Returns
+        -------
+        Orientation
+            What they allow.
+        """
+        return cls(said.get("flips", True), said.get("turn", True))
+
+    @property
+    def free(self) -> bool:
+        """Whether all mirrored and turned copies are as good as the image."""
+        return self.flips and self.turn
+
+    def allowed(self, drawn: Tensor) -> Tensor:
+        """Leave out what may not be done.
+
+        Parameters
+        ----------
+        drawn : torch.Tensor
+            (3, ...) bool: mirror X, mirror Y, exchange Y and X.
+
+        Returns
+        -------
+        torch.Tensor
+            (3, ...) bool. Turns alone are those of the eight with an even number of mirrorings.
+        """
+        across, down, swapped = drawn
+        if not self.turn:
+            down = swapped = torch.zeros_like(down)
+        if not self.flips:
+            across = down ^ swapped
+        return torch.stack([across, down, swapped])
 
 
 class Geometry:
@@ -20,18 +81,21 @@ class Geometry:
         Largest rotation in degrees.
     zoom : tuple of float, optional
         Least and largest magnification.
+    orientation : Orientation, optional
+        Whether it may be mirrored and turned at all.
     """
 
-    def __init__(self, side: int, turn: float = 20.0, zoom: tuple[float, float] = (0.75, 1.33)) -> None:
-        self._side, self._turn, self._zoom = side, turn, zoom
-        self._transform = v2.Compose(
-            [
-                v2.RandomAffine(turn, scale=zoom, interpolation=v2.InterpolationMode.BILINEAR, fill=None),
-                v2.CenterCrop(side),
-                v2.RandomHorizontalFlip(),
-                v2.RandomVerticalFlip(),
-            ]
-        )
+    def __init__(
+        self,
+        side: int,
+        turn: float = 20.0,
+        zoom: tuple[float, float] = (0.75, 1.33),
+        orientation: Orientation = Orientation(),
+    ) -> None:
+        self._side, self._zoom, self._orientation = side, zoom, orientation
+        self._turn = turn if orientation.turn else 0.0
+        affine = v2.RandomAffine(self._turn, scale=zoom, interpolation=v2.InterpolationMode.BILINEAR, fill=None)
+        self._transform = v2.Compose([affine, v2.CenterCrop(side)])
 
     def __call__(self, image: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Transform both.
@@ -52,7 +116,10 @@ class Geometry:
         """
         a, b = self._transform(tv_tensors.Image(image), tv_tensors.Mask(labels[None]))
         a, b = a.as_subclass(Tensor), b.as_subclass(Tensor)[0]
-        if torch.rand(()) < 0.5:
+        across, down, swapped = self._orientation.allowed(torch.rand(3) < 0.5)
+        mirrored = [axis for axis, chosen in ((-1, across), (-2, down)) if chosen]
+        a, b = a.flip(mirrored), b.flip(mirrored)
+        if swapped:
             a, b = a.transpose(-1, -2), b.transpose(-1, -2)
         return a.contiguous(), b.contiguous()
 
@@ -70,14 +137,15 @@ class Geometry:
             (B, C, side, side).
         """
         count, size, side = len(batch), batch.shape[-1], self._side
-        turn, zoom, across, down, swapped = torch.rand(count, 5)[:, :, None, None].unbind(1)  # as they are drawn above
+        turn, zoom, *drawn = torch.rand(count, 5)[:, :, None, None].unbind(1)  # as they are drawn above
+        across, down, swapped = self._orientation.allowed(torch.stack(drawn) < 0.5)
         angle = torch.deg2rad(self._turn * (2 * turn - 1))
         zoom = self._zoom[0] + (self._zoom[1] - self._zoom[0]) * zoom
         line = torch.arange(side) + round((size - side) / 2) - (size - 1) / 2  # px from the middle of the crop
-        x = torch.where(across < 0.5, line.flip(0), line)
-        y = torch.where(down < 0.5, line.flip(0), line).transpose(1, 2)
+        x = torch.where(across, line.flip(0), line)
+        y = torch.where(down, line.flip(0), line).transpose(1, 2)
         places = (x.expand(-1, side, -1), y.expand(-1, -1, side))
-        x, y = (torch.where(swapped < 0.5, p.transpose(1, 2), p) for p in places)
+        x, y = (torch.where(swapped, p.transpose(1, 2), p) for p in places)
         cos, sin = angle.cos() / zoom, angle.sin() / zoom
         grid = torch.stack([x * cos + y * sin, y * cos - x * sin], -1) * (2 / size)
         return F.grid_sample(batch, grid, align_corners=False)

@@ -8,10 +8,15 @@ from napari_sslseg import augment
 
 BLOCKS = (4, 8, 16, 32)  # px: sides of the masked blocks
 MASKED = 0.4  # share of the pixels that is masked
+OUTPAINTED, WINDOWS, WINDOW = 0.2, 3, (0.25, 0.6)  # share of the crops; most windows in one; their sides, of a crop's
+BENT, KNOTS = 0.3, 33  # share of the crops whose intensities follow a curve; its points
+DROPPED = 0.2  # share of the crops of several channels that lack one
 
 
 def corrupted(clean: Tensor) -> tuple[Tensor, Tensor]:
     """Shuffle, change and mask crops; random numbers come from torch's global state.
+
+    Masked are blocks, or all but a few windows; of some crops of several channels one channel is masked as well.
 
     Parameters
     ----------
@@ -21,14 +26,26 @@ def corrupted(clean: Tensor) -> tuple[Tensor, Tensor]:
     Returns
     -------
     torch.Tensor
-        (B, C, n, n), corrupted; noise where it is masked.
+        (B, C, n, n), corrupted; noise where it is masked, the mean in a channel that is.
     torch.Tensor
-        (B, 1, n, n) bool, what is masked.
+        (B, 1 or C, n, n) bool, what is masked.
     """
-    mask = block_mask(len(clean), clean.shape[-1])
+    count, channels, side = len(clean), clean.shape[1], clean.shape[-1]
+    mask = block_mask(count, side)
     seen = augment.intensity(shuffle(clean))
-    noise = 0.5 * torch.randn(len(clean), 1, 1, 1) + 0.5 * torch.randn_like(clean)
-    return torch.where(mask, noise, seen), mask
+    noise = 0.5 * torch.randn(count, 1, 1, 1) + 0.5 * torch.randn_like(clean)
+    seen = torch.where(_some(count, BENT), bend(seen), seen)
+    mask = torch.where(_some(count, OUTPAINTED), around_windows(count, side), mask)
+    seen = torch.where(mask, noise, seen)
+    if channels == 1:
+        return seen, mask
+    gone = F.one_hot(torch.randint(channels, (count,)), channels).bool()[:, :, None, None] & _some(count, DROPPED)
+    return seen.masked_fill(gone, 0.0), mask | gone
+
+
+def _some(count: int, share: float) -> Tensor:
+    """Choose a share of the crops, (count, 1, 1, 1) bool."""
+    return torch.rand(count, 1, 1, 1) < share
 
 
 def restoration(found: Tensor, clean: Tensor, mask: Tensor) -> Tensor:
@@ -39,7 +56,7 @@ def restoration(found: Tensor, clean: Tensor, mask: Tensor) -> Tensor:
     found, clean : torch.Tensor
         (B, C, Y, X).
     mask : torch.Tensor
-        (B, 1, Y, X) bool.
+        (B, 1 or C, Y, X) bool.
 
     Returns
     -------
@@ -73,6 +90,60 @@ def block_mask(count: int, side: int) -> Tensor:
         drawn = torch.rand(count, 1, cells, cells) < each
         mask |= drawn.repeat_interleave(block, 2).repeat_interleave(block, 3)[..., :side, :side]
     return mask
+
+
+def around_windows(count: int, side: int) -> Tensor:
+    """Mask all but one to three rectangles, as in outpainting (Zhou et al., Medical Image Analysis 2021).
+
+    Parameters
+    ----------
+    count : int
+        How many masks.
+    side : int
+        Side of a mask in pixels.
+
+    Returns
+    -------
+    torch.Tensor
+        (count, 1, side, side) bool.
+    """
+    least, most = WINDOW
+    lengths = side * (least + (most - least) * torch.rand(2, count, WINDOWS, 1))
+    starts = (side - lengths) * torch.rand(2, count, WINDOWS, 1)
+    line = torch.arange(side)
+    y, x = (line >= starts) & (line < starts + lengths)
+    used = torch.arange(WINDOWS) < torch.randint(1, WINDOWS + 1, (count, 1))
+    seen = y[..., :, None] & x[..., None, :] & used[..., None, None]
+    result: Tensor = ~seen.any(1, keepdim=True)
+    return result
+
+
+def bend(images: Tensor) -> Tensor:
+    """Map the intensities of each image along a rising Bezier curve, the same one in all its channels.
+
+    Parameters
+    ----------
+    images : torch.Tensor
+        (B, C, Y, X).
+
+    Returns
+    -------
+    torch.Tensor
+        (B, C, Y, X) of the same range; brighter pixels stay brighter.
+    """
+    count = len(images)
+    first, second = torch.rand(count, 2, 2).sort(1).values[:, :, None].unbind(1)  # what guides the curve, (x, y) each
+    t = torch.linspace(0, 1, KNOTS)[:, None]
+    curve = 3 * t * (1 - t) ** 2 * first + 3 * t**2 * (1 - t) * second + t**3  # (B, KNOTS, 2) from (0, 0) to (1, 1)
+    x, y = curve[..., 0].contiguous(), curve[..., 1]
+    values = images.flatten(1)
+    low, high = values.amin(1, keepdim=True), values.amax(1, keepdim=True)
+    span = (high - low).clamp_min(1e-3)
+    values = (values - low) / span
+    after = torch.searchsorted(x, values).clamp(1, KNOTS - 1)
+    x0, x1, y0, y1 = (line.gather(1, at) for line in (x, y) for at in (after - 1, after))
+    bent = y0 + (y1 - y0) * (values - x0) / (x1 - x0).clamp_min(1e-6)
+    return (bent * span + low).view_as(images)
 
 
 def shuffle(images: Tensor, window: int = 4) -> Tensor:

@@ -139,6 +139,7 @@ def finetune(
     yield Progress(0.0, "reading the labels")
     for image, annotation in pairs:
         annotation.check(image.shape, image.name)
+    config = _oriented(start, config)
     times = _magnification(start, [i for i, _ in pairs])
     pairs = [(magnify(i, times), replace(a, labels=magnify_labels(a.labels, times))) for i, a in pairs]
     labelled = collect(pairs, config.hold_out)
@@ -224,6 +225,13 @@ def _magnification(start: str | None, images: list[Image]) -> int:
     return int(Checkpoint.load(start).config.get("magnification", 1))
 
 
+def _oriented(start: str | None, config: FinetuneConfig) -> FinetuneConfig:
+    """Neither mirror nor turn where pretraining was told not to."""
+    said = Checkpoint.load(start).config.get("pretrain", {}) if start is not None else {}
+    learnt = augment.Orientation.of(said)
+    return replace(config, flips=config.flips and learnt.flips, turn=config.turn and learnt.turn)
+
+
 def _usable(others: list[Image], labelled: list[Image]) -> list[Image]:
     """Those of the other images that are like the labelled ones and hold something to look at."""
     like = [i for i in others if i.channels == labelled[0].channels]
@@ -244,7 +252,7 @@ def _batches(
         targets[stroke.image][stroke.z][tuple(stroke.points.T)] = 0
     classes = sorted({s.value for s in found})
     side = int(config.crop * augment.MARGIN)
-    geometry = augment.Geometry(config.crop)
+    geometry = augment.Geometry(config.crop, orientation=augment.Orientation(config.flips, config.turn))
     count = config.batch if config.teacher == 0 else config.batch // 2
     blank = torch.zeros(side, side, dtype=torch.long)
 

@@ -9,6 +9,7 @@ import torch
 
 from napari_sslseg import instances, patches, tiles
 from napari_sslseg import segmenter as segmenters
+from napari_sslseg.augment import Orientation
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.errors import CheckpointError, ImageError
 from napari_sslseg.image import Image
@@ -131,6 +132,7 @@ class _Image:
         self.image, self.zs, self.segmenter, self.config = image, zs, segmenter, config
         self.seen = magnify(image, self.times) if max(image.shape[-2:]) * self.times <= config.tile else image
         self.times = self.seen.shape[-1] // image.shape[-1]
+        self.flips = config.flips and Orientation.of(said["finetune"]).free
         self.values = np.asarray(said["values"], np.uint16)
         self.size = instances.ObjectSize(**said["object_size"]) if said["object_size"] else None
         shape = (image.planes, *image.shape[-2:])
@@ -168,7 +170,7 @@ class _Image:
         grown = -(-side // self.segmenter.network.multiple) * self.segmenter.network.multiple
         device = next(self.segmenter.parameters()).device
         crop = torch.from_numpy(patches.cut(self.seen, Place(0, z, y, x, grown)))[None].to(device)
-        return self.segmenter.probabilities(crop, self.config.flips)[0].cpu().numpy()
+        return self.segmenter.probabilities(crop, self.flips)[0].cpu().numpy()
 
     def _fill(self, z: int, top: int, band: npt.NDArray[np.float32]) -> None:
         band = reduce(band, self.times)  # a magnified plane is one tile, so the band is all of it

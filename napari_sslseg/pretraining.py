@@ -133,6 +133,7 @@ def _method(channels: int, config: PretrainConfig, machine: Runtime) -> Method:
     machine.compiled(network.encoder, network.head)
     method.encoder_rate = 1.0 if config.start == "random" else config.encoder_rate
     method.frozen_norm = config.start != "random"
+    method.orientation = augment.Orientation(config.flips, config.turn)
     return method
 
 

@@ -31,6 +31,8 @@ class PretrainConfig(Config):
         Learning rate of an encoder that starts from trained weights, as a share of `rate`.
     early_stop : bool
         Whether to end when the probe of what was learnt no longer rises.
+    flips, turn : bool
+        Whether mirrored and turned pieces are as good as the images; in radiology left and right differ.
     """
 
     method: str = param("restore", "How the computer learns from images without labels")
@@ -43,6 +45,8 @@ class PretrainConfig(Config):
     rate: float = param(1e-3, "Learning rate of new layers", ge=1e-7, le=1.0)
     encoder_rate: float = param(0.1, "Learning rate of a trained encoder, as a share of the rate", ge=0.0, le=1.0)
     early_stop: bool = param(False, "End when the probe of what was learnt no longer rises")
+    flips: bool = param(True, "Look at mirrored pieces too; not where left and right differ")
+    turn: bool = param(True, "Look at turned pieces too; not where up and down differ")
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,9 @@ class FinetuneConfig(Config):
         Whether training also starts from the head that was pretrained, and not from its encoder alone.
     hold_out : float
         Share of the strokes of each class that is kept apart for the score.
+    flips, turn : bool
+        Whether mirrored and turned pieces are as good as the images; never where pretraining was told that they are
+        not.
     """
 
     encoder: str = param("efficientnet_lite0", "The network, where nothing was pretrained")
@@ -96,6 +103,8 @@ class FinetuneConfig(Config):
     dice: float = param(0.5, "Weight of the Dice loss beside cross-entropy", ge=0.0, le=10.0)
     keep_head: bool = param(False, "Start from the whole pretrained network, not only from the part that sees")
     hold_out: float = param(0.2, "Share of the strokes kept apart for the score", ge=0.0, le=0.5)
+    flips: bool = param(True, "Look at mirrored pieces too; not where left and right differ")
+    turn: bool = param(True, "Look at turned pieces too; not where up and down differ")
 
 
 @dataclass(frozen=True)
@@ -109,7 +118,8 @@ class PredictConfig(Config):
     overlap : int
         Pixels by which tiles overlap.
     flips : bool
-        Whether to average over mirrored copies, which is steadier and takes longer.
+        Whether to average over mirrored copies, which is steadier and takes longer; never done where training was told
+        that mirrored or turned images are not as good.
     probabilities : bool
         Whether to keep the probability of every class.
     """

@@ -12,7 +12,16 @@ TEMPERATURE = 0.2
 NEAR = 16.0  # px: spots of one crop closer than this are not told apart
 
 
-def matched(crops: Tensor, side: int, points: int) -> dict[str, Tensor]:
+SHIFT, SMALL_SHIFT = 0.25, 0.5  # how far from its middle a view of a crop may look, in half crops
+
+
+def matched(
+    crops: Tensor,
+    side: int,
+    points: int,
+    orientation: augment.Orientation = augment.Orientation(),
+    small: tuple[int, int] = (0, 0),
+) -> dict[str, Tensor]:
     """Make two views of each crop and choose spots; random numbers come from torch's global state.
 
     Parameters
@@ -23,29 +32,45 @@ def matched(crops: Tensor, side: int, points: int) -> dict[str, Tensor]:
         Side of a view in pixels.
     points : int
         Spots a crop.
+    orientation : Orientation, optional
+        Whether views may be mirrored and turned.
+    small : tuple of int, optional
+        How many small views of each crop there are beside, and their side in pixels.
 
     Returns
     -------
     dict of str to torch.Tensor
         ``views``: (2 B, C, side, side), all first views, then all second ones. ``places``: (2 B, points, 2), where
         the spots are in each view, (x, y) from -1 to 1. ``inside``: (B points,) bool, whether both views show a
-        spot. ``apart``: (B points, B points) bool, which spots may serve as counter-examples of which.
+        spot. ``apart``: (B points, B points) bool, which spots may serve as counter-examples of which. With small
+        views also ``small``: (S B, C, s, s), and ``small_places``: (S B, points, 2), where the same spots are in them;
+        beyond -1 to 1 where a small view does not show a spot.
     """
     count, _, size, _ = crops.shape
     spots = 0.6 * (2 * torch.rand(count, points, 2) - 1)
-    views, places = [], []
-    for _ in range(2):
-        matrix = _affine(count, side / size)
-        grid = F.affine_grid(matrix, [count, 1, side, side], align_corners=False)
-        view = F.grid_sample(crops, grid, padding_mode="reflection", align_corners=False)
-        views.append(augment.intensity(view))
-        inverse = torch.linalg.inv(matrix[:, :, :2])
-        places.append((spots - matrix[:, None, :, 2]) @ inverse.transpose(1, 2))
+    views, places = zip(*(_look(crops, spots, side, SHIFT, orientation) for _ in range(2)), strict=True)
     inside = (torch.stack(places).abs().amax((0, -1)) < 1).flatten()
     image = torch.arange(count).repeat_interleave(points)
     distance = torch.cdist(spots.flatten(0, 1), spots.flatten(0, 1)) * size / 2
     apart = (image[:, None] != image) | (distance > NEAR)
-    return {"views": torch.cat(views), "places": torch.cat(places), "inside": inside, "apart": apart & inside}
+    found = {"views": torch.cat(views), "places": torch.cat(places), "inside": inside, "apart": apart & inside}
+    if small[0]:
+        looks = (_look(crops, spots, small[1], SMALL_SHIFT, orientation) for _ in range(small[0]))
+        views, places = zip(*looks, strict=True)
+        found |= {"small": torch.cat(views), "small_places": torch.cat(places)}
+    return found
+
+
+def _look(
+    crops: Tensor, spots: Tensor, side: int, shift: float, orientation: augment.Orientation
+) -> tuple[Tensor, Tensor]:
+    """One view (B, C, side, side) of each crop, and where the spots (B, points, 2) are in it, (x, y) from -1 to 1."""
+    count, _, size, _ = crops.shape
+    matrix = _affine(count, side / size, shift, orientation)
+    grid = F.affine_grid(matrix, [count, 1, side, side], align_corners=False)
+    view = F.grid_sample(crops, grid, padding_mode="reflection", align_corners=False)
+    inverse = torch.linalg.inv(matrix[:, :, :2])
+    return augment.intensity(view), (spots - matrix[:, None, :, 2]) @ inverse.transpose(1, 2)
 
 
 def at(maps: list[Tensor], places: Tensor) -> Tensor:
@@ -91,12 +116,12 @@ def contrast(a: Tensor, b: Tensor, inside: Tensor, apart: Tensor) -> Tensor:
     return (each * inside).sum() / inside.sum().clamp_min(1)
 
 
-def _affine(count: int, share: float) -> Tensor:
+def _affine(count: int, share: float, reach: float, orientation: augment.Orientation) -> Tensor:
     """Random (count, 2, 3) maps from view to crop coordinates: turn, zoom, mirroring and shift."""
-    angle = (torch.rand(count) - 0.5) * math.pi
+    angle = (torch.rand(count) - 0.5) * (math.pi * orientation.turn)
     zoom = share * torch.exp(0.3 * torch.randn(count).clamp(-1, 1))
-    mirror = torch.where(torch.rand(count) < 0.5, -1.0, 1.0)
+    mirror = torch.where((torch.rand(count) < 0.5) & orientation.flips, -1.0, 1.0)
     cos, sin = zoom * angle.cos(), zoom * angle.sin()
-    shift = 0.25 * (2 * torch.rand(count, 2) - 1)
+    shift = reach * (2 * torch.rand(count, 2) - 1)
     rows = [torch.stack([cos * mirror, -sin, shift[:, 0]], 1), torch.stack([sin * mirror, cos, shift[:, 1]], 1)]
     return torch.stack(rows, 1)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_sslseg import pretraining
+from napari_sslseg import pretraining, views
 from napari_sslseg.errors import ConfigError
 from napari_sslseg.image import Image
 from napari_sslseg.job import Metric, Notice, Picture, run
@@ -159,6 +159,63 @@ def test_the_averaged_network_teaches_and_is_left_alone():
     distil.begin(0.1, other)
     assert float(distil(batch)["loss"].detach()) != pytest.approx(own, rel=1e-4)
     assert all(torch.equal(v, before[k]) for k, v in other.items())
+
+
+def softmax(values):
+    e = np.exp(values - values.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+def test_every_view_learns_from_each_whole_view_but_itself():
+    distil = method("distil").eval()
+    torch.manual_seed(1)
+    batch = distil.prepare(torch.randn(3, 1, 48, 48))
+    distil.centre.normal_(0, 0.1)
+    with torch.no_grad():
+        found = float(distil(batch)["loss"])
+        whole = distil.scores(batch["views"], batch["places"]).numpy().reshape(2, -1, distillation.PROTOTYPES)
+        small = distil.scores(batch["small"], batch["small_places"]).numpy()
+    small = small.reshape(distillation.SMALL, -1, distillation.PROTOTYPES)
+    places = [p.numpy().reshape(-1, 2) for p in (*batch["places"].chunk(2), *batch["small_places"].chunk(4))]
+    shown = [np.abs(p).max(1) < 1 for p in places]
+    pairs = []
+    for k, teacher in enumerate(whole):
+        aim = softmax((teacher - distil.centre.numpy()) / distillation.TEACHER)
+        for i, student in enumerate((*whole, *small)):
+            if i != k:
+                each = -(aim * np.log(softmax(student / distillation.STUDENT))).sum(1)
+                pairs.append(each[shown[k] & shown[i]].mean())
+    assert len(pairs) == 2 * (1 + distillation.SMALL)
+    assert found == pytest.approx(np.mean(pairs), rel=1e-4)
+
+
+def test_the_teacher_sees_whole_views_only_and_the_small_ones_cost_little():
+    distil = method("distil", side=64)
+    seen = {True: [], False: []}
+    distil.network.encoder.register_forward_pre_hook(lambda m, given: seen[m.training].append(tuple(given[0].shape)))
+    distil(distil.prepare(torch.randn(2, 1, 96, 96)))
+    assert seen[False] == [(4, 1, 64, 64)]
+    assert seen[True] == [(4, 1, 64, 64), (2 * distillation.SMALL, 1, 32, 32)]
+
+
+def test_the_spots_of_small_views_are_those_of_the_whole_ones():
+    torch.manual_seed(0)
+    y, x = torch.meshgrid(torch.arange(96.0), torch.arange(96.0), indexing="ij")
+    ramps = torch.stack([torch.cos(x / 30), torch.cos(y / 30)]).repeat(8, 1, 1, 1) * 2  # two ramps name each spot
+
+    def unchanged(views, strength=1.0):
+        return views
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("napari_sslseg.views.augment.intensity", unchanged)
+        batch = method("distil", 2, 64).prepare(ramps)
+    whole, again = views.at([batch["views"]], batch["places"]).unflatten(0, (2, -1))
+    inside = batch["inside"]
+    assert torch.allclose(whole[inside], again[inside], atol=0.05)
+    for views_, places in zip(batch["small"].chunk(4), batch["small_places"].chunk(4), strict=True):
+        shown = inside & (places.abs().amax(-1) < 1).flatten()
+        assert int(shown.sum()) > 30
+        assert torch.allclose(views.at([views_], places)[shown], whole[shown], atol=0.05)
 
 
 def test_a_collapse_is_told_once(monkeypatch):

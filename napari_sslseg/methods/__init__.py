@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from napari_sslseg import augment
 from napari_sslseg.config import Registry
 from napari_sslseg.model import Network
 from napari_sslseg.objective import Batch, Objective, freeze_norm
@@ -34,6 +35,7 @@ class Method(Objective):
         self.network, self.side = network, side
         self.encoder_rate = 1.0
         self.frozen_norm = False
+        self.orientation = augment.Orientation()
 
     def train(self, mode: bool = True) -> Self:
         """Switch between training and use; the statistics of a trained encoder are not spoilt by corrupted images."""
@@ -41,6 +43,25 @@ class Method(Objective):
         if self.frozen_norm:
             freeze_norm(self.network.encoder)
         return self
+
+    def moved(self, crops: Tensor, turn: float = 20.0, zoom: tuple[float, float] = (0.75, 1.33)) -> Tensor:
+        """Turn, zoom and mirror crops, as far as their orientation does not matter, and cut out the middle.
+
+        Parameters
+        ----------
+        crops : torch.Tensor
+            (B, C, n, n), n = 1.5 times the side.
+        turn : float, optional
+            Largest rotation in degrees.
+        zoom : tuple of float, optional
+            Least and largest magnification.
+
+        Returns
+        -------
+        torch.Tensor
+            (B, C, side, side).
+        """
+        return augment.Geometry(self.side, turn, zoom, self.orientation).images(crops)
 
     @abstractmethod
     def prepare(self, crops: Tensor) -> Batch:
@@ -95,6 +116,22 @@ class Method(Objective):
             (Y, X) in 0 to 1; None for a method that has nothing to show.
         """
         return None
+
+
+def painter(network: Network) -> nn.Conv2d:
+    """Build the layer that turns features into pixels of the image.
+
+    Parameters
+    ----------
+    network : Network
+        Encoder and head.
+
+    Returns
+    -------
+    torch.nn.Conv2d
+        From (B, width, Y, X) to (B, C, Y, X).
+    """
+    return nn.Conv2d(network.head.width, network.in_channels, 1)
 
 
 def projector(inputs: int) -> nn.Sequential:

@@ -6,12 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from napari_sslseg import augment, views
+from napari_sslseg import views
 from napari_sslseg.corruption import corrupted, restoration
 from napari_sslseg.distributed import together
-from napari_sslseg.methods import Method, projector, side_by_side
+from napari_sslseg.methods import Method, painter, projector, side_by_side
 from napari_sslseg.model import Network
 from napari_sslseg.objective import Batch
 
@@ -35,16 +35,16 @@ class Adapt(Method):
 
     def __init__(self, network: Network, side: int) -> None:
         super().__init__(network, side)
-        self.geometry = augment.Geometry(side)
-        self.output = nn.Conv2d(network.head.width, network.in_channels, 1)
+        self.output = painter(network)
         self.project = projector(network.head.width + sum(network.encoder.channels))
         self._start = [copy.deepcopy(network.encoder).requires_grad_(False).eval()]  # in a list: not to be stored
 
     def prepare(self, crops: Tensor) -> Batch:
         """Corrupt every crop, and make two views of every other one."""
-        clean = self.geometry.images(crops)
+        clean = self.moved(crops)
         seen, mask = corrupted(clean)
-        return {"seen": seen, "clean": clean, "mask": mask, **views.matched(crops[::2], self.side, POINTS)}
+        looks = views.matched(crops[::2], self.side, POINTS, self.orientation)
+        return {"seen": seen, "clean": clean, "mask": mask, **looks}
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Compute how far crops are from restored, views from agreeing, features from those at the start."""

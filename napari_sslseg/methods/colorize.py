@@ -4,11 +4,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from napari_sslseg import augment
 from napari_sslseg.distributed import together
-from napari_sslseg.methods import Method, side_by_side
+from napari_sslseg.methods import Method, painter, side_by_side
 from napari_sslseg.model import Network
 from napari_sslseg.objective import Batch
 
@@ -28,12 +27,11 @@ class Colorize(Method):
 
     def __init__(self, network: Network, side: int) -> None:
         super().__init__(network, side)
-        self.geometry = augment.Geometry(side)
-        self.output = nn.Conv2d(network.head.width, network.in_channels, 1)
+        self.output = painter(network)
 
     def prepare(self, crops: Tensor) -> Batch:
         """Turn and mirror the crops; of half of them hide one channel, of the others all but their mean."""
-        clean = self.geometry.images(crops)
+        clean = self.moved(crops)
         count, channels = clean.shape[:2]
         one = F.one_hot(torch.randint(channels, (count,)), channels).bool()
         hidden = torch.where(torch.rand(count, 1) < 0.5, one, torch.ones_like(one))[:, :, None, None]

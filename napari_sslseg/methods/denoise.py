@@ -4,11 +4,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from napari_sslseg import augment
 from napari_sslseg.distributed import together
-from napari_sslseg.methods import Method, side_by_side
+from napari_sslseg.methods import Method, painter, side_by_side
 from napari_sslseg.model import Network
 from napari_sslseg.objective import Batch
 
@@ -29,12 +28,11 @@ class Denoise(Method):
 
     def __init__(self, network: Network, side: int) -> None:
         super().__init__(network, side)
-        self.geometry = augment.Geometry(side, turn=0.0, zoom=(1.0, 1.0))  # interpolation would smear the noise
-        self.output = nn.Conv2d(network.head.width, network.in_channels, 1)
+        self.output = painter(network)
 
     def prepare(self, crops: Tensor) -> Batch:
         """Mirror the crops and put a neighbour's value into the blind spots."""
-        noisy = self.geometry.images(crops)
+        noisy = self.moved(crops, turn=0.0, zoom=(1.0, 1.0))  # interpolation would smear the noise
         spots = blind_spots(len(noisy), self.side)
         return {"seen": torch.where(spots, neighbours(noisy), noisy), "noisy": noisy, "spots": spots}
 

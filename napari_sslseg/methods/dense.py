@@ -31,7 +31,7 @@ class Dense(Method):
 
     def prepare(self, crops: Tensor) -> Batch:
         """Make two views of each crop and choose points seen in both."""
-        return views.matched(crops, self.side, POINTS)
+        return views.matched(crops, self.side, POINTS, self.orientation)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Contrast the points of one view with those of the other, both ways."""

@@ -14,6 +14,7 @@ from napari_sslseg.model import Network
 from napari_sslseg.objective import Batch
 
 POINTS = 64  # matched points a crop
+SMALL = 4  # views of half the side beside the two whole ones, together as dear as one of these
 PROTOTYPES = 128  # what a pixel can be
 STUDENT, TEACHER = 0.1, 0.05  # temperatures: the teacher is surer
 COLLAPSED = 2 / PROTOTYPES  # share of the prototypes in use at which nothing is told apart any more
@@ -22,6 +23,9 @@ CENTRE = 0.9  # how much of the old centre is kept at each step
 
 class Distil(Method):
     """DINO (Caron et al., ICCV 2021) of single pixels: an averaged network teaches, centred and sharpened.
+
+    The teacher sees two whole views, the network that learns a few small ones besides: from a little of its
+    surroundings it learns to say of a pixel what is seen from more of them.
 
     Parameters
     ----------
@@ -45,23 +49,27 @@ class Distil(Method):
         self._average = dict(average)
 
     def prepare(self, crops: Tensor) -> Batch:
-        """Make two views of each crop and choose points seen in both."""
-        return views.matched(crops, self.side, POINTS)
+        """Make two views of each crop and some small ones, and choose points to compare."""
+        step = self.network.multiple
+        half = max(step, self.side // 2 // step * step)
+        return views.matched(crops, self.side, POINTS, self.orientation, small=(SMALL, half))
 
-    def scores(self, batch: Batch) -> Tensor:
+    def scores(self, seen: Tensor, places: Tensor) -> Tensor:
         """Compute how like each prototype every point is.
 
         Parameters
         ----------
-        batch : mapping of str to torch.Tensor
-            What `prepare` made.
+        seen : torch.Tensor
+            (V, C, Y, X) views.
+        places : torch.Tensor
+            (V, points, 2), where the points are in them.
 
         Returns
         -------
         torch.Tensor
-            (points of all views, PROTOTYPES), from -1 to 1.
+            (V points, PROTOTYPES), from -1 to 1.
         """
-        return together(self._scores, batch["views"], batch["places"])
+        return together(self._scores, seen, places)
 
     def _scores(self, seen: Tensor, places: Tensor) -> Tensor:
         maps = self.network.encoder(seen)
@@ -72,8 +80,9 @@ class Distil(Method):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Compute the cross-entropy with the teacher, across views; ``used``: share of the prototypes in use."""
         if "taught" in batch:  # the teacher runs through this very function, to have its weights
-            return {"scores": self.scores(batch)}
-        student = self.scores(batch).chunk(2)
+            return {"scores": self.scores(batch["views"], batch["places"])}
+        whole = self.scores(batch["views"], batch["places"]).chunk(2)
+        small = self.scores(batch["small"], batch["small_places"]).chunk(SMALL)
         with torch.no_grad():
             taught = self._teach(batch)
             aims = ((taught - self.centre) / TEACHER).softmax(1).chunk(2)
@@ -81,10 +90,13 @@ class Distil(Method):
                 self.centre.lerp_(taught.mean(0), 1 - CENTRE)
             spread = torch.cat(aims).mean(0)
             used = torch.exp(-(spread * spread.clamp_min(1e-9).log()).sum()) / PROTOTYPES
-        inside = batch["inside"]
-        each = [-(aim * (s / STUDENT).log_softmax(1)).sum(1) for aim, s in zip(aims, student[::-1], strict=True)]
-        loss = ((each[0] + each[1]) / 2 * inside).sum() / inside.sum().clamp_min(1)
-        return {"loss": loss, "used": used}
+        shown = [(p.abs().amax(-1) < 1).flatten() for p in batch["places"].chunk(2)]
+        shown_small = [(p.abs().amax(-1) < 1).flatten() for p in batch["small_places"].chunk(SMALL)]
+        losses = []
+        for k, aim in enumerate(aims):
+            others = [(whole[1 - k], shown[1 - k]), *zip(small, shown_small, strict=True)]
+            losses += [disagreement(aim, said, shown[k] & also) for said, also in others]
+        return {"loss": torch.stack(losses).mean(), "used": used}
 
     def alarm(self, name: str, value: float) -> str | None:
         """Tell a collapse: the teacher says the same of every pixel."""
@@ -98,6 +110,27 @@ class Distil(Method):
         found: dict[str, Tensor] = functional_call(self, weights, ({**batch, "taught": batch["inside"]},))
         self.train(training)
         return found["scores"]
+
+
+def disagreement(aim: Tensor, said: Tensor, both: Tensor) -> Tensor:
+    """Cross-entropy with the teacher.
+
+    Parameters
+    ----------
+    aim : torch.Tensor
+        (N, PROTOTYPES) probabilities.
+    said : torch.Tensor
+        (N, PROTOTYPES) scores of the network that learns.
+    both : torch.Tensor
+        (N,) bool, which points teacher and learner both saw; only they count.
+
+    Returns
+    -------
+    torch.Tensor
+        Scalar; 0 where there is no such point.
+    """
+    each = -(aim * (said / STUDENT).log_softmax(1)).sum(1)
+    return (each * both).sum() / both.sum().clamp_min(1)
 
 
 component = Distil

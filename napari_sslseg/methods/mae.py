@@ -7,10 +7,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from napari_sslseg import augment
 from napari_sslseg.distributed import together
 from napari_sslseg.encoders import TokenEncoder
-from napari_sslseg.methods import Method, side_by_side
+from napari_sslseg.methods import Method, painter, side_by_side
 from napari_sslseg.model import Network
 from napari_sslseg.objective import Batch
 
@@ -32,13 +31,12 @@ class MAE(Method):
 
     def __init__(self, network: Network, side: int) -> None:
         super().__init__(network, side)
-        self.geometry = augment.Geometry(side)
         self.hidden = nn.Parameter(0.02 * torch.randn(network.encoder.channels[-1]))
-        self.output = nn.Conv2d(network.head.width, network.in_channels, 1)
+        self.output = painter(network)
 
     def prepare(self, crops: Tensor) -> Batch:
         """Turn and mirror the crops and choose the pieces that are seen."""
-        clean = self.geometry.images(crops)
+        clean = self.moved(crops)
         cells = (self.side // self.network.multiple) ** 2
         order = torch.rand(len(clean), cells).argsort(1)
         return {"clean": clean, "shown": order[:, : max(1, round(VISIBLE * cells))].sort(1).values}

@@ -1,14 +1,13 @@
-"""Restoration: predict the pixels that were masked out, shuffled or covered with noise."""
+"""Restoration: predict what was masked out, shuffled, bent in its intensities or left out of the channels."""
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from napari_sslseg import augment
 from napari_sslseg.corruption import corrupted, restoration
 from napari_sslseg.distributed import together
-from napari_sslseg.methods import Method, side_by_side
+from napari_sslseg.methods import Method, painter, side_by_side
 from napari_sslseg.model import Network
 from napari_sslseg.objective import Batch
 
@@ -26,12 +25,11 @@ class Restore(Method):
 
     def __init__(self, network: Network, side: int) -> None:
         super().__init__(network, side)
-        self.geometry = augment.Geometry(side)
-        self.output = nn.Conv2d(network.head.width, network.in_channels, 1)
+        self.output = painter(network)
 
     def prepare(self, crops: Tensor) -> Batch:
         """Turn and mirror the crops, then corrupt copies of them."""
-        clean = self.geometry.images(crops)
+        clean = self.moved(crops)
         seen, mask = corrupted(clean)
         return {"seen": seen, "clean": clean, "mask": mask}
 

@@ -36,7 +36,7 @@ class SigReg(Method):
     def prepare(self, crops: Tensor) -> Batch:
         """Make two views of each crop, choose points seen in both and directions to look along."""
         directions = F.normalize(torch.randn(WIDTH, DIRECTIONS), dim=0)
-        return {**views.matched(crops, self.side, POINTS), "directions": directions}
+        return {**views.matched(crops, self.side, POINTS, self.orientation), "directions": directions}
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Compute how far matched points disagree and how far all points are from a Gaussian."""

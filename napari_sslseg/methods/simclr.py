@@ -32,7 +32,6 @@ class SimCLR(Method):
 
     def __init__(self, network: Network, side: int) -> None:
         super().__init__(network, side)
-        self.geometry = augment.Geometry(side, turn=45.0, zoom=(0.6, 1.5))
         self.project = projector(network.head.width + network.encoder.channels[-1])
         self.register_buffer("memory", torch.zeros(MEMORY, WIDTH))
         self.register_buffer("written", torch.tensor(0))
@@ -44,7 +43,8 @@ class SimCLR(Method):
 
     def prepare(self, crops: Tensor) -> Batch:
         """Make two views of each crop."""
-        return {"views": augment.intensity(torch.cat([self.geometry.images(crops) for _ in range(2)]), 1.5)}
+        both = [self.moved(crops, turn=45.0, zoom=(0.6, 1.5)) for _ in range(2)]
+        return {"views": augment.intensity(torch.cat(both), 1.5)}
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Contrast the views with each other and with earlier crops."""
