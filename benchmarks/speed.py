@@ -192,7 +192,7 @@ def learn(path: Path, device: str) -> None:
     stop, said = Stop(), dict[str, Any]()
 
     def hear(event: Any) -> None:
-        if isinstance(event, Metric) and "first_step_cpu_s" not in said:
+        if isinstance(event, Metric) and event.name == "loss" and "first_step_cpu_s" not in said:
             said.update(first_step_cpu_s=round(time.process_time(), 2))
             print("first", flush=True)
 
