@@ -65,11 +65,11 @@ def pretrain(
             lambda stop: workflow.pretrain_project(opened, config, runtime=common.runtime(), stop=stop),
             common.events,
         )
-    if common.events == "json":
-        emit({"event": "result", "checkpoint": str(path), "stopped": stopped})
-    else:
-        say(f"Learned from {_count(len(opened.images), 'image')}: {path}")
-    return _code(stopped)
+        if common.events == "json":
+            emit({"event": "result", "checkpoint": str(path), "stopped": stopped})
+        else:
+            say(f"Learned from {_count(len(opened.images), 'image')}: {path}")
+        return _code(stopped)
 
 
 @app.command(sort_key=2)

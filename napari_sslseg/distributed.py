@@ -59,6 +59,7 @@ def joined() -> Iterator[None]:
     dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield
+        greatest(0.0)  # so that none ends while the first one writes: torchrun would break that off
     finally:
         dist.destroy_process_group()
 

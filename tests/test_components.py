@@ -42,6 +42,13 @@ def test_an_encoder_keeps_its_contract_of_shapes(any_encoder, channels):
     assert found == [(c, s, s) for c, s in zip(encoder.channels, encoder.strides, strict=True)]
 
 
+def test_an_encoder_draws_no_random_numbers_while_it_learns(any_encoder):
+    encoder = any_encoder(1)
+    image = torch.randn(2, 1, 2 * encoder.strides[-1], 2 * encoder.strides[-1])
+    first, second = encoder(image), encoder(image)
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
 def stored_weights(weights, **how):
     """What a download would give: the weights of torchvision's own model, for RGB."""
     assert how["weights_only"]

@@ -14,6 +14,7 @@ from napari_sslseg import cli
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.config import Registry
 from napari_sslseg.encoders import ENCODERS
+from napari_sslseg.encoders.timm import _network as network_of_timm
 from napari_sslseg.errors import ConfigError
 from napari_sslseg.io import read_labels, write_labels
 from napari_sslseg.model import Network, build
@@ -52,6 +53,12 @@ def test_maps_with_channels_last_are_turned():
 def test_the_same_seed_gives_the_same_network():
     first, second = (build("random", "timm/resnet10t", 2, RUNTIME).state_dict() for _ in range(2))
     assert all(torch.equal(first[k], second[k]) for k in first)
+
+
+def test_a_network_draws_no_random_numbers_while_it_learns():
+    net = network_of_timm("resnet10t", 1, drop_path_rate=0.5)
+    image = torch.randn(4, 1, 64, 64)
+    assert torch.equal(net(image)[-1], net(image)[-1])
 
 
 def test_a_checkpoint_rebuilds_the_network_by_its_name(tmp_path):

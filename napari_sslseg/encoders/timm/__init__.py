@@ -141,6 +141,12 @@ def _network(name: str, in_channels: int, **how: Any) -> nn.Module:
         made: nn.Module = timm.create_model(name, dynamic_img_size=True, **how)
     except TypeError:  # it does not know of sizes, and so looks at any
         made = timm.create_model(name, **how)
+    module: Any
+    for module in made.modules():  # what is left out at random, no seed would decide
+        if isinstance(module, nn.Dropout | nn.Dropout2d | nn.Dropout3d):
+            module.p = 0.0
+        elif hasattr(module, "drop_prob"):
+            module.drop_prob = 0.0
     return made
 
 
