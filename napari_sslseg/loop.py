@@ -161,9 +161,12 @@ class Training:
         self.objective.load_state_dict(_part(tensors, "raw"))
         own = self.objective.state_dict()
         self.average = {k: v.to(own[k].device) for k, v in _part(tensors, "average").items()}
+        weights = [p for g in self.optimizer.param_groups for p in g["params"]]
         state: dict[int, dict[str, Any]] = {}
         for name, value in _part(tensors, "optimizer").items():
             index, key = name.split(".", 1)
+            like = weights[int(index)]  # a file forgets the layout, and the fused step needs that of the weight
+            value = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
             state.setdefault(int(index), {})[key] = value
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
         self.step, self.seconds, self.losses = step, seconds, list(losses)
