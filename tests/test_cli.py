@@ -309,7 +309,7 @@ def test_progress_and_notices_go_to_standard_error(command, data, tmp_path):
 def test_ctrl_c_keeps_what_was_learned_and_the_same_command_goes_on(data, tmp_path, command):
     words = ("pretrain", data / "images", "--project", tmp_path / "p", "--steps", 150, "--events", "json", *SMALL)
     process = start(*words)
-    next(line for line in process.stdout if json.loads(line)["event"] == "metric")
+    next(line for line in process.stdout if json.loads(line).get("name") == "loss")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     events = parsed(out)

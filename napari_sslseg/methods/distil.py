@@ -78,7 +78,7 @@ class Distil(Method):
         return F.normalize(projected, dim=1) @ weight.T
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """Compute the cross-entropy with the teacher, across views; ``used``: share of the prototypes in use."""
+        """Compute the divergence from the teacher, across views; ``used``: share of the prototypes in use."""
         if "taught" in batch:  # the teacher runs through this very function, to have its weights
             return {"scores": self.scores(batch["views"], batch["places"])}
         whole = self.scores(batch["views"], batch["places"]).chunk(2)
@@ -113,7 +113,7 @@ class Distil(Method):
 
 
 def disagreement(aim: Tensor, said: Tensor, both: Tensor) -> Tensor:
-    """Cross-entropy with the teacher.
+    """Kullback-Leibler divergence from the teacher: its cross-entropy less what the teacher itself leaves open.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def disagreement(aim: Tensor, said: Tensor, both: Tensor) -> Tensor:
     torch.Tensor
         Scalar; 0 where there is no such point.
     """
-    each = -(aim * (said / STUDENT).log_softmax(1)).sum(1)
+    each = F.kl_div((said / STUDENT).log_softmax(1), aim, reduction="none").sum(1)
     return (each * both).sum() / both.sum().clamp_min(1)
 
 
