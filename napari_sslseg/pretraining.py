@@ -94,7 +94,8 @@ def pretrain(
     save()
     finished = schedule.fraction(training.step, training.seconds) >= 1
     training.use_average()
-    weights = {k: v.detach().cpu().clone() for k, v in method.network.state_dict().items()}
+    learnt = {**method.network.state_dict(), **method.kept()}
+    weights = {k: v.detach().cpu().clone() for k, v in learnt.items()}
     yield Progress(1.0 if finished else schedule.fraction(training.step, training.seconds), "done", 0.0)
     return Checkpoint(weights, described, {**_history(training), "finished": finished})
 
