@@ -17,6 +17,7 @@ _HOME = {
     "finetune": "finetuning",
     "PredictConfig": "settings",
     "predict": "predicting",
+    "denoise": "denoising",
 }
 
 __all__ = list(_HOME)

@@ -1,9 +1,9 @@
-"""The command line: pretrain, train, predict, score, info, demo. It starts jobs and sets the exit code."""
+"""The command line: pretrain, train, predict, denoise, score, info, demo. It starts jobs and sets the exit code."""
 
 import gc
 import sys
-import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,8 +12,8 @@ from cyclopts import App, CycloptsError, Parameter
 from napari_sslseg import __version__, launch, ranks
 from napari_sslseg.errors import UserError
 from napari_sslseg.job import run
-from napari_sslseg.listen import complain, emit, say, show
-from napari_sslseg.options import Common, Learning, Machine
+from napari_sslseg.listen import complain, count, emit, say, scored, show, show_files
+from napari_sslseg.options import Common, Learning, Machine, names
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig
 
 DONE, FAILED, STOPPED = 0, 2, 130
@@ -68,7 +68,7 @@ def pretrain(
         if common.events == "json":
             emit({"event": "result", "checkpoint": str(path), "stopped": stopped})
         else:
-            say(f"Learned from {_count(len(opened.images), 'image')}: {path}")
+            say(f"Learned from {count(len(opened.images), 'image')}: {path}")
         return _code(stopped)
 
 
@@ -115,7 +115,7 @@ def train(
     if common.events == "json":
         emit({"event": "result", **asdict(round), "stopped": stopped})
     else:
-        say(f"Round {round.number}: {_count(round.steps, 'step')}, {_scored(round.score, round.held_out)}")
+        say(f"Round {round.number}: {count(round.steps, 'step')}, {scored(round.score, round.held_out)}")
     return _code(stopped)
 
 
@@ -148,25 +148,39 @@ def predict(
     from napari_sslseg import exchange
     from napari_sslseg.project import Project
 
-    config = common.config(PredictConfig, probabilities=probabilities)
-    opened = Project.open(project)
-    names = [i.strip() for i in (ids or "").split(",") if i.strip()]
-    began = time.monotonic()
-    written, stopped = show(
-        "Predicting",
-        lambda stop: exchange.predict_files(
-            opened, images, out, config, ids=names, runtime=common.runtime(), stop=stop
-        ),
-        common.events,
-    )
-    if common.events == "json":
-        emit({"event": "result", "files": [str(p) for p in written], "stopped": stopped})
-    else:
-        say(f"Wrote {_count(len(written), 'file')} to {out} in {time.monotonic() - began:.0f} s")
+    config, opened = common.config(PredictConfig, probabilities=probabilities), Project.open(project)
+    job = partial(exchange.predict_files, opened, images, out, config, ids=names(ids), runtime=common.runtime())
+    stopped = show_files("Predicting", lambda stop: job(stop=stop), out, common.events)
     return STOPPED if stopped else DONE
 
 
 @app.command(sort_key=4)
+def denoise(
+    images: list[Path], /, *, project: Path, out: Path, ids: str | None = None, common: Common = Common()
+) -> int:
+    """Denoise images with what the method denoise learnt; write one image file each, in the units of the image.
+
+    Parameters
+    ----------
+    images : list of Path
+        Image files and folders.
+    project : Path
+        A project pretrained with --method denoise.
+    out : Path
+        Folder to write to.
+    ids : str
+        Names without suffix, separated by commas, of the images to denoise.
+    """
+    from napari_sslseg import exchange
+    from napari_sslseg.project import Project
+
+    config, opened = common.config(PredictConfig), Project.open(project)
+    job = partial(exchange.denoise_files, opened, images, out, config, ids=names(ids), runtime=common.runtime())
+    stopped = show_files("Denoising", lambda stop: job(stop=stop), out, common.events)
+    return STOPPED if stopped else DONE
+
+
+@app.command(sort_key=5)
 def score(
     predictions: Path, /, *, truth: Path, task: Literal["semantic", "instance"] = "semantic", json: bool = False
 ) -> int:
@@ -191,13 +205,13 @@ def score(
         return DONE
     for value, iou in report.iou.items():
         say(f"class {value}: IoU {iou:.3f}, Dice {report.dice[value]:.3f}")
-    say(f"mean of {_count(report.files, 'file')}: IoU {report.mean_iou:.3f}, Dice {report.mean_dice:.3f}")
+    say(f"mean of {count(report.files, 'file')}: IoU {report.mean_iou:.3f}, Dice {report.mean_dice:.3f}")
     if p := report.precision:
         say(f"objects: AP {p.mean:.3f}, AP50 {p.at_50:.3f} ({p.predicted} predicted, {p.true} true)")
     return DONE
 
 
-@app.command(sort_key=5)
+@app.command(sort_key=6)
 def info(project: Path, /, *, json: bool = False) -> int:
     """Say what a project holds.
 
@@ -220,21 +234,21 @@ def info(project: Path, /, *, json: bool = False) -> int:
         said = {"task": opened.task, "classes": classes, "images": images, "labelled": labelled}
         emit({**said, "pretrained": pretrained, "probe": probe, "rounds": rounds})
         return DONE
-    say(f"{opened.name}: {opened.task}, {_count(len(opened.images), 'image')}, {len(labelled)} labelled")
+    say(f"{opened.name}: {opened.task}, {count(len(opened.images), 'image')}, {len(labelled)} labelled")
     for e in opened.images:
         size = " x ".join(map(str, e.shape))
-        say(f"  {e.id}: {size}, {_count(e.channels, 'channel')}, {e.source}" + (", labelled" * (e.id in labelled)))
+        say(f"  {e.id}: {size}, {count(e.channels, 'channel')}, {e.source}" + (", labelled" * (e.id in labelled)))
     say("  classes: " + ", ".join(f"{c.value} {c.name}" for c in opened.classes))
     say(f"  pretrained: {opened.pretrained or 'no'}")
     if probe:
         say(f"    {looks.told(probe)}")
     for r in opened.rounds:
         early = "" if r.finished else ", stopped early"
-        say(f"  round {r.number}: {_scored(r.score, r.held_out)}, {r.pixels} labelled pixels, {r.steps} steps{early}")
+        say(f"  round {r.number}: {scored(r.score, r.held_out)}, {r.pixels} labelled pixels, {r.steps} steps{early}")
     return DONE
 
 
-@app.command(sort_key=6)
+@app.command(sort_key=7)
 def demo(*, out: Path = Path("demo-output"), headless: bool = False, machine: Machine = Machine()) -> int:
     """Show the main job on a real image: pretrain, train on a few strokes, predict; with and without pretraining.
 
@@ -257,16 +271,6 @@ def demo(*, out: Path = Path("demo-output"), headless: bool = False, machine: Ma
 
         open_project(result.project)
     return _code(stopped)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def _scored(score: float | None, held_out: int) -> str:
-    if score is None:
-        return "no score (no strokes could be kept apart)"
-    return f"score {score:.3f} (mean IoU on {_count(held_out, 'stroke')} kept apart)"
 
 
 def _code(stopped: bool) -> int:

@@ -9,15 +9,18 @@ import numpy.typing as npt
 
 from napari_sslseg.annotation import LabelClass
 from napari_sslseg.errors import ImageError, LabelError, StorageError
-from napari_sslseg.io import find_files, read_image, read_labels, stem, write_channels, write_labels
+from napari_sslseg.image import Image
+from napari_sslseg.io import find_files, read_image, read_labels, stem, write_channels, write_image, write_labels
 from napari_sslseg.io.files import suffix
 from napari_sslseg.io.receipts import Receipts
 from napari_sslseg.job import Job, Stop, share
+from napari_sslseg.previews import needed_denoiser
 from napari_sslseg.project import Project
 from napari_sslseg.settings import PredictConfig, RuntimeConfig
 from napari_sslseg.workflow import needed_model
 
 LOSSY = (".jpg", ".jpeg")  # label files are never written in these
+WHOLE = (*LOSSY, ".png")  # denoised images are not, which are real numbers
 MOST_CLASSES = 255
 
 
@@ -187,6 +190,70 @@ def predict_files(
     return written
 
 
+def denoise_files(
+    project: Project,
+    paths: Iterable[str | Path],
+    out: Path,
+    config: PredictConfig,
+    *,
+    ids: Iterable[str] = (),
+    runtime: RuntimeConfig | None = None,
+    stop: Stop | None = None,
+) -> Job[list[Path]]:
+    """Denoise image files, in the project or not, and write one image file each, as soon as it is done.
+
+    Parameters
+    ----------
+    project : Project
+        A project that was pretrained by ``denoise``.
+    paths : iterable of str or Path
+        Files and folders.
+    out : Path
+        Folder to write to; the files have the names of the images.
+    config : PredictConfig
+        Tiles, and whether to average over mirrored copies.
+    ids : iterable of str, optional
+        Names, without suffix, of the files to denoise; all if not given.
+    runtime : RuntimeConfig, optional
+        Device and seed.
+    stop : Stop, optional
+        To end early; the files that are done stay.
+
+    Yields
+    ------
+    Event
+        Progress with time left.
+
+    Returns
+    -------
+    list of Path
+        The files written, of real numbers in the units of the images.
+
+    Raises
+    ------
+    StorageError
+        If a file would be replaced that is not an unchanged denoised image; then nothing is written.
+    """
+    checkpoint = needed_denoiser(project)
+    work = _planned(_chosen(find_files(paths), list(ids)), out, project, WHOLE)
+    receipts = Receipts(out, "denoised")
+    for target in work.values():
+        receipts.check(target)
+    from napari_sslseg.denoising import denoise
+
+    stop, written = stop or Stop(), []
+    for k, (path, target) in enumerate(work.items()):
+        image = read_image(path)
+        job = denoise([image], checkpoint, config, runtime=runtime, stop=stop)
+        for found in (yield from share(job, k / len(work), (k + 1) / len(work))):
+            write_image(target, Image(found.pixels, image.spacing, image.unit, image.name, image.axes))
+            receipts.note(target)
+            written.append(target)
+        if stop.requested:
+            break
+    return written
+
+
 def _chosen(files: list[Path], ids: list[str]) -> list[Path]:
     names = [stem(p) for p in files]
     for id in ids:
@@ -195,19 +262,17 @@ def _chosen(files: list[Path], ids: list[str]) -> list[Path]:
     return [path for path, name in zip(files, names, strict=True) if not ids or name in ids]
 
 
-def _planned(files: list[Path], out: Path, project: Project) -> dict[Path, Path]:
-    """Where the prediction of each file goes: to a file of its own that is none of the images."""
+def _planned(files: list[Path], out: Path, project: Project, unfit: tuple[str, ...] = LOSSY) -> dict[Path, Path]:
+    """Where what is made of each file goes: to a file of its own that is none of the images."""
     images = {path.resolve() for path in [*files, *(project.path / e.source for e in project.images)]}
     targets: dict[Path, Path] = {}
     for path in files:
         known = suffix(path)
-        name = path.name if known and known not in LOSSY else stem(path) + (".tif" if known else ".zarr")
+        name = path.name if known and known not in unfit else stem(path) + (".tif" if known else ".zarr")
         target = out / name
         if target.resolve() in images:
-            raise StorageError(f"The prediction of {path} would replace an image", "--out must be another folder")
+            raise StorageError(f"What is made of {path} would replace an image", "--out must be another folder")
         if target in targets.values():
-            raise StorageError(
-                f"Two images would be predicted to {target}", "Each needs a name of its own", "Rename one"
-            )
+            raise StorageError(f"Two images would be written to {target}", "Each needs a name of its own", "Rename one")
         targets[path] = target
     return targets

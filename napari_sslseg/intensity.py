@@ -68,6 +68,23 @@ class Intensity:
             x[wild] = 0
         return x
 
+    def restore(self, pixels: Floats) -> Floats:
+        """Scale normalised pixels back to the units of the image.
+
+        Parameters
+        ----------
+        pixels : numpy.ndarray
+            (C, ...), mean about 0, standard deviation about 1.
+
+        Returns
+        -------
+        numpy.ndarray
+            (C, ...) float32.
+        """
+        mean, std = (np.asarray(v).reshape(-1, *[1] * (pixels.ndim - 1)) for v in (self.mean, self.std))
+        restored: Floats = np.asarray(pixels * std + mean, np.float32)
+        return restored
+
 
 def measure(data: Any, name: str) -> Intensity:
     """Measure the pixel values of an image: at most 16 planes and about a million pixels of each.

@@ -4,9 +4,11 @@ import json
 import math
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from rich.console import Console
@@ -208,3 +210,69 @@ def show(title: str, start: Callable[[Stop], Job[R]], events: str) -> tuple[R, b
             complain(error)
             raise KeyboardInterrupt from error
     return result, stop.requested
+
+
+def show_files(title: str, start: Callable[[Stop], Job[list[Path]]], out: Path, events: str) -> bool:
+    """Run a job that writes files, show it, and say how many it wrote.
+
+    Parameters
+    ----------
+    title : str
+        What is being done.
+    start : callable
+        Takes the Stop and returns the job.
+    out : Path
+        Folder of the files.
+    events : str
+        ``bar`` or ``json``.
+
+    Returns
+    -------
+    bool
+        Whether it was stopped.
+    """
+    began = time.monotonic()
+    written, stopped = show(title, start, events)
+    if events == "json":
+        emit({"event": "result", "files": [str(p) for p in written], "stopped": stopped})
+    else:
+        say(f"Wrote {count(len(written), 'file')} to {out} in {time.monotonic() - began:.0f} s")
+    return stopped
+
+
+def count(number: int, what: str) -> str:
+    """Write how many there are.
+
+    Parameters
+    ----------
+    number : int
+        How many.
+    what : str
+        Of what, in the singular.
+
+    Returns
+    -------
+    str
+        Such as ``2 files``.
+    """
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def scored(score: float | None, held_out: int) -> str:
+    """Write the score of a round.
+
+    Parameters
+    ----------
+    score : float, optional
+        Mean IoU; None where there is none.
+    held_out : int
+        Strokes kept apart.
+
+    Returns
+    -------
+    str
+        Such as ``score 0.912 (mean IoU on 3 strokes kept apart)``.
+    """
+    if score is None:
+        return "no score (no strokes could be kept apart)"
+    return f"score {score:.3f} (mean IoU on {count(held_out, 'stroke')} kept apart)"

@@ -122,3 +122,19 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def names(ids: str | None) -> list[str]:
+    """Take apart names that are separated by commas.
+
+    Parameters
+    ----------
+    ids : str, optional
+        The names.
+
+    Returns
+    -------
+    list of str
+        Without spaces around them; empty if none were given.
+    """
+    return [i.strip() for i in (ids or "").split(",") if i.strip()]

@@ -144,9 +144,10 @@ class _Image:
     def run(self, stop: Stop) -> Iterator[int]:
         """Predict plane by plane; yields the number of pixels done, after each tile."""
         height, width = self.seen.shape[-2:]
+        tile, overlap, multiple = self.config.tile, self.config.overlap, self.segmenter.network.multiple
         for k, z in enumerate(self.zs):
-            blend = tiles.Blend(len(self.values), height, width, self.config.overlap)
-            rows, columns = (self._tiles(n) for n in (height, width))
+            blend = tiles.Blend(len(self.values), height, width, overlap)
+            rows, columns = (tiles.layout(n, tile, overlap, multiple) for n in (height, width))
             for (y, h), below in zip(rows, [*(y for y, _ in rows[1:]), height], strict=True):
                 for x, w in columns:
                     if stop.requested:
@@ -157,13 +158,6 @@ class _Image:
                     self._fill(z, top, band)
         if self.size and not stop.requested:
             self._objects()
-
-    def _tiles(self, size: int) -> list[tuple[int, int]]:
-        """Start and length of the tiles along one axis: as few as possible, and then as short as possible."""
-        tile, overlap, step = self.config.tile, self.config.overlap, self.segmenter.network.multiple
-        count = len(tiles.starts(size, tile, overlap))
-        length = min(size, -(-(size + (count - 1) * overlap) // count // step) * step)
-        return [(start, length) for start in tiles.starts(size, length, overlap)]
 
     def _tile(self, z: int, y: int, x: int, side: int) -> npt.NDArray[np.float32]:
         """Probabilities (K, side, side) of one tile, mirrored beyond the image up to what the network divides by."""

@@ -1,4 +1,4 @@
-"""Prediction: what a model says of one image, in the values that a user paints."""
+"""Prediction: what a model says of one image, in the values that a user paints or in those of the image."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -30,4 +30,24 @@ class Prediction:
     labels: npt.NDArray[Any]
     classes: tuple[str, ...] = ()
     probabilities: npt.NDArray[np.floating[Any]] | None = None
+    planes: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Denoised:
+    """One image without its noise.
+
+    Parameters
+    ----------
+    image : str
+        Id or name of the image.
+    pixels : numpy.ndarray
+        (C, [Z,] Y, X) float32, in the units of the image; what is brighter or darker than 99.9 % of its pixels is
+        clipped. With `planes` given, Z holds only these.
+    planes : tuple of int, optional
+        The planes that were denoised; None for all.
+    """
+
+    image: str
+    pixels: npt.NDArray[np.float32]
     planes: tuple[int, ...] | None = None

@@ -78,7 +78,7 @@ def pretrain(
     schedule = loop.Schedule(config.rate, config.minutes, config.steps)
     training = loop.Training.start(method, schedule)
     strokes = strokes_of(labels or [], images[0].channels, times)
-    watch = Watch(method.network, images, strokes, config.crop, times, machine)
+    watch = Watch(method.network, images, strokes, config.crop, times, machine, also=tuple(method.kept()))
     if resume is not None:
         past = resume.history
         watch.restore(resume)

@@ -241,7 +241,7 @@ class Session:
         Parameters
         ----------
         step : str
-            One of `STEPS`.
+            One of `STEPS`, or ``denoise``, which belongs to none.
         """
         if self.running is not None:
             raise UserError(

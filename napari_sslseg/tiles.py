@@ -30,6 +30,30 @@ def starts(size: int, tile: int, overlap: int) -> list[int]:
     return [round(s) for s in np.linspace(0, size - tile, count)]
 
 
+def layout(size: int, tile: int, overlap: int, multiple: int) -> list[tuple[int, int]]:
+    """Lay tiles along one axis: as few as possible, and then as short as possible.
+
+    Parameters
+    ----------
+    size : int
+        Length of the axis.
+    tile : int
+        Greatest length of a tile.
+    overlap : int
+        Least overlap.
+    multiple : int
+        What the length of a tile is divisible by, unless it is that of the axis.
+
+    Returns
+    -------
+    list of tuple of int
+        Start and length of each tile.
+    """
+    count = len(starts(size, tile, overlap))
+    length = min(size, -(-(size + (count - 1) * overlap) // count // multiple) * multiple)
+    return [(start, length) for start in starts(size, length, overlap)]
+
+
 def window(height: int, width: int, overlap: int) -> Floats:
     """Weights of a tile's pixels when tiles are averaged: 1 inside, falling towards its edges.
 

@@ -47,6 +47,8 @@ class Watch:
         How many pixels the network sees for one pixel of the image, along a side.
     machine : Runtime
         Device and seed.
+    also : tuple of str, optional
+        Names of weights of the method that are kept beside the network's.
     """
 
     def __init__(
@@ -57,7 +59,10 @@ class Watch:
         side: int,
         magnification: int,
         machine: Runtime,
+        *,
+        also: tuple[str, ...] = (),
     ) -> None:
+        self._also = also
         self.network = copy.deepcopy(network).requires_grad_(False).eval()
         side = max(1, side // network.multiple) * network.multiple
         self._structure = StructureProbe(images, side, machine.numbers(20))
@@ -199,7 +204,8 @@ class Watch:
         self.looks.append(now)
         if better(self.looks, self.kind):
             self.kept = step
-            self.best = {k: v.detach().cpu().clone() for k, v in self.network.state_dict().items()}
+            best = {**self.network.state_dict(), **{k: training.average[k] for k in self._also}}
+            self.best = {k: v.detach().cpu().clone() for k, v in best.items()}
         yield Metric("probe", value, step)
         yield Metric("rank", found.rank, step)
         if collapsed(self.looks) and not before:

@@ -18,7 +18,7 @@ from napari_sslseg.job import Progress
 from napari_sslseg.project import Project
 
 SMALL = ("--encoder", "unet", "--set", "crop=32", "--set", "batch=4")
-VERBS = ("pretrain", "train", "predict", "score", "info", "demo")
+VERBS = ("pretrain", "train", "predict", "denoise", "score", "info", "demo")
 
 
 @pytest.fixture(scope="module")

@@ -272,7 +272,7 @@ def test_without_a_readable_receipt_nothing_is_replaced(tmp_path, text):
 
 def test_two_images_of_one_name_are_not_predicted_to_one_file(tmp_path, trained):
     paths = [image(tmp_path / folder / "a.tif") for folder in ("x", "y")]
-    with pytest.raises(StorageError, match="Two images would be predicted to .*a.tif"):
+    with pytest.raises(StorageError, match="Two images would be written to .*a.tif"):
         run(predict_files(trained, paths, tmp_path / "out", TILES))
 
 

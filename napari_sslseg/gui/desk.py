@@ -12,7 +12,7 @@ from napari.utils.notifications import ErrorNotification, notification_manager, 
 from qtpy.QtCore import QCoreApplication, QObject
 
 from napari_sslseg.errors import UserError
-from napari_sslseg.gui import layers
+from napari_sslseg.gui import denoised, layers
 from napari_sslseg.gui.canvas import Canvas
 from napari_sslseg.gui.jobs import Jobs, RemoteJobs
 from napari_sslseg.gui.marks import mark
@@ -154,6 +154,17 @@ class Desk(QObject):
             lambda stop: self.jobs.predict(project, config, ids=ids, planes=planes, runtime=runtime, stop=stop),
         )
 
+    def denoise(self) -> None:
+        """Show the plane that is looked at without its noise."""
+        if not self.ready() or self.session.current is None:
+            return
+        project, runtime, ids = self.session.needed_project, self.session.runtime, (self.session.current,)
+        config, planes = PredictConfig(), self.canvas.current_plane()
+        self._start(
+            "denoise",
+            lambda stop: self.jobs.denoise(project, config, ids=ids, planes=planes, runtime=runtime, stop=stop),
+        )
+
     # ---------------------------------------------------------------- the running job
     def _start(self, step: str, make: Callable[[Stop], Job[Any]]) -> None:
         with telling():
@@ -182,6 +193,9 @@ class Desk(QObject):
             self.session.predicted.update({p.image: number for p in result})
             if self._docks:
                 self.canvas.show(result)
+        if step == "denoise" and self._docks:
+            for found in result:
+                denoised.show(self.canvas.viewer, self.session.needed_project, found)
         self.session.end("Stopped; what was done so far is kept" if stopped else "")
         if step == "train" and self._docks:
             self.predict(self.prediction)

@@ -1,4 +1,4 @@
-"""Jobs: the three verbs that the window starts. Tests hand in scripted ones; the real ones run in another process."""
+"""Jobs: the verbs that the window starts. Tests hand in scripted ones; the real ones run in another process."""
 
 import importlib
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from napari_sslseg.contents import Round
 from napari_sslseg.gui.process import Call, Process
 from napari_sslseg.job import Job, Stop
-from napari_sslseg.prediction import Prediction
+from napari_sslseg.prediction import Denoised, Prediction
 from napari_sslseg.project import Project
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig, RuntimeConfig
 
@@ -33,6 +33,18 @@ class Jobs(Protocol):
         stop: Stop,
     ) -> Job[list[Prediction]]:
         """Predict images, or some of their planes."""
+
+    def denoise(
+        self,
+        project: Project,
+        config: PredictConfig,
+        *,
+        ids: Iterable[str] | None,
+        planes: dict[str, tuple[int, ...]] | None,
+        runtime: RuntimeConfig,
+        stop: Stop,
+    ) -> Job[list[Denoised]]:
+        """Denoise images, or some of their planes."""
 
     def start(self) -> None:
         """Get ready: jobs will come."""
@@ -67,6 +79,19 @@ class RemoteJobs:
     ) -> Job[list[Prediction]]:
         """Predict images, or some of their planes."""
         return self._run("predict", project, stop, config=config, ids=ids, planes=planes, runtime=runtime)
+
+    def denoise(
+        self,
+        project: Project,
+        config: PredictConfig,
+        *,
+        ids: Iterable[str] | None,
+        planes: dict[str, tuple[int, ...]] | None,
+        runtime: RuntimeConfig,
+        stop: Stop,
+    ) -> Job[list[Denoised]]:
+        """Denoise images, or some of their planes."""
+        return self._run("denoise", project, stop, config=config, ids=ids, planes=planes, runtime=runtime)
 
     def _run(self, verb: str, project: Project, stop: Stop, **arguments: Any) -> Job[Any]:
         return self._process.run(Call(verb, str(project.path.resolve()), arguments), project, stop)
@@ -115,3 +140,18 @@ class ProjectJobs:
         from napari_sslseg.workflow import predict_project
 
         return predict_project(project, config, ids=ids, planes=planes, runtime=runtime, stop=stop)
+
+    def denoise(
+        self,
+        project: Project,
+        config: PredictConfig,
+        *,
+        ids: Iterable[str] | None,
+        planes: dict[str, tuple[int, ...]] | None,
+        runtime: RuntimeConfig,
+        stop: Stop,
+    ) -> Job[list[Denoised]]:
+        """Denoise images, or some of their planes."""
+        from napari_sslseg.previews import denoise_project
+
+        return denoise_project(project, config, ids=ids, planes=planes, runtime=runtime, stop=stop)

@@ -24,7 +24,7 @@ LayerData = tuple[Any, dict[str, Any], str]
 
 # -------------------------------------------------------------------- layers to images
 def image_layers(viewer: ViewerModel) -> list[ImageLayer]:
-    """List the image layers that a user opened: all but our own probabilities.
+    """List the image layers that a user opened: all but our own probabilities and denoised planes.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Step 2, Learn: the computer looks at the images without labels; progress, time left and a live curve."""
 
-from qtpy.QtWidgets import QComboBox, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from napari_sslseg.config import Registry
 from napari_sslseg.gui.curve import Curve
@@ -8,6 +8,7 @@ from napari_sslseg.gui.desk import Desk, telling
 from napari_sslseg.gui.forms import Form
 from napari_sslseg.gui.listen import listen
 from napari_sslseg.gui.panel import Panel
+from napari_sslseg.io.header import read_config
 from napari_sslseg.settings import PretrainConfig, RuntimeConfig
 from napari_sslseg.stages import stage
 
@@ -47,6 +48,8 @@ class LearnStep(QWidget):
         self.length = QComboBox()
         self.length.setAccessibleName("How long to learn")
         self.length.setToolTip("How long the computer may look at your images. Longer is better, up to a point")
+        self.denoised = QPushButton("Show denoised")
+        self.denoised.setToolTip("What you are looking at without its noise, as a layer over the image")
         self.form = Form(PretrainConfig, choices=component_names())
         self.runtime = Form(RuntimeConfig)
         self.advanced = QToolButton()
@@ -59,6 +62,10 @@ class LearnStep(QWidget):
         session = desk.session
         for signal in (session.project_changed, session.images_changed, session.activity_changed, session.event):
             listen(self, signal, self.refresh)
+        for signal in (session.project_changed, session.rounds_changed):
+            listen(self, signal, self._offer)
+        self.denoised.clicked.connect(desk.denoise)
+        self._offer()
         self.refresh()
 
     def _compose(self) -> None:
@@ -76,12 +83,19 @@ class LearnStep(QWidget):
         inside.addWidget(self.runtime.widget)
         self.fold.hide()
         self.advanced.toggled.connect(self._unfold)
+        self.panel.body.addWidget(self.denoised)
         self.panel.body.addWidget(self.curve)
         self.panel.body.addWidget(self.probe)
         self.panel.body.addWidget(self.fold)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(self.panel)
+
+    def _offer(self) -> None:
+        """Offer to denoise where that is what was learnt."""
+        project = self._desk.session.project
+        learnt = read_config(project.pretrained) if project and project.pretrained else {}
+        self.denoised.setVisible(learnt.get("pretrain", {}).get("method") == "denoise")
 
     def _unfold(self, shown: bool) -> None:
         self.fold.setVisible(shown)
@@ -102,7 +116,9 @@ class LearnStep(QWidget):
         """Show the step as it is now."""
         session = self._desk.session
         activity = session.activities.get("learn")
-        self.panel.show_activity(activity, enabled=session.running is None)
+        shown = session.activities["denoise"] if session.running == "denoise" else activity
+        self.panel.show_activity(shown, enabled=session.running is None)
+        self.denoised.setEnabled(session.running is None)
         curves = activity.curves if activity else {}
         for curve, name in ((self.curve, "loss"), (self.probe, "probe")):
             curve.set_points(name, curves.get(name, []))

@@ -12,7 +12,16 @@ from napari_sslseg.image import Image
 from napari_sslseg.io import npy, png, tiff, zarr_format
 from napari_sslseg.io.files import SUFFIXES, check_file, find_files, stem, suffix
 
-__all__ = ["SUFFIXES", "find_files", "read_image", "read_labels", "stem", "write_channels", "write_labels"]
+__all__ = [
+    "SUFFIXES",
+    "find_files",
+    "read_image",
+    "read_labels",
+    "stem",
+    "write_channels",
+    "write_image",
+    "write_labels",
+]
 
 
 class Format(Protocol):
@@ -191,6 +200,31 @@ def write_channels(path: Path, data: npt.NDArray[Any], *, spacing: tuple[float, 
         raise ImageError(f"{path.name} cannot hold probabilities", "They are real numbers", "Write .tif, .npy or .zarr")
     axes = "CZYX" if data.ndim == 4 else "CYX"
     _format(path).write(path, data, axes, _by_axis(axes[1:], spacing), unit)
+
+
+def write_image(path: Path, image: Image) -> None:
+    """Write the pixels of an image as real numbers; whole or not at all.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file; its suffix, of TIFF, npy or zarr, names the format.
+    image : Image
+        The image; written as float32, without an axis for a single channel.
+
+    Raises
+    ------
+    ImageError
+        If the format holds no real numbers.
+    StorageError
+        If the disk is full or the place may not be written to.
+    """
+    path = Path(path)
+    if _format(path) is png:
+        raise ImageError(f"{path.name} cannot hold this image", "Its pixels are real numbers", "Write .tif or .npy")
+    pixels, axes = np.asarray(image.data, np.float32), image.axes
+    pixels, axes = (pixels[0], axes[1:]) if image.channels == 1 else (pixels, axes)
+    _format(path).write(path, pixels, axes, _by_axis(image.axes[1:], image.spacing), image.unit)
 
 
 def _format(path: Path) -> Format:

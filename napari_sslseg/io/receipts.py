@@ -7,7 +7,7 @@ from pathlib import Path
 from napari_sslseg.errors import StorageError
 from napari_sslseg.io.atomic import write_text
 
-FILE = ".napari-sslseg-predictions.json"
+FILES = {"predicted": ".napari-sslseg-predictions.json", "denoised": ".napari-sslseg-denoised.json"}
 BLOCK = 2**20  # bytes read at once
 
 
@@ -18,11 +18,13 @@ class Receipts:
     ----------
     folder : Path
         The folder; need not exist.
+    done : str, optional
+        What was done: ``predicted`` or ``denoised``. The one does not replace the other.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._known: dict[str, str] = _read(folder / FILE)
+    def __init__(self, folder: Path, done: str = "predicted") -> None:
+        self.folder, self.done = folder, done
+        self._known: dict[str, str] = _read(folder / FILES[done])
 
     def check(self, target: Path) -> None:
         """Refuse to replace what somebody else wrote or changed.
@@ -35,14 +37,14 @@ class Receipts:
         Raises
         ------
         StorageError
-            If there is something that was not written by a prediction, or was changed since.
+            If there is something that was not written by the same verb, or was changed since.
         """
         if not target.exists() or self._known.get(target.name) == fingerprint(target):
             return
         changed = target.name in self._known
         raise StorageError(
-            f"{target} is there already and was {'changed since it was' if changed else 'not'} predicted",
-            "Only predictions that nobody has changed are replaced",
+            f"{target} is there already and was {'changed since it was' if changed else 'not'} {self.done}",
+            f"Only files that were {self.done} and that nobody has changed are replaced",
             "Choose another folder with --out, or move that file away",
         )
 
@@ -55,7 +57,7 @@ class Receipts:
             A file or folder inside the folder.
         """
         self._known[target.name] = fingerprint(target)
-        write_text(self.folder / FILE, json.dumps(self._known, indent=1, sort_keys=True))
+        write_text(self.folder / FILES[self.done], json.dumps(self._known, indent=1, sort_keys=True))
 
 
 def fingerprint(path: Path) -> str:

@@ -85,6 +85,16 @@ class Method(Objective):
         rest = [p for p in self.parameters() if id(p) not in known]
         return [{"params": rest, "lr": rate}, {"params": encoder, "lr": rate * self.encoder_rate}]
 
+    def kept(self) -> dict[str, Tensor]:
+        """Return what a checkpoint keeps beside the network; of most methods nothing is of use later.
+
+        Returns
+        -------
+        dict of str to torch.Tensor
+            Weights by name; none begins with a name of the network.
+        """
+        return {}
+
     def alarm(self, name: str, value: float) -> str | None:
         """Say what is wrong with a run, from a number that `forward` gave beside the loss.
 

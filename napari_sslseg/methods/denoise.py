@@ -42,6 +42,10 @@ class Denoise(Method):
         error = F.mse_loss(found, batch["noisy"], reduction="none")
         return {"loss": error[batch["spots"].expand_as(error)].mean()}
 
+    def kept(self) -> dict[str, Tensor]:
+        """Keep the layer that draws pixels: with it images are denoised."""
+        return {f"output.{name}": weight for name, weight in self.output.state_dict().items()}
+
     @torch.no_grad()
     def picture(self, batch: Batch) -> npt.NDArray[np.float32]:
         """Show the first crop's first channel as it is and denoised, side by side."""

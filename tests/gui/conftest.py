@@ -1,6 +1,7 @@
 """Fixtures of the window's tests: a real viewer, a desk with scripted jobs, and a check that nothing is left behind."""
 
 import gc
+import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from napari_sslseg.contents import Round
 from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.dock import Dock
 from napari_sslseg.job import Event, Job, Metric, Progress, Stop
-from napari_sslseg.prediction import Prediction
+from napari_sslseg.prediction import Denoised, Prediction
 from napari_sslseg.project import Project
 
 
@@ -64,7 +65,9 @@ class FakeJobs:
         self.calls.append(("pretrain", {"config": config, "runtime": runtime}))
         yield from self._play(stop)
         path = project.path / "pretrained.safetensors"
-        path.write_bytes(b"")
+        said = json.dumps({"config": {"pretrain": config.to_dict()}})
+        header = json.dumps({"__metadata__": {"json": said}}).encode()
+        path.write_bytes(len(header).to_bytes(8, "little") + header)  # as a checkpoint begins
         project.set_pretrained(path)
         return path
 
@@ -82,6 +85,17 @@ class FakeJobs:
         self.calls.append(("predict", {"config": config, "ids": ids, "planes": planes}))
         yield from self._play(stop)
         return [self._prediction(project, id, config, planes) for id in ids or [e.id for e in project.images]]
+
+    def denoise(
+        self, project: Project, config: Any, *, ids: Any, planes: Any, runtime: Any, stop: Stop
+    ) -> Job[list[Denoised]]:
+        self.calls.append(("denoise", {"ids": ids, "planes": planes}))
+        if not (yield from self._play(stop)):
+            return []
+        (entry,) = (project.entry(id) for id in ids)
+        chosen = planes[entry.id] if planes else None
+        size = (len(chosen), *entry.shape[1:]) if chosen else entry.shape
+        return [Denoised(entry.id, np.full((entry.channels, *size), 100.5, np.float32), chosen)]
 
     def _prediction(self, project: Project, id: str, config: Any, planes: Any) -> Prediction:
         labels = np.full(project.entry(id).shape, self.value, np.uint16)

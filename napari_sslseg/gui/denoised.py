@@ -1,0 +1,60 @@
+"""Denoised: planes without their noise as image layers over their image, which look like it."""
+
+from typing import Any
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image as ImageLayer
+from napari.utils.transforms import Affine
+
+from napari_sslseg.gui import layers, marks
+from napari_sslseg.prediction import Denoised
+from napari_sslseg.project import Project
+
+
+def show(viewer: ViewerModel, project: Project, found: Denoised) -> None:
+    """Show a denoised plane over its image; the one shown before is replaced.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        The viewer.
+    project : Project
+        The project.
+    found : Denoised
+        One plane, or a whole image.
+    """
+    below, active = layers.show_image(viewer, project, found.image), viewer.layers.selection.active
+    for layer in marks.marked(viewer, project, found.image, "denoised"):
+        viewer.layers.remove(layer)
+    metadata = marks.mark(project, found.image, "denoised")
+    for layer, pixels in zip(below, _by_layer(found.pixels, below), strict=True):
+        said = {"name": f"{layer.name} denoised", "rgb": layer.rgb, "metadata": metadata}
+        new = ImageLayer(pixels, **said, **_look(layer), **_place(layer, found))
+        viewer.layers.insert(viewer.layers.index(below[-1]) + 1, new)
+    if active is not None and active in viewer.layers:
+        viewer.layers.selection.active = active
+
+
+def _by_layer(pixels: Any, below: list[ImageLayer]) -> list[Any]:
+    """The pixels of each layer: all three colours of one, in the type that napari draws, or one channel of each."""
+    if not below[0].rgb:
+        return list(pixels)
+    kind = below[0].dtype
+    full = float(np.iinfo(kind).max) if np.issubdtype(kind, np.integer) else 1.0
+    return [np.clip(np.moveaxis(pixels, 0, -1) / full, 0, 1)]
+
+
+def _look(layer: ImageLayer) -> dict[str, Any]:
+    if layer.rgb:
+        return {}
+    return {"colormap": layer.colormap, "contrast_limits": layer.contrast_limits, "blending": layer.blending}
+
+
+def _place(layer: ImageLayer, found: Denoised) -> dict[str, Any]:
+    """Where the layer below lies, moved along Z to the plane that was denoised."""
+    place = layers.geometry(layer)
+    if found.planes is not None and layer.ndim == 3:
+        shape = {name: place[name] for name in ("scale", "translate", "rotate", "shear")}
+        place["translate"] = Affine(**shape)(np.array([found.planes[0], 0, 0]))
+    return place
