@@ -265,7 +265,7 @@ def test_a_prediction_does_not_replace_labels(tmp_path, trained):
 def test_without_a_readable_receipt_nothing_is_replaced(tmp_path, text):
     file = tmp_path / "a.tif"
     file.write_bytes(b"pixels")
-    (tmp_path / receipts.FILE).write_text(text)
+    (tmp_path / receipts.FILES["predicted"]).write_text(text)
     with pytest.raises(StorageError, match="was not predicted"):
         receipts.Receipts(tmp_path).check(file)
 

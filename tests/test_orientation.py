@@ -59,8 +59,8 @@ def test_an_upright_crop_is_the_middle_of_the_crop_itself():
         assert torch.equal(taken, labels[8:40, 8:40])
 
 
-def test_where_orientation_does_not_matter_the_same_numbers_are_drawn_as_by_torchvision():
-    affine = v2.RandomAffine(20.0, scale=(0.75, 1.33), interpolation=v2.InterpolationMode.BILINEAR)
+def test_where_orientation_does_not_matter_crops_are_moved_as_by_torchvision():
+    affine = v2.RandomAffine(20.0, scale=(0.75, 1.33), interpolation=v2.InterpolationMode.BILINEAR, fill=None)
     reference = v2.Compose([affine, v2.CenterCrop(32), v2.RandomHorizontalFlip(), v2.RandomVerticalFlip()])
     image, labels = torch.randn(2, 48, 48), torch.randint(3, (48, 48))
     for seed in range(12):
@@ -72,7 +72,7 @@ def test_where_orientation_does_not_matter_the_same_numbers_are_drawn_as_by_torc
         torch.manual_seed(seed)
         found, taken = Geometry(32)(image, labels)
         assert torch.equal(torch.rand(()), after)
-        assert torch.equal(found, a.as_subclass(torch.Tensor))
+        assert torch.allclose(found, a.as_subclass(torch.Tensor), atol=1e-4)  # processors round differently
         assert torch.equal(taken, b.as_subclass(torch.Tensor)[0])
 
 
