@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from napari_sslseg import augment, kept_apart, loop, model, patches, starting
+from napari_sslseg import augment, frequencies, kept_apart, loop, model, patches, starting
 from napari_sslseg.annotation import Annotation
+from napari_sslseg.calibration import Calibration
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.image import Image, unusable
 from napari_sslseg.job import Job, Metric, Notice, Progress, Stop
@@ -30,6 +31,7 @@ from napari_sslseg.strokes import Stroke
 TEACHER_RAMP = 0.4  # part of the run over which the teacher comes to count in full
 PIXEL_SHARE = 0.15  # part of the time in which labelled pixels may be read for the pixel classifier
 OBJECT_SHARE = 0.6  # of the share of the pixel classifier, where objects are learnt: it sees their contours less well
+UNCALIBRATED = 0.5  # of the weight of class frequencies, where no stroke tells how sure the probabilities may be
 ALL_STROKES = 0.7  # from this part of the run on, the strokes kept apart have been scored and are learnt from too
 
 
@@ -169,6 +171,7 @@ def finetune(
             keep(Checkpoint(training.tensors(), described, _history(training, history)))
 
     # never over an encoder that has learnt nothing; for classes only where strokes kept apart can confirm it
+    weight = _weight(begin, labelled, config)
     wanted = config.pixels > 0 and begin != "random" and bool(labelled.apart or labelled.size)
     segmenter, columns = Segmenter(network, None, 0.0), None
     if wanted:
@@ -180,10 +183,7 @@ def finetune(
         yield from loop.fit(training, first, schedule, runtime=machine, stop=stop, until=ALL_STROKES, keep=save)
         if labelled.apart and training.step:
             with training.averaged():
-                # a stop is not kept waiting, and single pixels do not tell how objects fare
-                fixed = stop.requested or labelled.size is not None
-                look = kept_apart.score if fixed else kept_apart.choose
-                history |= look(segmenter.eval(), labelled)
+                history |= yield from _look_apart(segmenter.eval(), pool, labelled, weight, machine, stop)
             yield Metric("score", history["score"], training.step)
     everything = [*labelled.train, *labelled.apart]
     second = _batches(labelled, everything, [], pool, config, machine)
@@ -194,6 +194,7 @@ def finetune(
             columns.train(segmenter.pixels, everything=True, stop=stop)
     finished = schedule.fraction(training.step, training.seconds) >= 1
     training.use_average()
+    yield from _expect(segmenter.eval(), pool, weight, machine, stop)
     yield Progress(1.0 if finished else schedule.fraction(training.step, training.seconds), "done", 0.0)
     described |= segmenter.describe()
     return Checkpoint(segmenter.tensors(), described, {**_history(training, history), "finished": finished})
@@ -216,6 +217,36 @@ def _add_pixels(
         learnt = columns.train(pixels, everything=False, stop=stop)
     share = config.pixels * (OBJECT_SHARE if labelled.size else 1.0)
     return (Segmenter(alone.network, pixels, share), columns) if learnt else (alone, None)
+
+
+def _weight(begin: str, labelled: Labelled, config: FinetuneConfig) -> float:
+    """How far class frequencies count: not for objects, nor where an untrained encoder makes all classes uncertain."""
+    if labelled.size is not None or begin == "random":
+        return 0.0
+    return config.frequencies * (1.0 if labelled.apart else UNCALIBRATED)
+
+
+def _look_apart(
+    segmenter: Segmenter, pool: list[Image], labelled: Labelled, weight: float, machine: Runtime, stop: Stop
+) -> Job[dict[str, Any]]:
+    """Choose between network and average, calibrate, and score on the strokes kept apart."""
+    if stop.requested or labelled.size is not None:  # nobody is kept waiting; single pixels do not tell of objects
+        return kept_apart.look(segmenter, labelled).score(labelled)
+    seen = kept_apart.choose(segmenter, labelled)
+    if weight > 0:
+        segmenter.calibration = Calibration(seen.temperature())
+        yield from _expect(segmenter, pool, weight, machine, stop)
+    return seen.score(labelled, segmenter.calibration)
+
+
+def _expect(segmenter: Segmenter, pool: list[Image], weight: float, machine: Runtime, stop: Stop) -> Job[None]:
+    """Let the segmenter expect classes as often as it finds them in the images; if stopped, as before."""
+    if weight == 0:
+        return
+    found = yield from frequencies.estimate(segmenter, pool, machine.numbers(9), stop)
+    if found is not None:
+        prior = tuple(share**weight for share in found)
+        segmenter.calibration = replace(segmenter.calibration, prior=prior)
 
 
 def _magnification(start: str | None, images: list[Image]) -> int:

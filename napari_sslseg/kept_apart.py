@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from napari_sslseg import metrics, patches, tiles
+from napari_sslseg.calibration import Calibration, temperature
 from napari_sslseg.job import Job, Progress, Stop
 from napari_sslseg.labelled import Labelled
 from napari_sslseg.patches import Place, Targets
@@ -54,8 +55,57 @@ def windows(stroke: Stroke) -> Iterator[tuple[Place, npt.NDArray[np.bool_]]]:
                 yield place, inside
 
 
-def score(segmenter: Segmenter, labelled: Labelled) -> dict[str, Any]:
-    """Score a segmenter on the strokes kept apart.
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a segmenter says of the strokes kept apart, as if all classes were equally frequent.
+
+    Parameters
+    ----------
+    even : torch.Tensor
+        (N, K) probabilities, on the CPU.
+    truth : numpy.ndarray
+        (N,) network classes from 1.
+    strokes : int
+        How many strokes the pixels belong to.
+    """
+
+    even: Tensor
+    truth: Targets
+    strokes: int
+
+    def score(self, labelled: Labelled, calibration: Calibration = Calibration()) -> dict[str, Any]:
+        """Score it.
+
+        Parameters
+        ----------
+        labelled : Labelled
+            What there is to learn from.
+        calibration : Calibration, optional
+            What is done to the probabilities first.
+
+        Returns
+        -------
+        dict
+            ``score``: mean IoU over the classes; ``scores``: IoU by label value.
+        """
+        found = calibration(self.even).argmax(1).numpy().astype(np.uint8) + 1
+        iou = metrics.count([(found, self.truth)]).iou()
+        scores = {str(labelled.values[c - 1]): v for c, v in iou.items()}
+        return {"score": float(np.mean(list(iou.values()))), "scores": scores}
+
+    def temperature(self) -> float:
+        """Find how sure the probabilities may be.
+
+        Returns
+        -------
+        float
+            As `calibration.temperature`.
+        """
+        return temperature(self.even.numpy(), self.truth.astype(np.int64) - 1, self.strokes)
+
+
+def look(segmenter: Segmenter, labelled: Labelled) -> Seen:
+    """Look at the strokes kept apart.
 
     Parameters
     ----------
@@ -66,24 +116,21 @@ def score(segmenter: Segmenter, labelled: Labelled) -> dict[str, Any]:
 
     Returns
     -------
-    dict
-        ``score``: mean IoU over the classes; ``scores``: IoU by label value.
+    Seen
+        What is found there.
     """
-    pairs = []
     device = next(segmenter.parameters()).device
+    found, truth = [], []
     for stroke in labelled.apart:
-        found = np.zeros(len(stroke.points), np.uint8)
         for place, inside in windows(stroke):
             crop = torch.from_numpy(patches.cut(labelled.images[stroke.image], place))[None].to(device)
-            classes = segmenter.probabilities(crop, False)[0].argmax(0).cpu().numpy() + 1
-            found[inside] = classes[tuple((stroke.points[inside] - (place.y, place.x)).T)]
-        pairs.append((found, _truth(labelled, stroke)))
-    iou = metrics.count(pairs).iou()
-    scores = {str(labelled.values[c - 1]): v for c, v in iou.items()}
-    return {"score": float(np.mean(list(iou.values()))), "scores": scores}
+            y, x = (stroke.points[inside] - (place.y, place.x)).T
+            found.append(segmenter.even(crop, False)[0][:, y, x].T.cpu())
+            truth.append(_truth(labelled, stroke)[inside])
+    return Seen(torch.cat(found), np.concatenate(truth), len(labelled.apart))
 
 
-def choose(segmenter: Segmenter, labelled: Labelled) -> dict[str, Any]:
+def choose(segmenter: Segmenter, labelled: Labelled) -> Seen:
     """Keep the pixel classifier only if the strokes kept apart are found no worse with it than without.
 
     Parameters
@@ -95,15 +142,15 @@ def choose(segmenter: Segmenter, labelled: Labelled) -> dict[str, Any]:
 
     Returns
     -------
-    dict
-        The better `score` of the two.
+    Seen
+        What the better of the two finds.
     """
-    together = score(segmenter, labelled)
+    together = look(segmenter, labelled)
     if segmenter.share == 0:
         return together
     share, segmenter.share = segmenter.share, 0.0
-    alone = score(segmenter, labelled)
-    if alone["score"] > together["score"]:
+    alone = look(segmenter, labelled)
+    if alone.score(labelled)["score"] > together.score(labelled)["score"]:
         return alone
     segmenter.share = share
     return together

@@ -14,6 +14,7 @@ from napari_sslseg.job import Stop
 
 SIGMAS = (0.7, 1.4, 2.8, 5.6, 11.2)  # px: scales of the filter bank
 RESPONSES = 4  # smoothed value, gradient, both eigenvalues of the Hessian
+REDUCTIONS = (1, 2)  # by how much the images are made smaller, each time the encoder looks at them
 WIDTH = 64  # hidden units
 COARSEST = 16  # px of the image: stride of the coarsest map that is used; coarser ones let strokes be learnt by heart
 STEPS, BATCH, RATE, DECAY, DROP = 150, 512, 1e-3, 1e-2, 0.5
@@ -32,16 +33,22 @@ class PixelClassifier(nn.Module):
         Classes to tell apart.
     magnification : int, optional
         How many pixels the network sees for one pixel of the image, along a side.
+    reductions : tuple of int, optional
+        By how much the images are made smaller, along a side, each time the encoder looks at them.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, encoder: Encoder, classes: int, magnification: int = 1) -> None:
+    def __init__(
+        self, encoder: Encoder, classes: int, magnification: int = 1, reductions: tuple[int, ...] = REDUCTIONS
+    ) -> None:
         super().__init__()
+        self.reductions = reductions
         self.encoder = copy.deepcopy(encoder).requires_grad_(False).eval()
         self.used = sum(s <= COARSEST * magnification for s in encoder.strides)
-        self.sizes = (*encoder.channels[: self.used], RESPONSES * len(SIGMAS) * encoder.in_channels)
+        seen = encoder.channels[: self.used] * len(reductions)
+        self.sizes = (*seen, RESPONSES * len(SIGMAS) * encoder.in_channels)
         self.hidden = nn.Linear(sum(self.sizes), WIDTH)
         self.output = nn.Linear(WIDTH, classes)
         self.register_buffer("mean", torch.zeros(sum(self.sizes)))
@@ -60,14 +67,21 @@ class PixelClassifier(nn.Module):
         Parameters
         ----------
         images : torch.Tensor
-            (B, C, Y, X), sides divisible by the encoder's last stride.
+            (B, C, Y, X), sides divisible by the encoder's last stride times all reductions.
 
         Returns
         -------
         list of torch.Tensor
-            The encoder's maps up to a stride of 16 pixels of the image, finest first, and the filter bank.
+            The encoder's maps up to a stride of 16 pixels of each reduced image, finest first, and the filter bank.
         """
-        return [*self.encoder(images)[: self.used], filter_bank(images)]
+        looks = [F.avg_pool2d(images, r) if r > 1 else images for r in self.reductions]
+        return [*(m for x in looks for m in self.encoder(x)[: self.used]), filter_bank(images)]
+
+    def _grown(self, images: Tensor) -> Tensor:
+        """Images continued at the right and below, up to sides that all reductions can be made of."""
+        multiple = math.lcm(*self.reductions) * self.encoder.strides[-1]
+        height, width = images.shape[-2:]
+        return F.pad(images, (0, -width % multiple, 0, -height % multiple), mode="replicate")
 
     def columns(self, images: Tensor, points: npt.NDArray[np.intp]) -> Tensor:
         """Read the columns of single pixels of one image.
@@ -84,6 +98,7 @@ class PixelClassifier(nn.Module):
         torch.Tensor
             (N, F), maps interpolated linearly.
         """
+        images = self._grown(images)
         size = torch.tensor(images.shape[-2:], dtype=torch.float32)
         at = ((torch.from_numpy(points).float() + 0.5) * 2 / size - 1).flip(-1)[None, :, None].to(images.device)
         read = [F.grid_sample(m, at, padding_mode="border", align_corners=False) for m in self.maps(images)]
@@ -107,10 +122,11 @@ class PixelClassifier(nn.Module):
         """
         weight = self.hidden.weight / self.std
         bias = self.hidden.bias - weight @ self.mean
-        total = bias[None, :, None, None]
-        for part, found in zip(weight.split(self.sizes, 1), self.maps(images), strict=True):
+        total, grown = bias[None, :, None, None], self._grown(images)
+        for part, found in zip(weight.split(self.sizes, 1), self.maps(grown), strict=True):
             mapped = F.conv2d(found, part[:, :, None, None])
-            total = total + F.interpolate(mapped, size=images.shape[-2:], mode="bilinear", align_corners=False)
+            total = total + F.interpolate(mapped, size=grown.shape[-2:], mode="bilinear", align_corners=False)
+        total = total[..., : images.shape[-2], : images.shape[-1]]
         return F.conv2d(F.relu(total), self.output.weight[:, :, None, None], self.output.bias)
 
     def fit(self, columns: Tensor, targets: Tensor, stop: Stop) -> None:

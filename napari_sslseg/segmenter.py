@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_sslseg import model
+from napari_sslseg.calibration import Calibration
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.encoders import ENCODERS
 from napari_sslseg.pixel_classifier import PixelClassifier
@@ -26,15 +27,41 @@ class Segmenter(nn.Module):
         Left out if None.
     share : float
         Weight of the pixel classifier in the average, 0 to 1.
+    calibration : Calibration, optional
+        What is done to the average, which comes from learning as if all classes were equally frequent.
     """
 
-    def __init__(self, network: model.Network, pixels: PixelClassifier | None, share: float) -> None:
+    def __init__(
+        self,
+        network: model.Network,
+        pixels: PixelClassifier | None,
+        share: float,
+        calibration: Calibration = Calibration(),
+    ) -> None:
         super().__init__()
-        self.network, self.pixels, self.share = network, pixels, share
+        self.network, self.pixels, self.share, self.calibration = network, pixels, share, calibration
 
     @torch.inference_mode()
     def probabilities(self, images: Tensor, flips: bool) -> Tensor:
         """Compute class probabilities.
+
+        Parameters
+        ----------
+        images : torch.Tensor
+            (B, C, Y, X), sides divisible by the network's `multiple`.
+        flips : bool
+            Whether to average the network over the four mirrored copies.
+
+        Returns
+        -------
+        torch.Tensor
+            (B, K, Y, X), summing to 1 over K.
+        """
+        return self.calibration(self.even(images, flips))
+
+    @torch.inference_mode()
+    def even(self, images: Tensor, flips: bool) -> Tensor:
+        """Compute class probabilities as if all classes were equally frequent.
 
         Parameters
         ----------
@@ -74,9 +101,11 @@ class Segmenter(nn.Module):
         Returns
         -------
         dict
-            ``pixel_share``: 0 without a pixel classifier.
+            ``pixel_share``: 0 without a pixel classifier; its ``pixel_reductions``; ``calibration``.
         """
-        return {"pixel_share": self.share if self.pixels is not None else 0.0}
+        share = self.share if self.pixels is not None else 0.0
+        said = {"pixel_share": share, "calibration": self.calibration.to_dict()}
+        return {**said, "pixel_reductions": list(self.pixels.reductions)} if self.pixels is not None else said
 
 
 def load(checkpoint: Checkpoint, runtime: Runtime) -> Segmenter:
@@ -99,6 +128,9 @@ def load(checkpoint: Checkpoint, runtime: Runtime) -> Segmenter:
     pixels = None
     if share:
         encoder = ENCODERS.load(network.names["encoder"])(network.in_channels)
-        pixels = PixelClassifier(encoder, network.classes, int(checkpoint.config.get("magnification", 1)))
+        said = checkpoint.config
+        reductions = tuple(int(r) for r in said.get("pixel_reductions", (1,)))
+        pixels = PixelClassifier(encoder, network.classes, int(said.get("magnification", 1)), reductions)
         pixels.load_state_dict(checkpoint.part("pixels"))
-    return Segmenter(network, pixels, share).to(runtime.device).eval()
+    calibration = Calibration.from_dict(checkpoint.config.get("calibration"))
+    return Segmenter(network, pixels, share, calibration).to(runtime.device).eval()

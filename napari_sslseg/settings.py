@@ -78,6 +78,10 @@ class FinetuneConfig(Config):
     pixels : float
         Share of the pixel classifier in the result, where held-out strokes are found no worse with it; for objects
         six tenths of it, always. Encoders that start from random weights do without.
+    frequencies : float
+        How far class frequencies, as they are found in the images, count: 0 as if all classes were equally frequent,
+        1 in full; half of it where no strokes could be kept apart to calibrate with. Never for objects, nor with an
+        encoder that starts from random weights.
     dice : float
         Weight of the Dice loss beside cross-entropy.
     keep_head : bool
@@ -100,6 +104,7 @@ class FinetuneConfig(Config):
     norm: str = param("batch", "Statistics of a trained encoder: of each batch, or frozen", choices=("batch", "frozen"))
     teacher: float = param(0.0, "Weight of agreeing with the averaged network on unlabelled pieces", ge=0.0, le=10.0)
     pixels: float = param(0.5, "Share of the single-pixel classifier in the result", ge=0.0, le=1.0)
+    frequencies: float = param(1.0, "How far the frequencies of classes in the images count", ge=0.0, le=1.0)
     dice: float = param(0.5, "Weight of the Dice loss beside cross-entropy", ge=0.0, le=10.0)
     keep_head: bool = param(False, "Start from the whole pretrained network, not only from the part that sees")
     hold_out: float = param(0.2, "Share of the strokes kept apart for the score", ge=0.0, le=0.5)

@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from scenes import annotated, objects
 
-from napari_sslseg import kept_apart, metrics
+from napari_sslseg import kept_apart, metrics, segmenter
 from napari_sslseg.annotation import Annotation
+from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.encoders import ENCODERS
 from napari_sslseg.finetuning import finetune
 from napari_sslseg.job import Progress, Stop, run
@@ -16,8 +17,9 @@ from napari_sslseg.model import Network
 from napari_sslseg.pixel_classifier import RESPONSES, SIGMAS, PixelClassifier, filter_bank
 from napari_sslseg.predicting import predict
 from napari_sslseg.pretraining import pretrain
+from napari_sslseg.runtime import Runtime
 from napari_sslseg.segmenter import Segmenter
-from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig
+from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig, RuntimeConfig
 
 SMALL = {"encoder": "unet", "start": "random", "crop": 32, "batch": 4}
 
@@ -45,8 +47,11 @@ def test_the_bank_finds_the_slope_of_a_ramp_and_the_curvature_of_a_bowl():
     assert bowl[2:].tolist() == pytest.approx([2 * SIGMAS[0] ** 2] * 2, rel=1e-3)
 
 
-def test_all_pixels_at_once_give_what_their_columns_give_one_by_one():
-    pixels, image = classifier().eval(), torch.randn(1, 1, 32, 40)
+@pytest.mark.parametrize("reductions", [(1,), (1, 2), (1, 2, 3)])
+def test_all_pixels_at_once_give_what_their_columns_give_one_by_one(reductions):
+    torch.manual_seed(0)
+    pixels = PixelClassifier(ENCODERS.load("unet")(1), 2, reductions=reductions).eval()
+    image = torch.randn(1, 1, 32, 40)
     pixels.mean.normal_()
     pixels.std.uniform_(0.5, 2)
     points = np.array([(0, 0), (31, 39), (7, 20), (16, 3)])
@@ -61,7 +66,8 @@ def test_maps_coarser_than_16_pixels_of_the_image_are_left_out(magnification, us
     encoder = Network("efficientnet_lite0", "fpn", 1, 2).encoder
     assert encoder.strides == (2, 4, 8, 16, 32)
     pixels = PixelClassifier(encoder, 2, magnification)
-    assert [m.shape[-1] for m in pixels.maps(torch.zeros(1, 1, 64, 64))] == [*[32, 16, 8, 4, 2][:used], 64]
+    found = [m.shape[-1] for m in pixels.maps(torch.zeros(1, 1, 64, 64))]
+    assert found == [*[32, 16, 8, 4, 2][:used], *[16, 8, 4, 2, 1][:used], 64]
 
 
 def test_it_learns_labelled_pixels_and_leaves_its_encoder_alone():
@@ -142,13 +148,29 @@ def test_it_can_be_left_out_objects_take_less_of_it_and_untrained_encoders_do_wi
 
 @pytest.mark.parametrize("together, alone, share", [(0.6, 0.7, 0.0), (0.7, 0.6, 0.5), (0.7, 0.7, 0.5)])
 def test_it_is_kept_only_if_the_strokes_kept_apart_are_found_no_worse_with_it(monkeypatch, together, alone, share):
-    def fake(segmenter, labelled):
-        return {"score": together if segmenter.share else alone, "scores": {}}
+    class Fake:
+        def __init__(self, score):
+            self.found = score
 
-    monkeypatch.setattr(kept_apart, "score", fake)
+        def score(self, labelled):
+            return {"score": self.found}
+
+    monkeypatch.setattr(kept_apart, "look", lambda s, labelled: Fake(together if s.share else alone))
     segmenter = Segmenter(Network("unet", "fpn", 1, 2), classifier(), 0.5)
-    assert kept_apart.choose(segmenter, None)["score"] == max(together, alone)
+    assert kept_apart.choose(segmenter, None).found == max(together, alone)
     assert segmenter.share == share
+
+
+def test_one_that_saw_no_reduced_images_is_loaded_as_it_was(learned):
+    image, annotation, _ = annotated()
+    trained = train((image, annotation), learned)
+    loaded = segmenter.load(trained, Runtime.make(RuntimeConfig()))
+    assert loaded.pixels.reductions == (1, 2)
+    older = Segmenter(loaded.network, PixelClassifier(loaded.network.encoder, 2, reductions=(1,)), 0.5)
+    config = {k: v for k, v in {**trained.config, **older.describe()}.items() if k != "pixel_reductions"}
+    again = segmenter.load(Checkpoint(older.tensors(), config, {}), Runtime.make(RuntimeConfig()))
+    crop = torch.randn(1, 1, 32, 32)
+    assert torch.allclose(again.probabilities(crop, False), older.eval().probabilities(crop, False), atol=1e-5)
 
 
 def test_reading_columns_stops_when_asked():

@@ -1,0 +1,104 @@
+"""How frequent classes are in the images, and what predictions make of it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scenes import annotated, disks, objects
+
+from napari_sslseg import frequencies, segmenter
+from napari_sslseg.annotation import Annotation
+from napari_sslseg.calibration import Calibration
+from napari_sslseg.finetuning import finetune
+from napari_sslseg.job import Progress, Stop, run
+from napari_sslseg.model import Network
+from napari_sslseg.runtime import Runtime
+from napari_sslseg.segmenter import Segmenter
+from napari_sslseg.settings import FinetuneConfig, RuntimeConfig
+
+NONE = Calibration().to_dict()
+SMALL = {"crop": 32, "batch": 4, "steps": 4}
+
+
+class Bright(Segmenter):
+    """Takes bright pixels for the second class."""
+
+    def even(self, images, flips):
+        bright = (images[:, 0] > 3).float()
+        return torch.stack([1 - bright, bright], 1)
+
+
+def untrained(kind=Segmenter, calibration=Calibration()):
+    torch.manual_seed(0)
+    return kind(Network("unet", "fpn", 1, 2), None, 0.0, calibration).eval()
+
+
+def test_the_share_of_each_class_in_the_images_is_found():
+    image, truth = disks(512)
+    found = run(frequencies.estimate(untrained(Bright), [image], np.random.default_rng(0), Stop()))
+    assert found == pytest.approx(((truth == 1).mean(), (truth == 2).mean()), abs=0.03)
+
+
+def test_what_is_expected_already_does_not_change_what_is_found():
+    images = [disks(64)[0]]
+    found = [
+        run(frequencies.estimate(untrained(calibration=c), images, np.random.default_rng(0), Stop()))
+        for c in (Calibration(), Calibration(prior=(0.9, 0.1)))
+    ]
+    assert found[0] == found[1]
+
+
+def test_looking_for_frequencies_stops_when_asked():
+    stop = Stop()
+    job = frequencies.estimate(untrained(), [disks(64)[0]], np.random.default_rng(0), stop)
+    assert isinstance(next(job), Progress)
+    stop.request()
+    assert run(job) is None
+
+
+def test_a_surer_segmenter_finds_frequencies_further_from_even():
+    images = [disks(64)[0]]
+    less, more = (
+        run(frequencies.estimate(untrained(calibration=c), images, np.random.default_rng(0), Stop()))
+        for c in (Calibration(), Calibration(0.5))
+    )
+    assert max(more) > max(less)
+
+
+def test_a_trained_network_expects_classes_as_it_finds_them():
+    image, annotation, _ = annotated()
+    half = run(finetune([(image, annotation)], FinetuneConfig(**SMALL, frequencies=0.5)))
+    full = run(finetune([(image, annotation)], FinetuneConfig(**SMALL)))
+    found = full.config["calibration"]["prior"]
+    assert sum(found) == pytest.approx(1)
+    assert half.config["calibration"]["prior"] == pytest.approx([v**0.5 for v in found])
+    loaded = segmenter.load(full, Runtime.make(RuntimeConfig()))
+    assert loaded.calibration.to_dict() == full.config["calibration"]
+    assert loaded.calibration.temperature != 1
+
+
+def test_without_strokes_kept_apart_frequencies_count_half():
+    image, annotation, _ = annotated()
+    full, half = (
+        run(finetune([(image, annotation)], FinetuneConfig(**SMALL, hold_out=0.0, frequencies=f))) for f in (1.0, 0.5)
+    )
+    assert full.config["calibration"]["temperature"] == 1
+    assert sum(v**2 for v in full.config["calibration"]["prior"]) == pytest.approx(1)
+    assert sum(v**4 for v in half.config["calibration"]["prior"]) == pytest.approx(1)
+
+
+def test_a_model_of_an_older_version_is_used_as_it_was():
+    image, annotation, _ = annotated()
+    trained = run(finetune([(image, annotation)], FinetuneConfig(**SMALL)))
+    older = replace(trained, config={k: v for k, v in trained.config.items() if k != "calibration"})
+    assert segmenter.load(older, Runtime.make(RuntimeConfig())).calibration == Calibration()
+
+
+def test_all_classes_are_alike_where_not_wanted_with_untrained_encoders_and_for_objects():
+    image, annotation, _ = annotated()
+    assert run(finetune([(image, annotation)], FinetuneConfig(**SMALL, frequencies=0.0))).config["calibration"] == NONE
+    image, truth = objects()
+    assert (
+        run(finetune([(image, Annotation(truth, "instance"))], FinetuneConfig(**SMALL))).config["calibration"] == NONE
+    )
