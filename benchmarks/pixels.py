@@ -1,6 +1,11 @@
-"""Ablation of the pixel classifier on the training images alone: mean IoU by coarsest stride and by how it is learnt.
+"""Ablation of the pixel classifier on the training images alone, in two studies.
 
-    python benchmarks/pixels.py --bench ../shared/bench --tasks em_vnc_sstem,cyto_wbc --seeds 2
+    python benchmarks/pixels.py --bench ../shared/bench --tasks em_vnc_sstem,cyto_wbc --seeds 2 --study strides
+    python benchmarks/pixels.py --bench ../shared/bench --tasks em_vnc_sstem,cyto_wbc --seeds 2 --study frequencies
+
+``strides``: mean IoU by coarsest stride and by how it is learnt, of images as they are. ``frequencies``: mean IoU with
+and without halved images, and by what is made of class frequencies, which are found on the pixels to score on without
+their labels; the temperature comes from the strokes that training would keep apart.
 
 Needs no training of a network: what is known of labelled pixels and of some thousand others is read once a task and
 seed, and each variant is learnt from it in seconds. Objects are scored as foreground. Prints one line of JSON a cell.
@@ -16,7 +21,7 @@ import numpy as np
 import torch
 from ablation import paint, split_training
 
-from napari_sslseg import model, pixel_classifier
+from napari_sslseg import calibration, model, pixel_classifier
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.image import Image
 from napari_sslseg.job import Stop
@@ -25,7 +30,8 @@ from napari_sslseg.magnify import magnification, magnify, magnify_labels
 from napari_sslseg.patches import Place, cut
 from napari_sslseg.pixel_classifier import PixelClassifier
 from napari_sslseg.runtime import Runtime
-from napari_sslseg.settings import RuntimeConfig
+from napari_sslseg.settings import FinetuneConfig, RuntimeConfig
+from napari_sslseg.strokes import hold_out
 
 PIXELS = 20000  # read of all scored planes of an image
 LEARNT = {"long": (400, 3e-3, 0.2), "short": (100, 1e-3, 0.2), "dropped": (150, 1e-3, 0.5)}  # steps, rate, dropout
@@ -68,10 +74,12 @@ class Bench:
                 self.scored.append((image, plane, at * times + times // 2, flat[tuple(at.T)]))
 
     def columns(self, pixels: PixelClassifier) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, np.ndarray]:
-        """Read what is known of the labelled pixels and of those to score on, each plane once."""
+        """Read what is known of the labelled pixels and of those to score on, each plane once.
+
+        The labelled pixels are in the order of `strokes`.
+        """
         known, targets = [], []
-        strokes = sorted(self.labelled.train, key=lambda s: (s.image, s.z))
-        for (number, z), group in itertools.groupby(strokes, key=lambda s: (s.image, s.z)):
+        for (number, z), group in itertools.groupby(self.strokes, key=lambda s: (s.image, s.z)):
             points = np.concatenate([s.points for s in group])
             known.append(read(pixels, self.labelled.images[number], z, points))
             targets.append(self.labelled.targets[number][z][tuple(points.T)].astype(np.int64) - 1)
@@ -79,19 +87,28 @@ class Bench:
         truth = np.concatenate([t for *_, t in self.scored])
         return torch.cat(known), torch.from_numpy(np.concatenate(targets)), looked, truth
 
+    @property
+    def strokes(self) -> list:
+        """All strokes, those of a plane together."""
+        return sorted(self.labelled.train, key=lambda s: (s.image, s.z))
+
 
 def read(pixels: PixelClassifier, image: Image, z: int, points: np.ndarray) -> torch.Tensor:
     """Columns of pixels of one plane, read from the whole plane at once."""
-    side = -(-max(image.shape[-2:]) // 32) * 32
+    side = -(-max(image.shape[-2:]) // 64) * 64
     crop = torch.from_numpy(cut(image, Place(0, z, 0, 0, side)))[None]
     return pixels.columns(crop, points)
 
 
-def score(pixels, looked: torch.Tensor, truth: np.ndarray, values: tuple[int, ...], kind: str) -> float:
-    """Mean IoU over the classes, or of background and foreground."""
+def chances(pixels, looked: torch.Tensor) -> torch.Tensor:
+    """(N, K) probabilities."""
     with torch.no_grad():
         hidden = torch.relu(pixels.hidden((looked - pixels.mean) / pixels.std))
-        chance = pixels.output(hidden).softmax(1).numpy()
+        return pixels.output(hidden).softmax(1)
+
+
+def score(chance: np.ndarray, truth: np.ndarray, values: tuple[int, ...], kind: str) -> float:
+    """Mean IoU over the classes, or of background and foreground."""
     if kind == "instance":
         found, truth = np.where(chance[:, 0] < 0.5, 2, 1), np.minimum(truth, 2)
     else:
@@ -100,37 +117,64 @@ def score(pixels, looked: torch.Tensor, truth: np.ndarray, values: tuple[int, ..
     return float(np.mean(ious))
 
 
+def strides(bench: Bench, seed: int):
+    """Rows of the first study."""
+    everything = bench.columns(make(bench, 32))
+    for coarsest in (8, 16, 32):
+        pixels = make(bench, coarsest)
+        known, targets, looked, truth = everything
+        maps = sum(pixels.sizes[:-1])  # the coarser maps lie between them and the filter bank
+        known, looked = (torch.cat([v[:, :maps], v[:, -pixels.sizes[-1] :]], 1) for v in (known, looked))
+        for name, settings in LEARNT.items():
+            pixel_classifier.STEPS, pixel_classifier.RATE, pixel_classifier.DROP = settings
+            torch.manual_seed(seed)
+            pixels.fit(known, targets, Stop())
+            found = score(chances(pixels, looked).numpy(), truth, bench.labelled.values, bench.kind)
+            yield {"coarsest": coarsest, "learnt": name, "mean_iou": round(found, 4)}
+
+
+def frequencies(bench: Bench, seed: int):
+    """Rows of the second study."""
+    _, apart = hold_out(bench.labelled.train, FinetuneConfig.hold_out)
+    hidden = {id(s) for s in apart}
+    left_out = torch.from_numpy(np.concatenate([np.full(len(s.points), id(s) in hidden) for s in bench.strokes]))
+    for reductions in ((1,), (1, 2)):
+        pixels = make(bench, pixel_classifier.COARSEST, reductions)
+        known, targets, looked, truth = bench.columns(pixels)
+        torch.manual_seed(seed)
+        pixels.fit(known[~left_out], targets[~left_out], Stop())
+        even, seen = chances(pixels, looked), chances(pixels, known[left_out])
+        fitted = calibration.temperature(seen.numpy(), targets[left_out].numpy(), len(apart)) if apart else 1.0
+        for temperature, weight in itertools.product((1.0, fitted), (0.0, 0.5, 1.0)):
+            frequent = calibration.Calibration(temperature)(even).mean(0)
+            used = calibration.Calibration(temperature, tuple((frequent**weight).tolist()))
+            found = score(used(even).numpy(), truth, bench.labelled.values, bench.kind)
+            row = {"reductions": reductions, "fitted": temperature == fitted, "temperature": round(temperature, 3)}
+            yield {**row, "frequencies": weight, "mean_iou": round(found, 4)}
+
+
+def make(bench: Bench, coarsest: int, reductions: tuple[int, ...] = (1,)) -> PixelClassifier:
+    """Build a classifier of maps up to a stride, in pixels of the network."""
+    pixel_classifier.COARSEST = coarsest
+    return PixelClassifier(bench.encoder, len(bench.labelled.values), reductions=reductions)
+
+
 def main() -> None:
     """Run all cells."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--bench", type=Path, required=True, help="folder of fewlabel.py")
     p.add_argument("--tasks", required=True)
     p.add_argument("--seeds", type=int, default=2)
+    p.add_argument("--study", choices=("strides", "frequencies"), default="frequencies")
     options = p.parse_args()
     sys.path.insert(0, str(options.bench))
     import fewlabel
 
+    study = {"strides": strides, "frequencies": frequencies}[options.study]
     for seed, task in itertools.product(range(options.seeds), options.tasks.split(",")):
         bench = Bench(fewlabel, options.bench.parent / "data" / task, seed)
-        everything = bench.columns(make(bench, 32))
-        for coarsest in (8, 16, 32):
-            pixels = make(bench, coarsest)
-            known, targets, looked, truth = everything
-            maps = sum(pixels.sizes[:-1])  # the coarser maps lie between them and the filter bank
-            known, looked = (torch.cat([v[:, :maps], v[:, -pixels.sizes[-1] :]], 1) for v in (known, looked))
-            for name, settings in LEARNT.items():
-                pixel_classifier.STEPS, pixel_classifier.RATE, pixel_classifier.DROP = settings
-                torch.manual_seed(seed)
-                pixels.fit(known, targets, Stop())
-                found = score(pixels, looked, truth, bench.labelled.values, bench.kind)
-                row = {"task": task, "seed": seed, "coarsest": coarsest, "learnt": name, "mean_iou": round(found, 4)}
-                print(json.dumps(row), flush=True)
-
-
-def make(bench: Bench, coarsest: int) -> PixelClassifier:
-    """Build a classifier of maps up to a stride, in pixels of the network."""
-    pixel_classifier.COARSEST = coarsest
-    return PixelClassifier(bench.encoder, len(bench.labelled.values))
+        for row in study(bench, seed):
+            print(json.dumps({"task": task, "seed": seed, **row}), flush=True)
 
 
 if __name__ == "__main__":

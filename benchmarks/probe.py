@@ -19,7 +19,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 from ablation import paint, parse, split_training, tested
-from pixels import Bench
+from pixels import Bench, chances
 from pixels import score as score_pixels
 from scipy.stats import spearmanr
 
@@ -64,7 +64,7 @@ def frozen(bench: Bench, checkpoint: Checkpoint, seed: int) -> float:
     for repeat in range(3):  # what it learns depends on chance
         torch.manual_seed(repeat)
         pixels.fit(known, targets, Stop())
-        found.append(score_pixels(pixels, looked, truth, bench.labelled.values, bench.kind))
+        found.append(score_pixels(chances(pixels, looked).numpy(), truth, bench.labelled.values, bench.kind))
     return float(np.mean(found))
 
 
