@@ -14,6 +14,7 @@ from napari_sslseg.annotation import Labels
 BACKGROUND, CORE, CONTOUR = 1, 2, 3
 GROUND = 0.45  # less background than this is object; below even, since two of the three classes are object
 SEED = 0.15  # least lead of core over contour and half the background where an object begins
+DOUBT = 0.08  # an object has a place where less than this is background, or it is among the surer half of all objects
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def to_targets(plane: Labels, width: int) -> npt.NDArray[np.uint8]:
 def separate(
     probabilities: npt.NDArray[np.floating[Any]], size: ObjectSize, spacing: tuple[float, ...]
 ) -> npt.NDArray[np.int32]:
-    """Find objects by a watershed seeded at their cores.
+    """Find objects by a watershed seeded at their cores, and leave out those that are sure nowhere.
 
     Parameters
     ----------
@@ -125,13 +126,25 @@ def separate(
     sigma = np.clip(0.06 * diameter, 0.5, 3.0)
     sigmas = [sigma * spacing[-1] / s for s in spacing]
     landscape = ndimage.gaussian_filter(p[1] - p[2] - 0.5 * p[0], sigmas)
-    foreground = ndimage.gaussian_filter(p[0], [s / 2 for s in sigmas]) < GROUND
+    ground = ndimage.gaussian_filter(p[0], [s / 2 for s in sigmas])
     seeds, _ = ndimage.label(landscape > SEED)
     small = size.least / 4 if p.ndim == 3 else size.least / 4 * np.sqrt(size.least) / 2 * spacing[-1] / spacing[0]
     seeds = _drop(seeds, small / 4)
-    found = _drop(watershed(-landscape, seeds, mask=foreground), small)
+    found = _sure(_drop(watershed(-landscape, seeds, mask=ground < GROUND), small), ground)
     _, numbered = np.unique(found, return_inverse=True)
     return numbered.reshape(found.shape).astype(np.int32) + 1
+
+
+def _sure(labels: npt.NDArray[Any], ground: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
+    """Set objects to 0 that may be background all over; where most objects are in doubt, the more doubtful half."""
+    numbers = np.flatnonzero(np.bincount(labels.reshape(-1)))
+    numbers = numbers[numbers > 0]
+    if not len(numbers):
+        return labels
+    doubt = np.asarray(ndimage.minimum(ground, labels, numbers))
+    kept = np.zeros(labels.max() + 1, bool)
+    kept[numbers[doubt <= max(DOUBT, float(np.median(doubt)))]] = True
+    return np.where(kept[labels], labels, 0)
 
 
 def _drop(labels: npt.NDArray[Any], least: float) -> npt.NDArray[Any]:

@@ -54,3 +54,38 @@ def test_specks_much_smaller_than_the_painted_objects_are_dropped():
     truth[0:2, 0:2] = truth.max() + 1
     found = instances.separate(perfect(truth, 1), size, (1.0, 1.0))
     assert (found[0:2, 0:2] == 1).all()
+
+
+def doubtful(truth, doubts):
+    """Perfect probabilities but for so much background inside each object, by its value."""
+    found = perfect(truth, 1)
+    for value, doubt in doubts.items():
+        found[:, truth == value] *= 1 - doubt
+        found[0, truth == value] += doubt
+    return found
+
+
+def test_an_object_that_may_be_background_all_over_is_left_out():
+    _, truth = objects()
+    size = instances.measure([truth])
+    found = instances.separate(doubtful(truth, {3: 0.3}), size, (1.0, 1.0))
+    assert (found[truth == 3] == 1).all()
+    assert len(np.unique(found)) == len(np.unique(truth)) - 1
+
+
+def test_an_object_that_is_sure_somewhere_stays():
+    _, truth = objects()
+    size = instances.measure([truth])
+    probabilities = doubtful(truth, {3: 0.3})
+    y, x = (int(v) for v in np.argwhere(truth == 3).mean(0).round())
+    probabilities[:, y - 2 : y + 3, x - 2 : x + 3] = np.array([0, 1, 0])[:, None, None]
+    assert len(np.unique(instances.separate(probabilities, size, (1.0, 1.0)))) == len(np.unique(truth))
+
+
+def test_where_all_objects_are_in_doubt_the_surer_half_stays():
+    _, truth = objects()
+    size, values = instances.measure([truth]), np.unique(truth)[1:].tolist()
+    doubts = {v: 0.15 + 0.2 * k / len(values) for k, v in enumerate(values)}
+    found = instances.separate(doubtful(truth, doubts), size, (1.0, 1.0))
+    kept = [v for v in values if (found[truth == v] > 1).any()]
+    assert kept == values[: -(-len(values) // 2)]
