@@ -108,7 +108,7 @@ class Common(Machine):
             if not equals:
                 raise ConfigError(f"--set {item}", "It must be name=value", "For example --set batch=16")
             given[name] = _value(text)
-        if given.get("encoder") == "unet":  # which no package ships trained weights of
+        if given.get("encoder") in ("unet", "unet3d"):  # which no package ships trained weights of
             given.setdefault("start", "random")
         config = kind.from_dict(given)
         for component in ("method", "encoder"):
