@@ -27,7 +27,6 @@ from napari_sslseg.runtime import Runtime
 from napari_sslseg.segmenter import Segmenter
 from napari_sslseg.settings import FinetuneConfig, RuntimeConfig
 from napari_sslseg.strokes import Stroke
-from napari_sslseg.volumes import Piece
 
 TEACHER_RAMP = 0.4  # part of the run over which the teacher comes to count in full
 PIXEL_SHARE = 0.15  # part of the time in which labelled pixels may be read for the pixel classifier
@@ -168,8 +167,7 @@ def finetune(
         past = resume.history
         training.restore(resume.weights, past["steps"], past["seconds"], past["losses"])
         yield Notice(f"Going on from step {training.step}.")
-    others = [i for i in unlabelled or [] if volumes.is_volume(i) or not deep]
-    pool = [*labelled.images, *(magnify(i, times) for i in _usable(others, labelled.images))]
+    pool = [*labelled.images, *(magnify(i, times) for i in _usable(unlabelled or [], labelled.images, deep))]
     piece = network.piece(labelled.images, config.crop)
     described = {**_describe(network, labelled, pairs, config), "magnification": times}
 
@@ -192,8 +190,7 @@ def finetune(
             with training.averaged():
                 history |= yield from _look_apart(segmenter.eval(), pool, labelled, weight, machine, stop)
             yield Metric("score", history["score"], training.step)
-    everything = [*labelled.train, *labelled.apart]
-    second = _batches(labelled, everything, [], pool, config, machine, piece)
+    second = _batches(labelled, [*labelled.train, *labelled.apart], [], pool, config, machine, piece)
     yield from loop.fit(training, second, schedule, runtime=machine, stop=stop, keep=save)
     save()
     if columns is not None and segmenter.pixels is not None and labelled.apart and not stop.requested:
@@ -270,9 +267,9 @@ def _oriented(start: str | None, config: FinetuneConfig) -> FinetuneConfig:
     return replace(config, flips=config.flips and learnt.flips, turn=config.turn and learnt.turn)
 
 
-def _usable(others: list[Image], labelled: list[Image]) -> list[Image]:
+def _usable(others: list[Image], labelled: list[Image], deep: bool) -> list[Image]:
     """Those of the other images that are like the labelled ones and hold something to look at."""
-    like = [i for i in others if i.channels == labelled[0].channels]
+    like = [i for i in others if i.channels == labelled[0].channels and (volumes.is_volume(i) or not deep)]
     return [i for i in like if not unusable(i)]
 
 
@@ -283,18 +280,17 @@ def _batches(
     pool: list[Image],
     config: FinetuneConfig,
     machine: Runtime,
-    piece: Piece | None = None,
+    piece: volumes.Piece | None = None,
 ) -> Callable[[int], Batch]:
     """Batches around `found` without the labels of `hidden`, and as many crops of `pool` for the teacher."""
     targets = [{z: plane.copy() for z, plane in planes.items()} for planes in labelled.targets]
     for stroke in hidden:
         targets[stroke.image][stroke.z][tuple(stroke.points.T)] = 0
     classes = sorted({s.value for s in found})
-    piece = piece or Piece(config.crop)
+    piece = piece or volumes.Piece(config.crop)
     side, depth = int(piece.side * augment.MARGIN), piece.depth
     geometry = augment.Geometry(piece.side, orientation=augment.Orientation(config.flips, config.turn))
     count = config.batch if config.teacher == 0 else config.batch // 2
-    blank = torch.zeros(*([depth] if depth else []), side, side, dtype=torch.long)
 
     def batch(step: int) -> Batch:
         numbers = machine.numbers(4, step)
@@ -306,7 +302,9 @@ def _batches(
             result = {"image": augment.intensity(torch.stack([m[0] for m in made]))}
             if elsewhere:
                 crops = [torch.from_numpy(patches.cut(pool[p.image], p)) for p in elsewhere]
-                result["clean"] = torch.stack([geometry(c, blank)[0] for c in crops])
+                result["clean"] = torch.stack(
+                    [geometry(c, torch.zeros(c.shape[1:], dtype=torch.long))[0] for c in crops]
+                )
                 result["seen"] = augment.intensity(result["clean"], 1.5)
         return {k: machine.place(v) for k, v in {**result, "target": torch.stack([m[1] for m in made])}.items()}
 

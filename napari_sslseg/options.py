@@ -54,7 +54,7 @@ class Learning:
     Parameters
     ----------
     encoder : str
-        The network, where nothing was pretrained: efficientnet_lite0, unet and others, or timm/NAME.
+        The network, where nothing was pretrained: efficientnet_lite0, unet, unet3d and others, or timm/NAME.
     start : str
         Its first weights: imagenet, random, or a checkpoint file.
     minutes : float

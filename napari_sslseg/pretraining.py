@@ -19,7 +19,6 @@ from napari_sslseg.methods import METHODS, Method
 from napari_sslseg.objective import Batch
 from napari_sslseg.runtime import Runtime
 from napari_sslseg.settings import PretrainConfig, RuntimeConfig
-from napari_sslseg.volumes import Piece
 from napari_sslseg.watch import Watch, strokes_of
 
 HEAD = "fpn"
@@ -74,12 +73,15 @@ def pretrain(
         yield Notice(sentence)
     labels, deep = labels or [], model.dimensions(config.start, config.encoder) == 3
     times = 1 if deep else magnification(images)
+    if deep and (sentence := volumes.unsaid(images)):
+        yield Notice(sentence)
     images = [magnify(i, times) for i in images]
-    method, piece = _method(images, config, machine)
+    method = _method(images, config, machine)
     described = {**_describe(method, config), "magnification": times}
     schedule = loop.Schedule(config.rate, config.minutes, config.steps)
     training = loop.Training.start(method, schedule)
     strokes = strokes_of([p for p in labels if volumes.is_volume(p[0]) or not deep], images[0].channels, times)
+    piece = volumes.Piece(method.side, method.depth)
     watch = Watch(method.network, images, strokes, piece, times, machine, also=tuple(method.kept()))
     if resume is not None:
         past = resume.history
@@ -88,7 +90,7 @@ def pretrain(
         yield Notice(f"Going on from step {training.step}.")
 
     def batch(step: int) -> Batch:
-        return _batch(method, images, piece, config.batch, machine, step)
+        return _batch(method, images, config, machine, step)
 
     def save() -> None:
         if keep is not None:
@@ -115,7 +117,7 @@ def pretrain(
     return Checkpoint(weights, described, {**_history(training, watch), "finished": watch.finished})
 
 
-def _method(images: list[Image], config: PretrainConfig, machine: Runtime) -> tuple[Method, Piece]:
+def _method(images: list[Image], config: PretrainConfig, machine: Runtime) -> Method:
     kind, channels = METHODS.load(config.method), images[0].channels
     dimensions = model.dimensions(config.start, config.encoder)
     if dimensions not in kind.dimensions:
@@ -144,16 +146,17 @@ def _method(images: list[Image], config: PretrainConfig, machine: Runtime) -> tu
     with machine.torch_numbers(1):
         method = kind(network, piece.side).to(machine.device)
     machine.compiled(network.encoder, network.head)
+    method.depth = piece.depth
     method.encoder_rate = 1.0 if config.start == "random" else config.encoder_rate
     method.frozen_norm = config.start != "random"
     method.orientation = augment.Orientation(config.flips, config.turn)
-    return method, piece
+    return method
 
 
-def _batch(method: Method, images: list[Image], piece: Piece, count: int, machine: Runtime, step: int) -> Batch:
-    side = int(piece.side * augment.MARGIN)
+def _batch(method: Method, images: list[Image], config: PretrainConfig, machine: Runtime, step: int) -> Batch:
+    side = int(method.side * augment.MARGIN)
     numbers = machine.numbers(2, step)
-    places = [patches.anywhere(images, side, numbers, piece.depth) for _ in range(count)]
+    places = [patches.anywhere(images, side, numbers, method.depth) for _ in range(config.batch)]
     crops = torch.stack([torch.from_numpy(patches.cut(images[p.image], p)) for p in places])
     with machine.thread_numbers(3, step):
         prepared = method.prepare(crops)

@@ -73,6 +73,25 @@ def checked(images: list[Image]) -> float:
     return float(np.median([i.spacing[0] / math.sqrt(i.spacing[-2] * i.spacing[-1]) for i in images]))
 
 
+def unsaid(images: list[Image]) -> str:
+    """Say which image does not tell its spacing.
+
+    Parameters
+    ----------
+    images : list of Image
+        Volumes.
+
+    Returns
+    -------
+    str
+        One sentence; empty if all do.
+    """
+    silent = next((i for i in images if i.unit == "pixel" and len(set(i.spacing)) == 1), None)
+    if silent is None:
+        return ""
+    return f"{silent.name} does not say how far apart its planes are: its voxels are taken for cubes."
+
+
 def fitted(
     voxels: int, planes: int, most: int, apart: float = 1.0, multiple: int = 1, depth_multiple: int = 1
 ) -> Piece:

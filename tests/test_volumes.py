@@ -1,5 +1,7 @@
 """Learning in three dimensions: kernels that suit the voxels, boxes, and the verbs where few planes are painted."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -14,10 +16,9 @@ from napari_sslseg.encoders import ENCODERS
 from napari_sslseg.errors import ConfigError
 from napari_sslseg.finetuning import finetune
 from napari_sslseg.image import Image
-from napari_sslseg.job import Metric, Stop, run
+from napari_sslseg.job import Metric, Notice, Stop, run
 from napari_sslseg.kept_apart import Surround, windows
 from napari_sslseg.labelled import collect
-from napari_sslseg.methods import METHODS
 from napari_sslseg.methods.denoise import REACH, neighbours
 from napari_sslseg.methods.jigsaw import GRID, shuffled
 from napari_sslseg.metrics import average_precision, count
@@ -101,21 +102,19 @@ def test_a_network_that_looks_at_planes_says_nothing_of_depth():
 
 
 # ---------------------------------------------------------------- boxes
-@pytest.mark.parametrize("planes", [2, 5, 16, 300])
 @pytest.mark.parametrize("apart", [1.0, 3.0, 6.0, 30.0])
-@pytest.mark.parametrize("crop", [32, 128, 512])
-def test_boxes_suit_voxels_depth_and_memory(planes, apart, crop):
+def test_boxes_suit_voxels_depth_and_memory(apart):
     network = Network("unet3d", "fpn", 1, anisotropy=apart)
-    image = Image(np.zeros((1, planes, 8, 8), np.uint8))
-    piece = network.piece([image], crop)
-    assert piece.side % network.multiple == 0
-    assert piece.depth % network.depth_multiple == 0
-    assert volumes.LEAST_SIDE <= piece.side <= crop
-    assert piece.depth < planes + network.depth_multiple
-    least = volumes.LEAST_SIDE**2 * network.depth_multiple
-    assert piece.depth * piece.side**2 <= max(least, volumes.VOXELS * crop**2)
-    if planes == 300 and crop == 512:
-        assert 0.5 < piece.depth * apart / piece.side < 2  # about a cube in space
+    for planes, crop in itertools.product([2, 5, 16, 300], [32, 128, 512]):
+        piece = network.piece([Image(np.zeros((1, planes, 8, 8), np.uint8))], crop)
+        assert piece.side % network.multiple == 0
+        assert piece.depth % network.depth_multiple == 0
+        assert volumes.LEAST_SIDE <= piece.side <= crop
+        assert piece.depth < planes + network.depth_multiple
+        least = volumes.LEAST_SIDE**2 * network.depth_multiple
+        assert piece.depth * piece.side**2 <= max(least, volumes.VOXELS * crop**2)
+        if (planes, crop) == (300, 512):
+            assert 0.5 < piece.depth * apart / piece.side < 2  # about a cube in space
 
 
 def ramp(planes=6, height=20, width=30):
@@ -234,8 +233,8 @@ def test_the_pieces_of_a_jigsaw_go_through_all_planes():
 
 
 # ---------------------------------------------------------------- pretraining
-@pytest.mark.parametrize("method", [m for m in METHODS.names() if 3 in METHODS.load(m).dimensions])
-def test_every_method_that_serves_volumes_learns_from_them(method):
+@pytest.mark.parametrize("method", ["restore", "dense"])
+def test_the_spacing_of_volumes_shapes_the_network(method):
     image, _ = balls(6, 40, channels=2, apart=4.0)
     learned = learn([image], method=method)
     assert np.isfinite(learned.history["losses"]).all()
@@ -250,6 +249,15 @@ def test_volumes_of_any_number_of_channels_can_be_learnt_from(channels):
 def test_a_method_that_does_not_serve_volumes_says_so_in_one_sentence():
     with pytest.raises(ConfigError, match="'mae' does not learn from volumes, at which the network looks.*restore"):
         learn([balls(4, 40)[0]], method="mae")
+
+
+@pytest.mark.parametrize(("spacing", "said"), [((1.0, 1.0, 1.0), 1), ((2.0, 1.0, 1.0), 0)])
+def test_a_volume_that_does_not_tell_its_spacing_is_named(spacing, said):
+    heard = []
+    image = Image(balls(4, 40)[0].data, spacing)
+    run(pretrain([image], PretrainConfig(method="restore", steps=1, **SMALL)), heard.append)
+    told = [e.text for e in heard if isinstance(e, Notice) and "how far apart its planes are" in e.text]
+    assert len(told) == said
 
 
 @pytest.mark.parametrize("axes", ["CYX", "CTYX", "CZYX"])

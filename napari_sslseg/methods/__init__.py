@@ -39,6 +39,7 @@ class Method(Objective):
     def __init__(self, network: Network, side: int) -> None:
         super().__init__()
         self.network, self.side = network, side
+        self.depth = 0  # planes of the crops; 0 of a network that looks at planes
         self.encoder_rate = 1.0
         self.frozen_norm = False
         self.orientation = augment.Orientation()
