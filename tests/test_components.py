@@ -32,7 +32,9 @@ def any_method(request):
     return METHODS.load(request.param)
 
 
-@pytest.fixture(params=[(name, n) for name in METHODS.names() for n in METHODS.load(name).dimensions], ids=str)
+@pytest.fixture(
+    params=[(name, n) for name in METHODS.names() for n in METHODS.load(name).dimensions], ids="{0[0]}-{0[1]}".format
+)
 def served(request):
     """Every method in every number of dimensions that it serves."""
     name, dimensions = request.param

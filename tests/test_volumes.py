@@ -19,6 +19,7 @@ from napari_sslseg.image import Image
 from napari_sslseg.job import Metric, Notice, Stop, run
 from napari_sslseg.kept_apart import Surround, windows
 from napari_sslseg.labelled import collect
+from napari_sslseg.methods import METHODS
 from napari_sslseg.methods.denoise import REACH, neighbours
 from napari_sslseg.methods.jigsaw import GRID, shuffled
 from napari_sslseg.metrics import average_precision, count
@@ -230,6 +231,13 @@ def test_the_pieces_of_a_jigsaw_go_through_all_planes():
     images, order = torch.randn(1, 2, 3, 8 * GRID, 8 * GRID), torch.randperm(GRID * GRID)[None]
     found = shuffled(images, order)
     assert all(torch.equal(found[:, :, z], shuffled(images[:, :, z], order)) for z in range(3))
+
+
+@pytest.mark.parametrize("name", ["restore", "denoise", "colorize", "adapt"])
+def test_pictures_of_volumes_show_a_plane(name):
+    method = METHODS.load(name)(Network("unet3d", "fpn", 2, anisotropy=5.0), 32)
+    picture = method.picture(method.prepare(torch.randn(2, 2, 2, 48, 48)))
+    assert picture.shape in {(32, 64), (32, 96)}
 
 
 # ---------------------------------------------------------------- pretraining
