@@ -30,7 +30,7 @@ def blended(
     piece : Piece
         Greatest size of a box.
     overlap : int
-        How far boxes overlap along Y and X, at most a fifth of a side; along Z it is a fifth of the depth.
+        How far boxes overlap along Y and X, at most a quarter of a side; along Z it is a quarter of the depth.
     multiples : tuple of int
         What planes and sides of boxes are divisible by.
     compute : callable
@@ -49,7 +49,7 @@ def blended(
         (K, rows, X) averages; None after a box that finishes nothing.
     """
     first, last = max(0, min(zs) - piece.depth // 2), min(shape[0], max(zs) + 1 + piece.depth // 2)
-    wanted, overlap, shared = set(zs), min(overlap, piece.side // 5), piece.depth // 5
+    wanted, overlap, shared = set(zs), min(overlap, piece.side // 4), piece.depth // 4
     slabs = [(first + z, depth) for z, depth in tiles.layout(last - first, piece.depth, shared, multiples[0])]
     rows, columns = (tiles.layout(n, piece.side, overlap, multiples[1]) for n in shape[1:])
     boxes, done, seam = len(slabs) * len(rows) * len(columns), 0, _Seam(shape[1:])

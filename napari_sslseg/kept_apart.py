@@ -68,7 +68,7 @@ class Surround:
         return self.depth // 2
 
 
-PLANE, BOX = Surround(256, 32), Surround(96, 16, 16)  # boxes have fewer pixels along a side, or they would take long
+PLANE, BOX = Surround(256, 32), Surround(64, 16, 16)  # as many voxels as pixels, so that a look takes about as long
 
 
 def windows(stroke: Stroke, around: Surround = PLANE) -> Iterator[tuple[Place, npt.NDArray[np.bool_]]]:
