@@ -71,7 +71,7 @@ def kinds(machine: Runtime) -> Iterator[tuple[str, Objective, Callable[[int], Ba
     images = [scene(seed)[0] for seed in range(4)]
     for method in ("restore", "dense", "adapt"):
         config = PretrainConfig(method=method)
-        learner = pretraining._method(1, config, machine)
+        learner = pretraining._method(images, config, machine)
         yield method, learner, lambda s, m=learner, c=config: pretraining._batch(m, images, c, machine, s), config.rate
     pairs = [(image, Annotation(strokes)) for image, strokes in map(scene, range(3))]
     config, labelled = FinetuneConfig(), collect(pairs, 0.2)

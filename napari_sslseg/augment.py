@@ -103,19 +103,23 @@ class Geometry:
         Parameters
         ----------
         image : torch.Tensor
-            (C, n, n), n at least `MARGIN` times the side.
+            (C, [Z,] n, n), n at least `MARGIN` times the side; all planes of a volume are moved alike.
         labels : torch.Tensor
-            (n, n) integers; resampled to the nearest pixel.
+            ([Z,] n, n) integers; resampled to the nearest pixel.
 
         Returns
         -------
         torch.Tensor
-            (C, side, side).
+            (C, [Z,] side, side).
         torch.Tensor
-            (side, side).
+            ([Z,] side, side).
         """
-        a, b = self._transform(tv_tensors.Image(image), tv_tensors.Mask(labels[None]))
-        a, b = a.as_subclass(Tensor), b.as_subclass(Tensor)[0]
+        if labels.ndim == 3:
+            a, b = self._transform(tv_tensors.Image(image.flatten(0, 1)), tv_tensors.Mask(labels))
+            a, b = a.as_subclass(Tensor).unflatten(0, image.shape[:2]), b.as_subclass(Tensor)
+        else:
+            a, b = self._transform(tv_tensors.Image(image), tv_tensors.Mask(labels[None]))
+            a, b = a.as_subclass(Tensor), b.as_subclass(Tensor)[0]
         across, down, swapped = self._orientation.allowed(torch.rand(3) < 0.5)
         mirrored = [axis for axis, chosen in ((-1, across), (-2, down)) if chosen]
         a, b = a.flip(mirrored), b.flip(mirrored)
@@ -129,12 +133,12 @@ class Geometry:
         Parameters
         ----------
         batch : torch.Tensor
-            (B, C, n, n), n at least `MARGIN` times the side.
+            (B, C, [Z,] n, n), n at least `MARGIN` times the side; all planes of a volume are moved alike.
 
         Returns
         -------
         torch.Tensor
-            (B, C, side, side).
+            (B, C, [Z,] side, side).
         """
         count, size, side = len(batch), batch.shape[-1], self._side
         turn, zoom, *drawn = torch.rand(count, 5)[:, :, None, None].unbind(1)  # as they are drawn above
@@ -148,7 +152,31 @@ class Geometry:
         x, y = (torch.where(swapped, p.transpose(1, 2), p) for p in places)
         cos, sin = angle.cos() / zoom, angle.sin() / zoom
         grid = torch.stack([x * cos + y * sin, y * cos - x * sin], -1) * (2 / size)
-        return F.grid_sample(batch, grid, align_corners=False)
+        return sampled(batch, grid)
+
+
+def sampled(images: Tensor, grid: Tensor, padding_mode: str = "zeros") -> Tensor:
+    """Read images at places of their planes, interpolating linearly; the planes of a volume all at the same places.
+
+    Parameters
+    ----------
+    images : torch.Tensor
+        (B, C, [Z,] Y, X).
+    grid : torch.Tensor
+        (B, h, w, 2), (x, y) from -1 to 1.
+    padding_mode : str, optional
+        What is beyond the image, as in ``torch.nn.functional.grid_sample``.
+
+    Returns
+    -------
+    torch.Tensor
+        (B, C, [Z,] h, w).
+    """
+    if images.ndim == 4:
+        return F.grid_sample(images, grid, padding_mode=padding_mode, align_corners=False)
+    flat = F.grid_sample(images.flatten(1, 2), grid, padding_mode=padding_mode, align_corners=False)
+    result: Tensor = flat.unflatten(1, images.shape[1:3])
+    return result
 
 
 def intensity(batch: Tensor, strength: float = 1.0) -> Tensor:
@@ -157,24 +185,25 @@ def intensity(batch: Tensor, strength: float = 1.0) -> Tensor:
     Parameters
     ----------
     batch : torch.Tensor
-        (B, C, Y, X), zero mean and unit variance.
+        (B, C, [Z,] Y, X), zero mean and unit variance.
     strength : float, optional
         0 leaves images as they are, 1 is usual.
 
     Returns
     -------
     torch.Tensor
-        (B, C, Y, X).
+        (B, C, [Z,] Y, X).
     """
     size, channels = batch.shape[:2]
-    one = (size, 1, 1, 1)
-    gain = 1 + strength * 0.25 * (2 * torch.rand(size, channels, 1, 1) - 1)
+    own = range(1, batch.ndim)
+    one = (size, *(1 for _ in own))
+    gain = 1 + strength * 0.25 * (2 * torch.rand(size, channels, *one[2:]) - 1)
     offset = strength * 0.25 * torch.randn(one)
     power = torch.exp(strength * 0.25 * torch.randn(one))
-    low, high = batch.amin((1, 2, 3), keepdim=True), batch.amax((1, 2, 3), keepdim=True)
+    low, high = batch.amin(tuple(own), keepdim=True), batch.amax(tuple(own), keepdim=True)
     span = (high - low).clamp_min(1e-3)
     result = (((batch - low) / span).clamp_min(1e-6) ** power * span + low) * gain + offset
-    blurred = F.avg_pool2d(result, 3, 1, 1, count_include_pad=False)
+    blurred = F.avg_pool2d(result.flatten(1, -3), 3, 1, 1, count_include_pad=False).reshape(result.shape)
     sharpness = strength * torch.where(torch.rand(one) < 0.3, torch.rand(one), torch.zeros(one))
     result = result + sharpness * (blurred - result)
     noise = strength * torch.where(torch.rand(one) < 0.3, 0.2 * torch.rand(one), torch.zeros(one))

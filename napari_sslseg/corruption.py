@@ -21,31 +21,37 @@ def corrupted(clean: Tensor) -> tuple[Tensor, Tensor]:
     Parameters
     ----------
     clean : torch.Tensor
-        (B, C, n, n), n divisible by 4.
+        (B, C, [Z,] n, n), n divisible by 4.
 
     Returns
     -------
     torch.Tensor
-        (B, C, n, n), corrupted; noise where it is masked, the mean in a channel that is.
+        (B, C, [Z,] n, n), corrupted; noise where it is masked, the mean in a channel that is.
     torch.Tensor
-        (B, 1 or C, n, n) bool, what is masked.
+        (B, 1 or C, [Z,] n, n) bool, what is masked.
     """
     count, channels, side = len(clean), clean.shape[1], clean.shape[-1]
-    mask = block_mask(count, side)
+    depth = None if clean.ndim == 4 else clean.shape[2]
+    mask = block_mask(count, side, depth)
     seen = augment.intensity(shuffle(clean))
-    noise = 0.5 * torch.randn(count, 1, 1, 1) + 0.5 * torch.randn_like(clean)
-    seen = torch.where(_some(count, BENT), bend(seen), seen)
-    mask = torch.where(_some(count, OUTPAINTED), around_windows(count, side), mask)
+    noise = 0.5 * torch.randn(count, *_ones(clean)) + 0.5 * torch.randn_like(clean)
+    seen = torch.where(_some(clean, BENT), bend(seen), seen)
+    mask = torch.where(_some(clean, OUTPAINTED), around_windows(count, side, depth), mask)
     seen = torch.where(mask, noise, seen)
     if channels == 1:
         return seen, mask
-    gone = F.one_hot(torch.randint(channels, (count,)), channels).bool()[:, :, None, None] & _some(count, DROPPED)
+    gone = F.one_hot(torch.randint(channels, (count,)), channels).bool().view(count, channels, *_ones(clean)[1:])
+    gone = gone & _some(clean, DROPPED)
     return seen.masked_fill(gone, 0.0), mask | gone
 
 
-def _some(count: int, share: float) -> Tensor:
-    """Choose a share of the crops, (count, 1, 1, 1) bool."""
-    return torch.rand(count, 1, 1, 1) < share
+def _some(crops: Tensor, share: float) -> Tensor:
+    """Choose a share of the crops, (B, 1, [1,] 1, 1) bool."""
+    return torch.rand(len(crops), *_ones(crops)) < share
+
+
+def _ones(crops: Tensor) -> tuple[int, ...]:
+    return (1,) * (crops.ndim - 1)
 
 
 def restoration(found: Tensor, clean: Tensor, mask: Tensor) -> Tensor:
@@ -54,9 +60,9 @@ def restoration(found: Tensor, clean: Tensor, mask: Tensor) -> Tensor:
     Parameters
     ----------
     found, clean : torch.Tensor
-        (B, C, Y, X).
+        (B, C, [Z,] Y, X).
     mask : torch.Tensor
-        (B, 1 or C, Y, X) bool.
+        (B, 1 or C, [Z,] Y, X) bool.
 
     Returns
     -------
@@ -68,8 +74,8 @@ def restoration(found: Tensor, clean: Tensor, mask: Tensor) -> Tensor:
     return 0.5 * error[hidden].mean() + 0.5 * error[~hidden].mean()
 
 
-def block_mask(count: int, side: int) -> Tensor:
-    """Draw masks of square blocks of several sizes.
+def block_mask(count: int, side: int, depth: int | None = None) -> Tensor:
+    """Draw masks of square blocks of several sizes; of volumes, of cubes up to half the side.
 
     Parameters
     ----------
@@ -77,23 +83,30 @@ def block_mask(count: int, side: int) -> Tensor:
         How many masks.
     side : int
         Side of a mask in pixels.
+    depth : int, optional
+        Planes of a mask of volumes.
 
     Returns
     -------
     torch.Tensor
-        (count, 1, side, side) bool, about `MASKED` of it True.
+        (count, 1, [depth,] side, side) bool, about `MASKED` of it True.
     """
-    each = 1 - (1 - MASKED) ** (1 / len(BLOCKS))
-    mask = torch.zeros(count, 1, side, side, dtype=torch.bool)
-    for block in BLOCKS:
-        cells = -(-side // block)
-        drawn = torch.rand(count, 1, cells, cells) < each
-        mask |= drawn.repeat_interleave(block, 2).repeat_interleave(block, 3)[..., :side, :side]
+    blocks = BLOCKS if depth is None else [b for b in BLOCKS if 2 * b <= side]
+    each = 1 - (1 - MASKED) ** (1 / len(blocks))
+    sides = (side, side) if depth is None else (depth, side, side)
+    mask = torch.zeros(count, 1, *sides, dtype=torch.bool)
+    for block in blocks:
+        drawn = torch.rand(count, 1, *(-(-n // block) for n in sides)) < each
+        for axis, n in enumerate(sides, start=2):
+            drawn = drawn.repeat_interleave(block, axis).narrow(axis, 0, n)
+        mask |= drawn
     return mask
 
 
-def around_windows(count: int, side: int) -> Tensor:
+def around_windows(count: int, side: int, depth: int | None = None) -> Tensor:
     """Mask all but one to three rectangles, as in outpainting (Zhou et al., Medical Image Analysis 2021).
+
+    In volumes these are the same in all planes.
 
     Parameters
     ----------
@@ -101,11 +114,13 @@ def around_windows(count: int, side: int) -> Tensor:
         How many masks.
     side : int
         Side of a mask in pixels.
+    depth : int, optional
+        Planes of a mask of volumes.
 
     Returns
     -------
     torch.Tensor
-        (count, 1, side, side) bool.
+        (count, 1, [depth,] side, side) bool.
     """
     least, most = WINDOW
     lengths = side * (least + (most - least) * torch.rand(2, count, WINDOWS, 1))
@@ -115,7 +130,7 @@ def around_windows(count: int, side: int) -> Tensor:
     used = torch.arange(WINDOWS) < torch.randint(1, WINDOWS + 1, (count, 1))
     seen = y[..., :, None] & x[..., None, :] & used[..., None, None]
     result: Tensor = ~seen.any(1, keepdim=True)
-    return result
+    return result if depth is None else result[:, :, None].expand(-1, -1, depth, -1, -1)
 
 
 def bend(images: Tensor) -> Tensor:
@@ -124,12 +139,12 @@ def bend(images: Tensor) -> Tensor:
     Parameters
     ----------
     images : torch.Tensor
-        (B, C, Y, X).
+        (B, C, [Z,] Y, X).
 
     Returns
     -------
     torch.Tensor
-        (B, C, Y, X) of the same range; brighter pixels stay brighter.
+        (B, C, [Z,] Y, X) of the same range; brighter pixels stay brighter.
     """
     count = len(images)
     first, second = torch.rand(count, 2, 2).sort(1).values[:, :, None].unbind(1)  # what guides the curve, (x, y) each
@@ -147,20 +162,23 @@ def bend(images: Tensor) -> Tensor:
 
 
 def shuffle(images: Tensor, window: int = 4) -> Tensor:
-    """Shuffle pixels inside small windows, in a fifth of the windows.
+    """Shuffle pixels inside small windows, in a fifth of the windows; of volumes in each plane on its own.
 
     Parameters
     ----------
     images : torch.Tensor
-        (B, C, Y, X), sides divisible by `window`.
+        (B, C, [Z,] Y, X), sides divisible by `window`.
     window : int, optional
         Side of a window in pixels.
 
     Returns
     -------
     torch.Tensor
-        (B, C, Y, X).
+        (B, C, [Z,] Y, X).
     """
+    if images.ndim == 5:
+        planes = images.transpose(1, 2)
+        return shuffle(planes.flatten(0, 1), window).view(planes.shape).transpose(1, 2)
     b, c, h, w = images.shape
     cells = images.reshape(b, c, h // window, window, w // window, window).permute(0, 2, 4, 1, 3, 5).flatten(4)
     order = torch.rand(b, h // window, w // window, 1, window * window).argsort(-1)

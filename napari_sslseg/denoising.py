@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_sslseg import model, patches, tiles
+from napari_sslseg import blocks, model, patches, tiles, volumes
 from napari_sslseg.augment import Orientation
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.errors import CheckpointError, ImageError
@@ -18,7 +18,7 @@ from napari_sslseg.methods import painter
 from napari_sslseg.patches import Place
 from napari_sslseg.predicting import Clock
 from napari_sslseg.prediction import Denoised
-from napari_sslseg.runtime import Runtime
+from napari_sslseg.runtime import Runtime, laid_out
 from napari_sslseg.settings import PredictConfig, RuntimeConfig
 
 LEARN = "Learn with the method denoise: napari-sslseg pretrain IMAGES --project FOLDER --method denoise"
@@ -49,14 +49,14 @@ class Denoiser(nn.Module):
         Parameters
         ----------
         images : torch.Tensor
-            (B, C, Y, X), sides divisible by the network's `multiple`.
+            (B, C, [Z,] Y, X), sides divisible by the network's `multiple`, planes by its `depth_multiple`.
         flips : bool
             Whether to average over the four mirrored copies.
 
         Returns
         -------
         torch.Tensor
-            (B, C, Y, X), normalised.
+            (B, C, [Z,] Y, X), normalised.
         """
         ways: list[tuple[int, ...]] = [(), (-1,), (-2,), (-2, -1)] if flips else [()]
         found = [self.output(self.network.features(images.flip(w))).flip(w) for w in ways]
@@ -117,6 +117,8 @@ def denoise(
                 f"The network learnt from images of {denoiser.network.in_channels}",
                 "Denoise images of the same kind, or learn from these",
             )
+    if denoiser.network.dimensions == 3:
+        volumes.checked(images)
     work = [(planes or {}).get(i.name) or tuple(range(i.planes)) for i in images]
     sizes = [len(zs) * i.shape[-2] * i.shape[-1] for zs, i in zip(work, images, strict=True)]
     done, clock = list[Denoised](), Clock()
@@ -167,7 +169,27 @@ class _Image:
         self.pixels = np.zeros((image.channels, len(zs), *image.shape[-2:]), np.float32)
 
     def run(self, stop: Stop) -> Iterator[float]:
-        """Denoise plane by plane; yields the share that is done, after each tile."""
+        """Denoise plane by plane, or in boxes; yields the share that is done, after each tile."""
+        yield from self._boxes(stop) if self.denoiser.network.dimensions == 3 else self._planes(stop)
+
+    def _boxes(self, stop: Stop) -> Iterator[float]:
+        network = self.denoiser.network
+        found = blocks.blended(
+            self.zs,
+            self.image.shape,
+            network.piece([self.image], self.config.tile),
+            self.config.overlap,
+            (network.depth_multiple, network.multiple),
+            lambda z, y, x, size: self._found(Place(0, z, y, x, size.side, size.depth)),
+        )
+        for share, z, top, band in found:
+            if stop.requested:
+                return
+            yield share
+            if band is not None:
+                self._fill(self.zs.index(z), top, band)
+
+    def _planes(self, stop: Stop) -> Iterator[float]:
         height, width = self.seen.shape[-2:]
         tile, overlap, multiple = self.config.tile, self.config.overlap, self.denoiser.network.multiple
         rows, columns = (tiles.layout(n, tile, overlap, multiple) for n in (height, width))
@@ -185,9 +207,11 @@ class _Image:
     def _tile(self, z: int, y: int, x: int, side: int) -> Floats:
         """One tile (C, side, side), mirrored beyond the image up to what the network divides by."""
         multiple = self.denoiser.network.multiple
-        crop = torch.from_numpy(patches.cut(self.seen, Place(0, z, y, x, -(-side // multiple) * multiple)))[None]
-        device = next(self.denoiser.parameters()).device
-        crop = crop.to(device, memory_format=torch.channels_last)
+        return self._found(Place(0, z, y, x, -(-side // multiple) * multiple))
+
+    def _found(self, place: Place) -> Floats:
+        crop = torch.from_numpy(patches.cut(self.seen, place))[None]
+        crop = laid_out(crop.to(next(self.denoiser.parameters()).device))
         result: Floats = self.denoiser(crop, self.flips)[0].cpu().numpy()
         return result
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from napari_sslseg import augment, frequencies, kept_apart, loop, model, patches, starting
+from napari_sslseg import augment, frequencies, kept_apart, loop, model, patches, starting, volumes
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.calibration import Calibration
 from napari_sslseg.checkpoint import Checkpoint
@@ -68,7 +68,7 @@ class Segment(Objective):
         self._average = {k.removeprefix("network."): v for k, v in average.items()}
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """Compute the loss of (B, C, Y, X) images and (B, Y, X) targets, 0 unlabelled, and of unlabelled crops."""
+        """Compute the loss of (B, C, [Z,] Y, X) images, targets of 0 where unlabelled, and of unlabelled crops."""
         target = batch["target"]
         images = torch.cat([batch["image"], batch["seen"]]) if "seen" in batch else batch["image"]
         logits = self.network(images)
@@ -142,16 +142,20 @@ def finetune(
     for image, annotation in pairs:
         annotation.check(image.shape, image.name)
     config = _oriented(start, config)
-    times = _magnification(start, [i for i, _ in pairs])
+    deep = model.dimensions(start or config.start, config.encoder) == 3
+    times = 1 if deep else _magnification(start, [i for i, _ in pairs])
     pairs = [(magnify(i, times), replace(a, labels=magnify_labels(a.labels, times))) for i, a in pairs]
     labelled = collect(pairs, config.hold_out)
     channels, classes = labelled.images[0].channels, len(labelled.values)
+    apart = volumes.checked(labelled.images) if deep else 1.0
     began = time.perf_counter()
     begun = yield from starting.choose(
         start, config, labelled, times, machine, stop=stop, past=resume.history if resume else None
     )
     begin = begun.start
-    network = model.build(begin, begun.encoder, channels, machine, classes, keep_head=config.keep_head)
+    network = model.build(
+        begin, begun.encoder, channels, machine, classes, keep_head=config.keep_head, anisotropy=apart
+    )
     with machine.torch_numbers(6):
         pixels = PixelClassifier(network.encoder, classes, times).to(machine.device)
     machine.compiled(network.encoder, network.head)
@@ -163,7 +167,8 @@ def finetune(
         past = resume.history
         training.restore(resume.weights, past["steps"], past["seconds"], past["losses"])
         yield Notice(f"Going on from step {training.step}.")
-    pool = [*labelled.images, *(magnify(i, times) for i in _usable(unlabelled or [], labelled.images))]
+    pool = [*labelled.images, *(magnify(i, times) for i in _usable(unlabelled or [], labelled.images, deep))]
+    piece = network.piece(labelled.images, config.crop)
     described = {**_describe(network, labelled, pairs, config), "magnification": times}
 
     def save() -> None:
@@ -172,21 +177,20 @@ def finetune(
 
     # never over an encoder that has learnt nothing; for classes only where strokes kept apart can confirm it
     weight = _weight(begin, labelled, config)
-    wanted = config.pixels > 0 and begin != "random" and bool(labelled.apart or labelled.size)
+    wanted = config.pixels > 0 and begin != "random" and bool(labelled.apart or labelled.size) and not deep
     segmenter, columns = Segmenter(network, None, 0.0), None
     if wanted:
         segmenter, columns = yield from _add_pixels(segmenter, pixels, labelled, config, machine, stop)
     if resume is None:  # on a busy machine it may take longer; the network still gets most of its time
         training.seconds += min(time.perf_counter() - began, 2 * PIXEL_SHARE * 60 * config.minutes)
     if schedule.fraction(training.step, training.seconds) < ALL_STROKES:
-        first = _batches(labelled, labelled.train, labelled.apart, pool, config, machine)
+        first = _batches(labelled, labelled.train, labelled.apart, pool, config, machine, piece)
         yield from loop.fit(training, first, schedule, runtime=machine, stop=stop, until=ALL_STROKES, keep=save)
         if labelled.apart and training.step:
             with training.averaged():
                 history |= yield from _look_apart(segmenter.eval(), pool, labelled, weight, machine, stop)
             yield Metric("score", history["score"], training.step)
-    everything = [*labelled.train, *labelled.apart]
-    second = _batches(labelled, everything, [], pool, config, machine)
+    second = _batches(labelled, [*labelled.train, *labelled.apart], [], pool, config, machine, piece)
     yield from loop.fit(training, second, schedule, runtime=machine, stop=stop, keep=save)
     save()
     if columns is not None and segmenter.pixels is not None and labelled.apart and not stop.requested:
@@ -263,9 +267,9 @@ def _oriented(start: str | None, config: FinetuneConfig) -> FinetuneConfig:
     return replace(config, flips=config.flips and learnt.flips, turn=config.turn and learnt.turn)
 
 
-def _usable(others: list[Image], labelled: list[Image]) -> list[Image]:
+def _usable(others: list[Image], labelled: list[Image], deep: bool) -> list[Image]:
     """Those of the other images that are like the labelled ones and hold something to look at."""
-    like = [i for i in others if i.channels == labelled[0].channels]
+    like = [i for i in others if i.channels == labelled[0].channels and (volumes.is_volume(i) or not deep)]
     return [i for i in like if not unusable(i)]
 
 
@@ -276,36 +280,39 @@ def _batches(
     pool: list[Image],
     config: FinetuneConfig,
     machine: Runtime,
+    piece: volumes.Piece | None = None,
 ) -> Callable[[int], Batch]:
     """Batches around `found` without the labels of `hidden`, and as many crops of `pool` for the teacher."""
     targets = [{z: plane.copy() for z, plane in planes.items()} for planes in labelled.targets]
     for stroke in hidden:
         targets[stroke.image][stroke.z][tuple(stroke.points.T)] = 0
     classes = sorted({s.value for s in found})
-    side = int(config.crop * augment.MARGIN)
-    geometry = augment.Geometry(config.crop, orientation=augment.Orientation(config.flips, config.turn))
+    piece = piece or volumes.Piece(config.crop)
+    side, depth = int(piece.side * augment.MARGIN), piece.depth
+    geometry = augment.Geometry(piece.side, orientation=augment.Orientation(config.flips, config.turn))
     count = config.batch if config.teacher == 0 else config.batch // 2
-    blank = torch.zeros(side, side, dtype=torch.long)
 
     def batch(step: int) -> Batch:
         numbers = machine.numbers(4, step)
         wanted = [classes[(step * count + k) % len(classes)] for k in range(count)]
-        places = [patches.around(found, value, side, numbers) for value in wanted]
-        elsewhere = [patches.anywhere(pool, side, numbers) for _ in range(config.batch - count)]
+        places = [patches.around(found, value, side, numbers, depth) for value in wanted]
+        elsewhere = [patches.anywhere(pool, side, numbers, depth) for _ in range(config.batch - count)]
         with machine.thread_numbers(5, step):
-            made = [geometry(*_read(labelled.images[p.image], targets[p.image][p.z], p)) for p in places]
+            made = [geometry(*_read(labelled.images[p.image], targets[p.image], p)) for p in places]
             result = {"image": augment.intensity(torch.stack([m[0] for m in made]))}
             if elsewhere:
                 crops = [torch.from_numpy(patches.cut(pool[p.image], p)) for p in elsewhere]
-                result["clean"] = torch.stack([geometry(c, blank)[0] for c in crops])
+                result["clean"] = torch.stack(
+                    [geometry(c, torch.zeros(c.shape[1:], dtype=torch.long))[0] for c in crops]
+                )
                 result["seen"] = augment.intensity(result["clean"], 1.5)
         return {k: machine.place(v) for k, v in {**result, "target": torch.stack([m[1] for m in made])}.items()}
 
     return batch
 
 
-def _read(image: Image, targets: Targets, place: Place) -> tuple[Tensor, Tensor]:
-    part = patches.cut_targets(targets, place)
+def _read(image: Image, targets: Mapping[int, Targets], place: Place) -> tuple[Tensor, Tensor]:
+    part = patches.cut_sparse(targets, place)
     return torch.from_numpy(patches.cut(image, place)), torch.from_numpy(part.astype(np.int64))
 
 

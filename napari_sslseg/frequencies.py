@@ -44,12 +44,13 @@ def estimate(
     calibration = Calibration(segmenter.calibration.temperature)
     device = next(segmenter.parameters()).device
     multiple = segmenter.network.multiple
-    side, total = -(-SIDE // multiple) * multiple, torch.zeros(segmenter.network.classes, device=device)
+    piece = segmenter.network.piece(images, -(-SIDE // multiple) * multiple)
+    total = torch.zeros(segmenter.network.classes, device=device)
     for _ in range(CROPS):
         if stop.requested:
             return None
-        place = patches.anywhere(images, side, numbers)
+        place = patches.anywhere(images, piece.side, numbers, piece.depth)
         crop = torch.from_numpy(patches.cut(images[place.image], place))[None].to(device)
-        total += calibration(segmenter.even(crop, False)).mean((0, 2, 3))
+        total += calibration(segmenter.even(crop, False)).mean((0, *range(2, crop.ndim)))
         yield Progress(0.0, "finding how frequent the classes are")
     return tuple((total / total.sum()).tolist())

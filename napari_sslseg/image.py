@@ -137,37 +137,37 @@ class Image:
         """Number of planes; 1 for a 2-D image."""
         return 1 if self.data.ndim == 3 else int(self.data.shape[1])
 
-    def read(self, z: int, y: slice = slice(None), x: slice = slice(None)) -> Array:
-        """Read raw pixels of one plane; only this part of a lazy image is loaded.
+    def read(self, z: int | slice, y: slice = slice(None), x: slice = slice(None)) -> Array:
+        """Read raw pixels of one plane, or of several of a stack; only this part of a lazy image is loaded.
 
         Parameters
         ----------
-        z : int
-            Plane index; 0 for a 2-D image.
+        z : int or slice
+            Plane index, 0 for a 2-D image; or planes.
         y, x : slice, optional
             The part of the plane.
 
         Returns
         -------
         numpy.ndarray
-            (C, Y, X), in the type of the file.
+            (C, Y, X), or (C, Z, Y, X) of several planes, in the type of the file.
         """
         return np.asarray(self.data[:, y, x] if self.data.ndim == 3 else self.data[:, z, y, x])
 
-    def normalised(self, z: int, y: slice = slice(None), x: slice = slice(None)) -> Floats:
-        """Read pixels of one plane, scaled to zero mean and unit variance per channel.
+    def normalised(self, z: int | slice, y: slice = slice(None), x: slice = slice(None)) -> Floats:
+        """Read pixels of one plane, or of several of a stack, scaled to zero mean and unit variance per channel.
 
         Parameters
         ----------
-        z : int
-            Plane index; 0 for a 2-D image.
+        z : int or slice
+            Plane index, 0 for a 2-D image; or planes.
         y, x : slice, optional
             The part of the plane.
 
         Returns
         -------
         numpy.ndarray
-            (C, Y, X) float32.
+            (C, Y, X), or (C, Z, Y, X) of several planes, float32.
         """
         return self.intensity().normalise(self.read(z, y, x))
 

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from napari_sslseg import metrics, patches, tiles
 from napari_sslseg.calibration import Calibration, temperature
+from napari_sslseg.encoders import Encoder, VolumeEncoder
 from napari_sslseg.job import Job, Progress, Stop
 from napari_sslseg.labelled import Labelled
 from napari_sslseg.patches import Place, Targets
@@ -20,36 +21,84 @@ from napari_sslseg.pixel_classifier import PixelClassifier
 from napari_sslseg.segmenter import Segmenter
 from napari_sslseg.strokes import Stroke
 
-WINDOW = 256  # px: side of the squares in which strokes are looked at
-MARGIN = 32  # px: pixels of a stroke closer to the edge of a square are read from the next one
 MOST_WINDOWS = 160  # of all strokes together; of more, some are drawn
 MOST_PIXELS = 1500  # of one square
 
 
-def windows(stroke: Stroke) -> Iterator[tuple[Place, npt.NDArray[np.bool_]]]:
-    """Cover a stroke with squares.
+@dataclass(frozen=True)
+class Surround:
+    """How much around a stroke is looked at.
+
+    Parameters
+    ----------
+    side : int
+        Side of the squares or boxes in pixels.
+    margin : int
+        Pixels of a stroke closer to the edge of a square than this are read from the next one.
+    depth : int, optional
+        Planes of a box; 0 for squares.
+    """
+
+    side: int
+    margin: int
+    depth: int = 0
+
+    @classmethod
+    def of(cls, encoder: Encoder) -> Self:
+        """Choose what an encoder needs to see.
+
+        Parameters
+        ----------
+        encoder : Encoder
+            Looks at planes or at volumes.
+
+        Returns
+        -------
+        Surround
+            Squares or boxes.
+        """
+        if not isinstance(encoder, VolumeEncoder):
+            return cls(PLANE.side, PLANE.margin)
+        deep = encoder.depth_strides[-1]
+        return cls(BOX.side, BOX.margin, -(-BOX.depth // deep) * deep)
+
+    @property
+    def middle(self) -> int:
+        """Which plane of a box is that of the stroke."""
+        return self.depth // 2
+
+
+PLANE, BOX = Surround(256, 32), Surround(64, 16, 16)  # as many voxels as pixels, so that a look takes about as long
+
+
+def windows(stroke: Stroke, around: Surround = PLANE) -> Iterator[tuple[Place, npt.NDArray[np.bool_]]]:
+    """Cover a stroke with squares or boxes.
 
     Parameters
     ----------
     stroke : Stroke
         The stroke.
+    around : Surround, optional
+        How much around it is looked at.
 
     Yields
     ------
     Place
-        A square.
+        A square; or a box, in whose middle plane the stroke lies.
     numpy.ndarray
         (N,) bool, which pixels of the stroke to read from it; each pixel comes once.
     """
+    side, margin = around.side, around.margin
     low, high = stroke.points.min(0), stroke.points.max(0) + 1
-    inner = WINDOW - 2 * MARGIN
+    inner = side - 2 * margin
     rows, columns = (tiles.starts(int(h - a), inner, 0) for a, h in zip(low, high, strict=True))
     seen = np.zeros(len(stroke.points), bool)
     for y in rows:
         for x in columns:
-            place = Place(stroke.image, stroke.z, int(low[0]) + y - MARGIN, int(low[1]) + x - MARGIN, WINDOW)
+            top, left = int(low[0]) + y - margin, int(low[1]) + x - margin
+            place = Place(stroke.image, stroke.z - around.middle, top, left, side, around.depth)
             at = stroke.points - (place.y, place.x)
-            inside = ((at >= MARGIN) & (at < WINDOW - MARGIN)).all(1) & ~seen
+            inside = ((at >= margin) & (at < side - margin)).all(1) & ~seen
             seen |= inside
             if inside.any():
                 yield place, inside
@@ -120,12 +169,13 @@ def look(segmenter: Segmenter, labelled: Labelled) -> Seen:
         What is found there.
     """
     device = next(segmenter.parameters()).device
-    found, truth = [], []
+    found, truth, around = [], [], Surround.of(segmenter.network.encoder)
     for stroke in labelled.apart:
-        for place, inside in windows(stroke):
+        for place, inside in windows(stroke, around):
             crop = torch.from_numpy(patches.cut(labelled.images[stroke.image], place))[None].to(device)
+            even = segmenter.even(crop, False)[0]
             y, x = (stroke.points[inside] - (place.y, place.x)).T
-            found.append(segmenter.even(crop, False)[0][:, y, x].T.cpu())
+            found.append((even[:, around.middle] if around.depth else even)[:, y, x].T.cpu())
             truth.append(_truth(labelled, stroke)[inside])
     return Seen(torch.cat(found), np.concatenate(truth), len(labelled.apart))
 

@@ -1,15 +1,20 @@
 """Network: an encoder, a head and, once classes are known, a classifier of every pixel."""
 
-from typing import Any, cast
+from typing import Any, Self, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from napari_sslseg.checkpoint import Checkpoint
-from napari_sslseg.encoders import ENCODERS
+from napari_sslseg.encoders import ENCODERS, Encoder, VolumeEncoder
 from napari_sslseg.errors import CheckpointError, ConfigError
-from napari_sslseg.heads import HEADS
+from napari_sslseg.heads import HEADS, pointwise
+from napari_sslseg.image import Image
 from napari_sslseg.runtime import Runtime
+from napari_sslseg.volumes import VOXELS, Piece, fitted
+
+KNOWN = ("random", "imagenet")  # starts that are no checkpoint
 
 
 class Network(nn.Module):
@@ -23,20 +28,72 @@ class Network(nn.Module):
         Channels of the image.
     classes : int
         Classes to tell apart; 0 for none, as in pretraining.
+    anisotropy : float, optional
+        How much further apart voxels are along Z than along Y and X; of an encoder that looks at planes not used.
     """
 
-    def __init__(self, encoder: str, head: str, in_channels: int, classes: int = 0) -> None:
+    def __init__(self, encoder: str, head: str, in_channels: int, classes: int = 0, anisotropy: float = 1.0) -> None:
         super().__init__()
         self.names = {"encoder": encoder, "head": head}
-        self.in_channels, self.classes = in_channels, classes
-        self.encoder = ENCODERS.load(encoder)(in_channels)
-        self.head = HEADS.load(head)(in_channels, self.encoder.channels, self.encoder.strides)
-        self.classifier = nn.Conv2d(self.head.width, classes, 1) if classes else None
+        self.in_channels, self.classes, self.anisotropy = in_channels, classes, anisotropy
+        kind, depth = ENCODERS.load(encoder), {}
+        if issubclass(kind, VolumeEncoder):
+            self.encoder: Encoder = kind(in_channels, anisotropy)
+            depth = {"depth_strides": self.encoder.depth_strides}
+        else:
+            self.encoder = kind(in_channels)
+        self.head = HEADS.load(head)(in_channels, self.encoder.channels, self.encoder.strides, **depth)
+        self.classifier = self.pointwise(classes) if classes else None
+
+    @property
+    def dimensions(self) -> int:
+        """2 if it looks at planes, 3 if it looks at volumes."""
+        return self.encoder.dimensions
 
     @property
     def multiple(self) -> int:
         """What both sides of an input must be divisible by."""
         return self.encoder.strides[-1]
+
+    @property
+    def depth_multiple(self) -> int:
+        """What the number of planes of an input must be divisible by; 1 where it looks at planes one by one."""
+        return self.encoder.depth_strides[-1] if isinstance(self.encoder, VolumeEncoder) else 1
+
+    def piece(self, images: list[Image], side: int) -> Piece:
+        """Choose how large the pieces are that it sees.
+
+        Parameters
+        ----------
+        images : list of Image
+            What they are pieces of.
+        side : int
+            Side of a square of one plane in pixels.
+
+        Returns
+        -------
+        Piece
+            The square itself; for a network that looks at volumes a box of twice as many voxels.
+        """
+        if self.dimensions == 2:
+            return Piece(side)
+        planes = int(np.median([i.planes for i in images]))
+        return fitted(VOXELS * side**2, planes, side, self.anisotropy, self.multiple, self.depth_multiple)
+
+    def pointwise(self, outputs: int) -> nn.Module:
+        """Build a layer over the head's features of each pixel.
+
+        Parameters
+        ----------
+        outputs : int
+            What it computes of each pixel.
+
+        Returns
+        -------
+        torch.nn.Module
+            From (B, width, [Z,] Y, X) to (B, outputs, [Z,] Y, X).
+        """
+        return pointwise(self.head.width, outputs, self.dimensions)
 
     def features(self, image: Tensor) -> Tensor:
         """Compute the head's features.
@@ -44,12 +101,12 @@ class Network(nn.Module):
         Parameters
         ----------
         image : torch.Tensor
-            (B, C, Y, X), sides divisible by `multiple`.
+            (B, C, [Z,] Y, X), sides divisible by `multiple`, planes by `depth_multiple`.
 
         Returns
         -------
         torch.Tensor
-            (B, width, Y, X).
+            (B, width, [Z,] Y, X).
         """
         return cast(Tensor, self.head(image, self.encoder(image)))
 
@@ -59,12 +116,12 @@ class Network(nn.Module):
         Parameters
         ----------
         image : torch.Tensor
-            (B, C, Y, X), sides divisible by `multiple`.
+            (B, C, [Z,] Y, X), sides divisible by `multiple`, planes by `depth_multiple`.
 
         Returns
         -------
         torch.Tensor
-            (B, classes, Y, X) logits.
+            (B, classes, [Z,] Y, X) logits.
         """
         if self.classifier is None:
             raise RuntimeError("This network was built without classes")
@@ -78,11 +135,54 @@ class Network(nn.Module):
         dict
             Names and sizes.
         """
-        return {**self.names, "in_channels": self.in_channels, "classes": self.classes}
+        said = {**self.names, "in_channels": self.in_channels, "classes": self.classes}
+        return said if self.dimensions == 2 else {**said, "anisotropy": self.anisotropy}
+
+    def placed(self, runtime: Runtime) -> Self:
+        """Move it to a device; weights that look at planes are put into the layout of `runtime.laid_out`.
+
+        Parameters
+        ----------
+        runtime : Runtime
+            The device.
+
+        Returns
+        -------
+        Network
+            Itself.
+        """
+        layout = torch.channels_last if self.dimensions == 2 else torch.contiguous_format
+        return self.to(runtime.device).to(memory_format=layout)
+
+
+def dimensions(start: str, encoder: str) -> int:
+    """Tell in how many dimensions the network looks that `build` makes.
+
+    Parameters
+    ----------
+    start : str
+        ``random``, ``imagenet`` or the path of a checkpoint.
+    encoder : str
+        Name of the encoder; not used where `start` is a checkpoint.
+
+    Returns
+    -------
+    int
+        2 for planes, 3 for volumes.
+    """
+    name = encoder if start in KNOWN else Checkpoint.load(start).config["network"]["encoder"]
+    return ENCODERS.load(name).dimensions
 
 
 def build(
-    start: str, encoder: str, in_channels: int, runtime: Runtime, classes: int = 0, *, keep_head: bool = True
+    start: str,
+    encoder: str,
+    in_channels: int,
+    runtime: Runtime,
+    classes: int = 0,
+    *,
+    keep_head: bool = True,
+    anisotropy: float = 1.0,
 ) -> Network:
     """Build a network and load the weights it starts from.
 
@@ -100,18 +200,19 @@ def build(
         Classes to tell apart.
     keep_head : bool, optional
         Whether to take the head of a checkpoint too, and not its encoder alone.
+    anisotropy : float, optional
+        How much further apart voxels are along Z than along Y and X; that of a checkpoint stays what it is.
 
     Returns
     -------
     Network
         On the runtime's device.
     """
-    known = {"random", "imagenet"}
-    stored = None if start in known else Checkpoint.load(start)
+    stored = None if start in KNOWN else Checkpoint.load(start)
     name = encoder if stored is None else stored.config["network"]["encoder"]
     head = "fpn" if stored is None else stored.config["network"]["head"]
     with runtime.torch_numbers(0):
-        network = Network(name, head, in_channels, classes)
+        network = Network(name, head, in_channels, classes, _stored_anisotropy(stored, anisotropy))
     if stored is not None:
         trained_on = stored.config["network"]["in_channels"]
         if trained_on != in_channels:
@@ -130,7 +231,7 @@ def build(
                 f"It can start from: {', '.join(network.encoder.starts)}, or a checkpoint file",
             )
         network.encoder.load_trained(start)
-    return network.to(runtime.device).to(memory_format=torch.channels_last)
+    return network.placed(runtime)
 
 
 def load(checkpoint: Checkpoint, runtime: Runtime) -> Network:
@@ -149,6 +250,11 @@ def load(checkpoint: Checkpoint, runtime: Runtime) -> Network:
         In evaluation mode, on the runtime's device.
     """
     said = checkpoint.config["network"]
-    network = Network(said["encoder"], said["head"], said["in_channels"], said["classes"])
+    anisotropy = _stored_anisotropy(checkpoint, 1.0)
+    network = Network(said["encoder"], said["head"], said["in_channels"], said["classes"], anisotropy)
     network.load_state_dict({k: v for k, v in checkpoint.weights.items() if k in network.state_dict()})
-    return network.to(runtime.device).to(memory_format=torch.channels_last).eval()
+    return network.placed(runtime).eval()
+
+
+def _stored_anisotropy(checkpoint: Checkpoint | None, otherwise: float) -> float:
+    return otherwise if checkpoint is None else float(checkpoint.config["network"].get("anisotropy", 1.0))

@@ -66,7 +66,7 @@ def freeze_norm(network: nn.Module) -> None:
         Network; its batch normalisation is put into evaluation mode.
     """
     for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
             module.eval()
 
 
@@ -76,9 +76,9 @@ def partial_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     Parameters
     ----------
     logits : torch.Tensor
-        (B, K, Y, X).
+        (B, K, [Z,] Y, X).
     targets : torch.Tensor
-        (B, Y, X) integers, 0 unlabelled, 1..K classes.
+        (B, [Z,] Y, X) integers, 0 unlabelled, 1..K classes.
 
     Returns
     -------
@@ -98,9 +98,9 @@ def partial_dice(logits: Tensor, targets: Tensor) -> Tensor:
     Parameters
     ----------
     logits : torch.Tensor
-        (B, K, Y, X).
+        (B, K, [Z,] Y, X).
     targets : torch.Tensor
-        (B, Y, X) integers, 0 unlabelled, 1..K classes.
+        (B, [Z,] Y, X) integers, 0 unlabelled, 1..K classes.
 
     Returns
     -------
@@ -122,9 +122,9 @@ def agreement(logits: Tensor, taught: Tensor) -> Tensor:
     Parameters
     ----------
     logits : torch.Tensor
-        (B, K, Y, X) of the student.
+        (B, K, [Z,] Y, X) of the student.
     taught : torch.Tensor
-        (B, K, Y, X) probabilities of the teacher.
+        (B, K, [Z,] Y, X) probabilities of the teacher.
 
     Returns
     -------

@@ -54,7 +54,7 @@ class Learning:
     Parameters
     ----------
     encoder : str
-        The network, where nothing was pretrained: efficientnet_lite0, unet and others, or timm/NAME.
+        The network, where nothing was pretrained: efficientnet_lite0, unet, unet3d and others, or timm/NAME.
     start : str
         Its first weights: imagenet, random, or a checkpoint file.
     minutes : float
@@ -108,7 +108,7 @@ class Common(Machine):
             if not equals:
                 raise ConfigError(f"--set {item}", "It must be name=value", "For example --set batch=16")
             given[name] = _value(text)
-        if given.get("encoder") == "unet":  # which no package ships trained weights of
+        if given.get("encoder") in ("unet", "unet3d"):  # which no package ships trained weights of
             given.setdefault("start", "random")
         config = kind.from_dict(given)
         for component in ("method", "encoder"):

@@ -1,5 +1,6 @@
-"""Where to look in images: squares of planes, read with mirrored borders."""
+"""Where to look in images: squares of planes or boxes of volumes, read with mirrored borders."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,18 +15,20 @@ Targets = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Place:
-    """A square of one plane.
+    """A square of one plane, or a box of a volume.
 
     Parameters
     ----------
     image : int
         Index of the image.
     z : int
-        Plane.
+        Plane; of a box the first one, which may lie outside the volume.
     y, x : int
         Upper left corner; may lie outside the plane.
     side : int
         Side in pixels.
+    depth : int, optional
+        Planes of a box; 0 for a square.
     """
 
     image: int
@@ -33,6 +36,7 @@ class Place:
     y: int
     x: int
     side: int
+    depth: int = 0
 
 
 def _mirrored(start: int, side: int, size: int) -> npt.NDArray[np.intp]:
@@ -43,24 +47,28 @@ def _mirrored(start: int, side: int, size: int) -> npt.NDArray[np.intp]:
 
 
 def cut(image: Image, place: Place) -> Floats:
-    """Read a square of an image, normalised, mirrored where it leaves the plane.
+    """Read a square or box of an image, normalised, mirrored where it leaves the image.
 
     Parameters
     ----------
     image : Image
         The image.
     place : Place
-        The square.
+        The square, or the box.
 
     Returns
     -------
     numpy.ndarray
-        (C, side, side) float32.
+        (C, [depth,] side, side) float32.
     """
     rows, columns = (_mirrored(s, place.side, n) for s, n in zip((place.y, place.x), image.shape[-2:], strict=True))
     y, x = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
-    part = image.normalised(place.z, y, x)
-    return part[:, rows - y.start][:, :, columns - x.start]
+    if not place.depth:
+        return image.normalised(place.z, y, x)[:, rows - y.start][:, :, columns - x.start]
+    planes = _mirrored(place.z, place.depth, image.planes)
+    z = slice(int(planes.min()), int(planes.max()) + 1)
+    part = image.normalised(z, y, x)[:, planes - z.start]
+    return part[:, :, rows - y.start][..., columns - x.start]
 
 
 def cut_targets(targets: Targets, place: Place) -> Targets:
@@ -85,8 +93,32 @@ def cut_targets(targets: Targets, place: Place) -> Targets:
     return out
 
 
-def anywhere(images: list[Image], side: int, rng: np.random.Generator) -> Place:
-    """Choose a square at random, large images more often than small ones.
+def cut_sparse(targets: Mapping[int, Targets], place: Place) -> Targets:
+    """Read a square or box of targets of which only some planes are there, 0 where nothing is.
+
+    Parameters
+    ----------
+    targets : mapping of int to numpy.ndarray
+        (Y, X) by plane, 0 unlabelled.
+    place : Place
+        The square, whose plane must be there, or the box.
+
+    Returns
+    -------
+    numpy.ndarray
+        ([depth,] side, side).
+    """
+    if not place.depth:
+        return cut_targets(targets[place.z], place)
+    out = np.zeros((place.depth, place.side, place.side), np.uint8)
+    for k in range(place.depth):
+        if (plane := targets.get(place.z + k)) is not None:
+            out[k] = cut_targets(plane, place)
+    return out
+
+
+def anywhere(images: list[Image], side: int, rng: np.random.Generator, depth: int = 0) -> Place:
+    """Choose a square or box at random, large images more often than small ones.
 
     Parameters
     ----------
@@ -96,22 +128,28 @@ def anywhere(images: list[Image], side: int, rng: np.random.Generator) -> Place:
         Side in pixels.
     rng : numpy.random.Generator
         Random numbers.
+    depth : int, optional
+        Planes of a box; 0 for a square.
 
     Returns
     -------
     Place
-        Inside the plane where it fits.
+        Inside the image where it fits.
     """
     sizes = np.sqrt([float(np.prod(i.shape)) for i in images])
     chosen = int(rng.choice(len(images), p=sizes / sizes.sum()))
     height, width = images[chosen].shape[-2:]
-    z = int(rng.integers(images[chosen].planes))
-    y, x = (int(rng.integers(min(0, n - side), max(0, n - side) + 1)) for n in (height, width))
-    return Place(chosen, z, y, x, side)
+    z = _start(images[chosen].planes, depth or 1, rng)
+    y, x = (_start(n, side, rng) for n in (height, width))
+    return Place(chosen, z, y, x, side, depth)
 
 
-def around(found: list[Stroke], value: int, side: int, rng: np.random.Generator) -> Place:
-    """Choose a square that holds a labelled pixel of one class, any stroke of it as likely as any other.
+def _start(size: int, length: int, rng: np.random.Generator) -> int:
+    return int(rng.integers(min(0, size - length), max(0, size - length) + 1))
+
+
+def around(found: list[Stroke], value: int, side: int, rng: np.random.Generator, depth: int = 0) -> Place:
+    """Choose a square or box that holds a labelled pixel of one class, any stroke of it as likely as any other.
 
     Parameters
     ----------
@@ -123,6 +161,8 @@ def around(found: list[Stroke], value: int, side: int, rng: np.random.Generator)
         Side in pixels.
     rng : numpy.random.Generator
         Random numbers.
+    depth : int, optional
+        Planes of a box; 0 for a square.
 
     Returns
     -------
@@ -133,4 +173,5 @@ def around(found: list[Stroke], value: int, side: int, rng: np.random.Generator)
     stroke = of_class[int(rng.integers(len(of_class)))]
     y, x = stroke.points[int(rng.integers(len(stroke.points)))]
     dy, dx = rng.integers(side // 6, side - side // 6, 2)
-    return Place(stroke.image, stroke.z, int(y - dy), int(x - dx), side)
+    z = stroke.z - int(rng.integers(depth // 6, depth - depth // 6)) if depth else stroke.z
+    return Place(stroke.image, z, int(y - dy), int(x - dx), side, depth)

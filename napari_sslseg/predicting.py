@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from napari_sslseg import instances, patches, tiles
+from napari_sslseg import blocks, instances, patches, tiles, volumes
 from napari_sslseg import segmenter as segmenters
 from napari_sslseg.augment import Orientation
 from napari_sslseg.checkpoint import Checkpoint
@@ -74,6 +74,8 @@ def predict(
                 f"The network was trained on images of {network.in_channels}",
                 "Predict images of the same kind, or train on these",
             )
+    if network.dimensions == 3:
+        volumes.checked(images)
     done: list[Prediction] = []
     work = [(planes or {}).get(i.name) or tuple(range(i.planes)) for i in images]
     total = sum(len(zs) * i.shape[-1] * i.shape[-2] for zs, i in zip(work, images, strict=True))
@@ -142,7 +144,32 @@ class _Image:
             self.probabilities = np.zeros((len(self.values), *shape), np.float16)
 
     def run(self, stop: Stop) -> Iterator[int]:
-        """Predict plane by plane; yields the number of pixels done, after each tile."""
+        """Predict plane by plane, or in boxes; yields the number of pixels done, after each tile."""
+        if self.segmenter.network.dimensions == 3:
+            yield from self._boxes(stop)
+        else:
+            yield from self._planes(stop)
+        if self.size and not stop.requested:
+            self._objects()
+
+    def _boxes(self, stop: Stop) -> Iterator[int]:
+        network, (planes, height, width) = self.segmenter.network, self.image.shape
+        found = blocks.blended(
+            self.zs,
+            (planes, height, width),
+            network.piece([self.image], self.config.tile),
+            self.config.overlap,
+            (network.depth_multiple, network.multiple),
+            lambda z, y, x, size: self._found(Place(0, z, y, x, size.side, size.depth)),
+        )
+        for share, z, top, band in found:
+            if stop.requested:
+                return
+            yield int(share * len(self.zs) * height * width)
+            if band is not None:
+                self._fill(z, top, band)
+
+    def _planes(self, stop: Stop) -> Iterator[int]:
         height, width = self.seen.shape[-2:]
         tile, overlap, multiple = self.config.tile, self.config.overlap, self.segmenter.network.multiple
         for k, z in enumerate(self.zs):
@@ -156,14 +183,15 @@ class _Image:
                     yield (k * height + y) * width // self.times**2
                 for top, band in blend.finished(below):
                     self._fill(z, top, band)
-        if self.size and not stop.requested:
-            self._objects()
 
     def _tile(self, z: int, y: int, x: int, side: int) -> npt.NDArray[np.float32]:
         """Probabilities (K, side, side) of one tile, mirrored beyond the image up to what the network divides by."""
         grown = -(-side // self.segmenter.network.multiple) * self.segmenter.network.multiple
+        return self._found(Place(0, z, y, x, grown))
+
+    def _found(self, place: Place) -> npt.NDArray[np.float32]:
         device = next(self.segmenter.parameters()).device
-        crop = torch.from_numpy(patches.cut(self.seen, Place(0, z, y, x, grown)))[None].to(device)
+        crop = torch.from_numpy(patches.cut(self.seen, place))[None].to(device)
         return self.segmenter.probabilities(crop, self.flips)[0].cpu().numpy()
 
     def _fill(self, z: int, top: int, band: npt.NDArray[np.float32]) -> None:

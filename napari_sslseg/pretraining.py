@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from napari_sslseg import augment, distributed, loop, model, patches
+from napari_sslseg import augment, distributed, loop, model, patches, volumes
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.errors import ConfigError
@@ -71,14 +71,18 @@ def pretrain(
     images, said = check_usable(images)
     for sentence in said:
         yield Notice(sentence)
-    times = magnification(images)
+    labels, deep = labels or [], model.dimensions(config.start, config.encoder) == 3
+    times = 1 if deep else magnification(images)
+    if deep and (sentence := volumes.unsaid(images)):
+        yield Notice(sentence)
     images = [magnify(i, times) for i in images]
-    method = _method(images[0].channels, config, machine)
+    method = _method(images, config, machine)
     described = {**_describe(method, config), "magnification": times}
     schedule = loop.Schedule(config.rate, config.minutes, config.steps)
     training = loop.Training.start(method, schedule)
-    strokes = strokes_of(labels or [], images[0].channels, times)
-    watch = Watch(method.network, images, strokes, config.crop, times, machine, also=tuple(method.kept()))
+    strokes = strokes_of([p for p in labels if volumes.is_volume(p[0]) or not deep], images[0].channels, times)
+    piece = volumes.Piece(method.side, method.depth)
+    watch = Watch(method.network, images, strokes, piece, times, machine, also=tuple(method.kept()))
     if resume is not None:
         past = resume.history
         watch.restore(resume)
@@ -113,8 +117,17 @@ def pretrain(
     return Checkpoint(weights, described, {**_history(training, watch), "finished": watch.finished})
 
 
-def _method(channels: int, config: PretrainConfig, machine: Runtime) -> Method:
-    kind = METHODS.load(config.method)
+def _method(images: list[Image], config: PretrainConfig, machine: Runtime) -> Method:
+    kind, channels = METHODS.load(config.method), images[0].channels
+    dimensions = model.dimensions(config.start, config.encoder)
+    if dimensions not in kind.dimensions:
+        serving = ", ".join(n for n in METHODS.names() if dimensions in METHODS.load(n).dimensions)
+        what = {2: "planes", 3: "volumes"}
+        raise ConfigError(
+            f"The method {config.method!r} does not learn from {what[dimensions]}, at which the network looks",
+            f"The methods that do are: {serving}",
+            f"Choose one of them, or an encoder that looks at {what[5 - dimensions]}",
+        )
     if channels < kind.least_channels:
         raise ConfigError(
             f"The method {config.method!r} predicts channels from each other and these images have {channels}",
@@ -127,10 +140,13 @@ def _method(channels: int, config: PretrainConfig, machine: Runtime) -> Method:
             f"It needs an encoder of separate pieces: {', '.join(kind.encoders)}",
             f"Choose --encoder {kind.encoders[0]} --start random, or another method",
         )
-    network = model.build(config.start, config.encoder, channels, machine)
+    apart = volumes.checked(images) if dimensions == 3 else 1.0
+    network = model.build(config.start, config.encoder, channels, machine, anisotropy=apart)
+    piece = network.piece(images, config.crop)
     with machine.torch_numbers(1):
-        method = kind(network, config.crop).to(machine.device)
+        method = kind(network, piece.side).to(machine.device)
     machine.compiled(network.encoder, network.head)
+    method.depth = piece.depth
     method.encoder_rate = 1.0 if config.start == "random" else config.encoder_rate
     method.frozen_norm = config.start != "random"
     method.orientation = augment.Orientation(config.flips, config.turn)
@@ -138,9 +154,9 @@ def _method(channels: int, config: PretrainConfig, machine: Runtime) -> Method:
 
 
 def _batch(method: Method, images: list[Image], config: PretrainConfig, machine: Runtime, step: int) -> Batch:
-    side = int(config.crop * augment.MARGIN)
+    side = int(method.side * augment.MARGIN)
     numbers = machine.numbers(2, step)
-    places = [patches.anywhere(images, side, numbers) for _ in range(config.batch)]
+    places = [patches.anywhere(images, side, numbers, method.depth) for _ in range(config.batch)]
     crops = torch.stack([torch.from_numpy(patches.cut(images[p.image], p)) for p in places])
     with machine.thread_numbers(3, step):
         prepared = method.prepare(crops)

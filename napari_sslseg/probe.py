@@ -10,16 +10,20 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from napari_sslseg import kept_apart, metrics, patches, structure, views
 from napari_sslseg.encoders import Encoder
 from napari_sslseg.image import Image
 from napari_sslseg.job import Stop
+from napari_sslseg.kept_apart import PLANE, Surround
 from napari_sslseg.labelled import Labelled
 from napari_sslseg.pixel_classifier import COARSEST
+from napari_sslseg.runtime import laid_out
 from napari_sslseg.strokes import Stroke
 from napari_sslseg.structure import Structure
+from napari_sslseg.volumes import Piece
 
 CROPS, GRID = 32, 8  # crops of the probe without labels, and places along a side of each
 MOST_WINDOWS = 32  # squares in which strokes are looked at; of more, some are drawn
@@ -35,17 +39,19 @@ class StructureProbe:
     ----------
     images : list of Image
         The images.
-    side : int
-        Side of a crop in pixels.
+    piece : Piece
+        Size of a crop; of a box the middle plane is looked at.
     numbers : numpy.random.Generator
         Random numbers of its own, to draw the crops.
     """
 
-    def __init__(self, images: list[Image], side: int, numbers: np.random.Generator) -> None:
-        places = [patches.anywhere(images, side, numbers) for _ in range(CROPS)]
+    def __init__(self, images: list[Image], piece: Piece, numbers: np.random.Generator) -> None:
+        places = [patches.anywhere(images, piece.side, numbers, piece.depth) for _ in range(CROPS)]
         self._crops = torch.stack([torch.from_numpy(patches.cut(images[p.image], p)) for p in places])
         steps = (torch.arange(GRID) + 0.5) * 2 / GRID - 1
         self._places = torch.cartesian_prod(steps, steps)
+        if piece.depth:
+            self._places = F.pad(self._places, (0, 1))
         self._seed = int(numbers.integers(2**62))
 
     def measure(self, encoder: Encoder, magnification: int = 1) -> Structure:
@@ -77,9 +83,9 @@ class Window:
     Parameters
     ----------
     crop : torch.Tensor
-        (1, C, Y, X).
+        (1, C, [Z,] Y, X).
     places : torch.Tensor
-        (1, N, 2), (x, y) from -1 to 1.
+        (1, N, 2 or 3), (x, y[, z]) from -1 to 1.
     owners : numpy.ndarray
         (N,) index of each pixel's stroke.
     targets : numpy.ndarray
@@ -101,14 +107,16 @@ class StrokeProbe:
         Strokes; those kept apart for the score of training are not looked at.
     numbers : numpy.random.Generator
         Random numbers of its own, to choose where there are very many pixels.
+    around : Surround, optional
+        How much around strokes the encoders see.
     """
 
-    def __init__(self, labelled: Labelled, numbers: np.random.Generator) -> None:
+    def __init__(self, labelled: Labelled, numbers: np.random.Generator, around: Surround = PLANE) -> None:
         self._strokes = labelled.train
-        self._windows = list(_windows(labelled, numbers))
+        self._windows = list(_windows(labelled, numbers, around))
 
     @classmethod
-    def make(cls, labelled: Labelled, numbers: np.random.Generator) -> Self | None:
+    def make(cls, labelled: Labelled, numbers: np.random.Generator, around: Surround = PLANE) -> Self | None:
         """Build a probe if there are strokes enough.
 
         Parameters
@@ -117,13 +125,15 @@ class StrokeProbe:
             Strokes.
         numbers : numpy.random.Generator
             Random numbers of its own.
+        around : Surround, optional
+            How much around strokes the encoders see.
 
         Returns
         -------
         StrokeProbe, optional
             None if fewer than two classes have three strokes.
         """
-        probe = cls(labelled, numbers)
+        probe = cls(labelled, numbers, around)
         return probe if probe._folds(len(probe._windows)) is not None else None
 
     @property
@@ -193,7 +203,7 @@ class StrokeProbe:
 def _features(encoder: Encoder, crops: Tensor, places: Tensor, magnification: int) -> Tensor:
     """(B N, F): what the maps say at places of crops, on the CPU."""
     device = next(encoder.parameters()).device
-    maps = encoder(crops.to(device, memory_format=torch.channels_last))[: len(_used(encoder, magnification))]
+    maps = encoder(laid_out(crops.to(device)))[: len(_used(encoder, magnification))]
     read = views.at(maps, places.expand(len(crops), -1, -1).to(device)).cpu()
     return torch.nan_to_num(read, 0.0, 0.0, 0.0)  # of a run that went astray
 
@@ -203,7 +213,7 @@ def _used(encoder: Encoder, magnification: int) -> list[int]:
     return [c for c, s in zip(encoder.channels, encoder.strides, strict=True) if s <= COARSEST * magnification]
 
 
-def _windows(labelled: Labelled, numbers: np.random.Generator) -> Iterator[Window]:
+def _windows(labelled: Labelled, numbers: np.random.Generator, around: Surround) -> Iterator[Window]:
     """Squares that hold strokes, all strokes of a plane read together."""
     planes: dict[tuple[int, int], list[int]] = {}
     for k, stroke in enumerate(labelled.train):
@@ -212,15 +222,17 @@ def _windows(labelled: Labelled, numbers: np.random.Generator) -> Iterator[Windo
     for (image, z), members in planes.items():
         points = np.concatenate([labelled.train[k].points for k in members])
         owners = np.repeat(members, [len(labelled.train[k].points) for k in members])
-        for place, inside in kept_apart.windows(Stroke(image, z, 0, points)):
+        for place, inside in kept_apart.windows(Stroke(image, z, 0, points), around):
             looks.append((place, points[inside], owners[inside]))
     for i in numbers.permutation(len(looks))[:MOST_WINDOWS]:
         place, points, owners = looks[i]
         mixed = numbers.permutation(len(points))
         chosen = np.concatenate([mixed[owners[mixed] == k][:MOST_PIXELS] for k in np.unique(owners)])
         points, owners = points[chosen], owners[chosen]
-        targets = labelled.targets[place.image][place.z][tuple(points.T)]
+        targets = labelled.targets[place.image][place.z + around.middle][tuple(points.T)]
         at = torch.from_numpy((points - (place.y, place.x) + 0.5) * 2 / place.side - 1).float().flip(-1)
+        if around.depth:
+            at = F.pad(at, (0, 1), value=(around.middle + 0.5) * 2 / around.depth - 1)
         crop = torch.from_numpy(patches.cut(labelled.images[place.image], place))
         yield Window(crop[None], at[None], owners, targets)
 

@@ -88,8 +88,8 @@ class Runtime:
         torch.Tensor
             On the device; on CUDA the copy may still be under way, and what is computed from it waits.
         """
-        if tensor.ndim == 4 and tensor.dtype.is_floating_point:
-            tensor = tensor.contiguous(memory_format=torch.channels_last)
+        if tensor.dtype.is_floating_point:
+            tensor = laid_out(tensor)
         if self.device.type == "cuda":
             return tensor.pin_memory().to(self.device, non_blocking=True)
         return tensor.to(self.device)
@@ -170,6 +170,22 @@ class Runtime:
             Within it every draw of this thread is steered.
         """
         return _Steered(int(self.numbers(*key).integers(2**62)))
+
+
+def laid_out(tensor: Tensor) -> Tensor:
+    """Put images into the layout that convolutions like.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        (B, C, [Z,] Y, X), or anything else.
+
+    Returns
+    -------
+    torch.Tensor
+        Images of planes with their channels last; volumes, of which that does not hold, and the rest as they are.
+    """
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
 
 
 class _Steered(TorchDispatchMode):

@@ -11,7 +11,7 @@ from napari_sslseg.calibration import Calibration
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.encoders import ENCODERS
 from napari_sslseg.pixel_classifier import PixelClassifier
-from napari_sslseg.runtime import Runtime
+from napari_sslseg.runtime import Runtime, laid_out
 
 PREFIX = "pixels."
 
@@ -48,14 +48,14 @@ class Segmenter(nn.Module):
         Parameters
         ----------
         images : torch.Tensor
-            (B, C, Y, X), sides divisible by the network's `multiple`.
+            (B, C, [Z,] Y, X), sides divisible by the network's `multiple`, planes by its `depth_multiple`.
         flips : bool
-            Whether to average the network over the four mirrored copies.
+            Whether to average the network over the four copies mirrored along Y and X.
 
         Returns
         -------
         torch.Tensor
-            (B, K, Y, X), summing to 1 over K.
+            (B, K, [Z,] Y, X), summing to 1 over K.
         """
         return self.calibration(self.even(images, flips))
 
@@ -66,16 +66,16 @@ class Segmenter(nn.Module):
         Parameters
         ----------
         images : torch.Tensor
-            (B, C, Y, X), sides divisible by the network's `multiple`.
+            (B, C, [Z,] Y, X), sides divisible by the network's `multiple`, planes by its `depth_multiple`.
         flips : bool
-            Whether to average the network over the four mirrored copies.
+            Whether to average the network over the four copies mirrored along Y and X.
 
         Returns
         -------
         torch.Tensor
-            (B, K, Y, X), summing to 1 over K.
+            (B, K, [Z,] Y, X), summing to 1 over K.
         """
-        images = images.contiguous(memory_format=torch.channels_last)
+        images = laid_out(images)
         ways: list[tuple[int, ...]] = [(), (-1,), (-2,), (-2, -1)] if flips else [()]
         result = torch.stack([F.softmax(self.network(images.flip(w)), 1).flip(w) for w in ways]).mean(0)
         if self.pixels is not None and self.share > 0:

@@ -22,7 +22,7 @@ class PretrainConfig(Config):
     steps : int, optional
         Length of the run in steps.
     crop : int
-        Side of a crop in pixels.
+        Side of a crop in pixels; a network that looks at volumes sees boxes of twice as many voxels as such a square.
     batch : int
         Crops a step.
     rate : float
@@ -64,7 +64,7 @@ class FinetuneConfig(Config):
     steps : int, optional
         Length of the run in steps.
     crop : int
-        Side of a crop in pixels.
+        Side of a crop in pixels; a network that looks at volumes sees boxes of twice as many voxels as such a square.
     batch : int
         Crops a step; with a teacher half of them are unlabelled.
     rate : float
@@ -119,7 +119,7 @@ class PredictConfig(Config):
     Parameters
     ----------
     tile : int
-        Side of a tile in pixels.
+        Side of a tile in pixels; a network that looks at volumes sees boxes of twice as many voxels as such a square.
     overlap : int
         Pixels by which tiles overlap.
     flips : bool

@@ -12,6 +12,7 @@ from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.encoders import Encoder
 from napari_sslseg.errors import UserError
 from napari_sslseg.job import Job, Notice, Progress, Stop
+from napari_sslseg.kept_apart import PLANE, Surround
 from napari_sslseg.labelled import Labelled
 from napari_sslseg.looks import worse
 from napari_sslseg.probe import StrokeProbe
@@ -87,7 +88,8 @@ def choose(
         said = past.get("begin")
         return Begin(said["start"], said["encoder"], said) if said else given
     encoders = _both(given.start, labelled.images[0].channels, machine)
-    probe = StrokeProbe.make(labelled, machine.numbers(21)) if encoders else None
+    around = Surround.of(encoders[1]) if encoders else PLANE
+    probe = StrokeProbe.make(labelled, machine.numbers(21), around) if encoders else None
     if encoders is None or probe is None:
         return given
     yield Progress(0.0, "comparing the pretrained encoder with its start")

@@ -27,7 +27,7 @@ def matched(
     Parameters
     ----------
     crops : torch.Tensor
-        (B, C, n, n), n = 1.5 times the side.
+        (B, C, [Z,] n, n), n = 1.5 times the side. The planes of a volume are moved alike, and stay in their order.
     side : int
         Side of a view in pixels.
     points : int
@@ -40,18 +40,21 @@ def matched(
     Returns
     -------
     dict of str to torch.Tensor
-        ``views``: (2 B, C, side, side), all first views, then all second ones. ``places``: (2 B, points, 2), where
-        the spots are in each view, (x, y) from -1 to 1. ``inside``: (B points,) bool, whether both views show a
-        spot. ``apart``: (B points, B points) bool, which spots may serve as counter-examples of which. With small
-        views also ``small``: (S B, C, s, s), and ``small_places``: (S B, points, 2), where the same spots are in them;
-        beyond -1 to 1 where a small view does not show a spot.
+        ``views``: (2 B, C, [Z,] side, side), all first views, then all second ones. ``places``: (2 B, points, 2 or 3),
+        where the spots are in each view, (x, y[, z]) from -1 to 1. ``inside``: (B points,) bool, whether both views
+        show a spot. ``apart``: (B points, B points) bool, which spots may serve as counter-examples of which. With
+        small views also ``small``: (S B, C, [Z,] s, s), and ``small_places``: (S B, points, 2 or 3), where the same
+        spots are in them; beyond -1 to 1 where a small view does not show a spot.
     """
-    count, _, size, _ = crops.shape
-    spots = 0.6 * (2 * torch.rand(count, points, 2) - 1)
+    count, size = len(crops), crops.shape[-1]
+    spots = 0.6 * (2 * torch.rand(count, points, crops.ndim - 2) - 1)
     views, places = zip(*(_look(crops, spots, side, SHIFT, orientation) for _ in range(2)), strict=True)
     inside = (torch.stack(places).abs().amax((0, -1)) < 1).flatten()
     image = torch.arange(count).repeat_interleave(points)
-    distance = torch.cdist(spots.flatten(0, 1), spots.flatten(0, 1)) * size / 2
+    flat = spots.flatten(0, 1)
+    if crops.ndim == 5:
+        flat = flat * torch.tensor([1.0, 1.0, crops.shape[2] / size])
+    distance = torch.cdist(flat, flat) * size / 2
     apart = (image[:, None] != image) | (distance > NEAR)
     found = {"views": torch.cat(views), "places": torch.cat(places), "inside": inside, "apart": apart & inside}
     if small[0]:
@@ -64,13 +67,14 @@ def matched(
 def _look(
     crops: Tensor, spots: Tensor, side: int, shift: float, orientation: augment.Orientation
 ) -> tuple[Tensor, Tensor]:
-    """One view (B, C, side, side) of each crop, and where the spots (B, points, 2) are in it, (x, y) from -1 to 1."""
-    count, _, size, _ = crops.shape
+    """One view (B, C, [Z,] side, side) of each crop, and where the spots (B, points, 2 or 3) are in it, -1 to 1."""
+    count, size = len(crops), crops.shape[-1]
     matrix = _affine(count, side / size, shift, orientation)
     grid = F.affine_grid(matrix, [count, 1, side, side], align_corners=False)
-    view = F.grid_sample(crops, grid, padding_mode="reflection", align_corners=False)
+    view = augment.sampled(crops, grid, "reflection")
     inverse = torch.linalg.inv(matrix[:, :, :2])
-    return augment.intensity(view), (spots - matrix[:, None, :, 2]) @ inverse.transpose(1, 2)
+    places = (spots[..., :2] - matrix[:, None, :, 2]) @ inverse.transpose(1, 2)
+    return augment.intensity(view), torch.cat([places, spots[..., 2:]], -1)
 
 
 def at(maps: list[Tensor], places: Tensor) -> Tensor:
@@ -79,16 +83,17 @@ def at(maps: list[Tensor], places: Tensor) -> Tensor:
     Parameters
     ----------
     maps : list of torch.Tensor
-        (B, C_i, Y_i, X_i).
+        (B, C_i, [Z_i,] Y_i, X_i).
     places : torch.Tensor
-        (B, N, 2), (x, y) from -1 to 1.
+        (B, N, 2), (x, y) from -1 to 1; (B, N, 3), (x, y, z), of volumes.
 
     Returns
     -------
     torch.Tensor
         (B N, sum of C_i).
     """
-    read = [F.grid_sample(m, places[:, :, None], padding_mode="border", align_corners=False)[..., 0] for m in maps]
+    grid = places[:, :, None] if places.shape[-1] == 2 else places[:, :, None, None]
+    read = [F.grid_sample(m, grid, padding_mode="border", align_corners=False).flatten(2) for m in maps]
     return torch.cat(read, 1).transpose(1, 2).flatten(0, 1)
 
 

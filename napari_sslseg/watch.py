@@ -15,6 +15,7 @@ from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.errors import LabelError
 from napari_sslseg.image import Image
 from napari_sslseg.job import Job, Metric, Notice, Rhythm, Stop
+from napari_sslseg.kept_apart import Surround
 from napari_sslseg.labelled import Labelled, collect
 from napari_sslseg.looks import Look, advice, better, choice, collapsed, flat
 from napari_sslseg.loop import AUTOSAVE, Schedule, Training
@@ -23,6 +24,7 @@ from napari_sslseg.model import Network
 from napari_sslseg.probe import StrokeProbe, StructureProbe
 from napari_sslseg.runtime import Runtime
 from napari_sslseg.settings import FinetuneConfig
+from napari_sslseg.volumes import Piece
 
 SHARE = 0.05  # of the time that probing may take
 GROWTH = 0.25  # from one look to the next, of the time so far
@@ -41,8 +43,8 @@ class Watch:
         Images that are learnt from.
     labelled : Labelled, optional
         Strokes, where there are any.
-    side : int
-        Side of the crops that are looked at without labels, in pixels.
+    piece : Piece
+        Size of the crops that are looked at without labels.
     magnification : int
         How many pixels the network sees for one pixel of the image, along a side.
     machine : Runtime
@@ -56,7 +58,7 @@ class Watch:
         network: Network,
         images: list[Image],
         labelled: Labelled | None,
-        side: int,
+        piece: Piece,
         magnification: int,
         machine: Runtime,
         *,
@@ -64,9 +66,10 @@ class Watch:
     ) -> None:
         self._also = also
         self.network = copy.deepcopy(network).requires_grad_(False).eval()
-        side = max(1, side // network.multiple) * network.multiple
-        self._structure = StructureProbe(images, side, machine.numbers(20))
-        self._strokes = StrokeProbe.make(labelled, machine.numbers(21)) if labelled else None
+        piece = replace(piece, side=max(1, piece.side // network.multiple) * network.multiple)
+        self._structure = StructureProbe(images, piece, machine.numbers(20))
+        around = Surround.of(network.encoder)
+        self._strokes = StrokeProbe.make(labelled, machine.numbers(21), around) if labelled else None
         self._magnification = magnification
         self.kind = "strokes" if self._strokes else "structure"
         self.looks: list[Look] = []

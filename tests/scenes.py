@@ -37,6 +37,27 @@ def objects(size: int = 96, seed: int = 0) -> tuple[Image, np.ndarray]:
     return Image(pixels[None], name=image.name), truth
 
 
+def balls(
+    planes: int = 16, size: int = 64, channels: int = 1, seed: int = 0, apart: float = 1.0, objects: bool = False
+) -> tuple[Image, np.ndarray]:
+    """Bright balls on a dark noisy ground, and the truth: 1 ground, 2 ball; of objects each ball has its own number.
+
+    Planes are `apart` times further apart than pixels; objects do not touch.
+    """
+    rng = np.random.default_rng(seed)
+    truth = np.ones((planes, size, size), np.uint16)
+    z, y, x = np.mgrid[:planes, :size, :size]
+    middles = rng.integers(0, (planes, size, size), (size * planes // 64, 3))
+    if objects:
+        grid = range(10, size - 6, 18)
+        middles = [(rng.integers(planes // 3, planes - planes // 3), cy, cx) for cy in grid for cx in grid]
+    for k, (cz, cy, cx) in enumerate(middles):
+        near = ((z - cz) * apart) ** 2 + (y - cy) ** 2 + (x - cx) ** 2 < int(rng.integers(5, 8)) ** 2
+        truth[near] = 2 + k * objects
+    pixels = 1000 + 3000 * (truth > 1) + rng.normal(0, 500, (channels, *truth.shape))
+    return Image(pixels.clip(0, 65535).astype(np.uint16), (apart, 1.0, 1.0), name=f"balls{seed}"), truth
+
+
 def paint(truth: np.ndarray, strokes: int = 6, seed: int = 0, length: int = 8) -> np.ndarray:
     """Short horizontal strokes of every class of a (Y, X) truth."""
     rng = np.random.default_rng(seed)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torchvision import models
 
-from napari_sslseg.encoders import ENCODERS
+from napari_sslseg.encoders import ENCODERS, VolumeEncoder
 from napari_sslseg.encoders.efficientnet_lite0 import rename
 from napari_sslseg.errors import ConfigError
 from napari_sslseg.heads import HEADS
@@ -32,19 +32,38 @@ def any_method(request):
     return METHODS.load(request.param)
 
 
+@pytest.fixture(
+    params=[(name, n) for name in METHODS.names() for n in METHODS.load(name).dimensions], ids="{0[0]}-{0[1]}".format
+)
+def served(request):
+    """Every method in every number of dimensions that it serves."""
+    name, dimensions = request.param
+    return METHODS.load(name), dimensions
+
+
+def pixels(encoder, *shape, side=2):
+    """Noise that an encoder can look at: planes, or volumes of some planes."""
+    if isinstance(encoder, VolumeEncoder):
+        shape = (*shape, 2 * encoder.depth_strides[-1])
+    return torch.randn(*shape, side * encoder.strides[-1], side * encoder.strides[-1])
+
+
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_an_encoder_keeps_its_contract_of_shapes(any_encoder, channels):
     encoder = any_encoder(channels).eval()
-    size = 2 * encoder.strides[-1]
+    image = pixels(encoder, 2, channels)
     with torch.inference_mode():
-        maps = encoder(torch.randn(2, channels, size, size))
-    found = [(m.shape[1], size // m.shape[2], size // m.shape[3]) for m in maps]
-    assert found == [(c, s, s) for c, s in zip(encoder.channels, encoder.strides, strict=True)]
+        maps = encoder(image)
+    found = [(m.shape[1], *(n // k for n, k in zip(image.shape[2:], m.shape[2:], strict=True))) for m in maps]
+    across = [(s, s) for s in encoder.strides]
+    if encoder.dimensions == 3:
+        across = [(d, *s) for d, s in zip(encoder.depth_strides, across, strict=True)]
+    assert found == [(c, *s) for c, s in zip(encoder.channels, across, strict=True)]
 
 
 def test_an_encoder_draws_no_random_numbers_while_it_learns(any_encoder):
     encoder = any_encoder(1)
-    image = torch.randn(2, 1, 2 * encoder.strides[-1], 2 * encoder.strides[-1])
+    image = pixels(encoder, 2, 1)
     first, second = encoder(image), encoder(image)
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
@@ -99,16 +118,27 @@ def test_a_head_returns_full_resolution(any_head):
     assert head(torch.randn(1, 2, 32, 32), maps).shape == (1, head.width, 32, 32)
 
 
-def make(any_method, channels=None, seed=0):
+@pytest.mark.parametrize("finest", [1, 2])
+def test_a_head_returns_full_resolution_of_volumes_too(any_head, finest):
+    strides, deep = (finest, 2 * finest, 4 * finest), (1, 1, 2)
+    head = any_head(2, (8, 12, 16), strides, deep)
+    maps = [torch.randn(1, c, 6 // d, 32 // s, 40 // s) for c, s, d in zip((8, 12, 16), strides, deep, strict=True)]
+    assert head(torch.randn(1, 2, 6, 32, 40), maps).shape == (1, head.width, 6, 32, 40)
+
+
+def make(any_method, channels=None, dimensions=2):
     channels = channels or any_method.least_channels
-    with Runtime(torch.device("cpu"), seed).torch_numbers(0):
-        return any_method(Network((*any_method.encoders, "unet")[0], "fpn", channels), 32)
+    encoder = "unet3d" if dimensions == 3 else (*any_method.encoders, "unet")[0]
+    with RUNTIME.torch_numbers(0):
+        return any_method(Network(encoder, "fpn", channels, anisotropy=5.0), 32)
 
 
-def crops(channels=1, count=4):
+def crops(channels=1, count=4, dimensions=2):
     y, x = torch.meshgrid(torch.arange(48.0), torch.arange(48.0), indexing="ij")
-    waves = [torch.sin(x / (2 + k)) * torch.cos(y / (3 + k)) for k in range(count)]
-    return torch.stack(waves)[:, None].repeat(1, channels, 1, 1) * 1.4
+    waves = torch.stack([torch.sin(x / (2 + k)) * torch.cos(y / (3 + k)) for k in range(count)])[:, None] * 1.4
+    if dimensions == 3:
+        waves = torch.stack([waves, waves.flip(-1)], 2)
+    return waves.repeat(1, channels, *(1 for _ in waves.shape[2:]))
 
 
 def prepared(method, batch, key=0):
@@ -116,28 +146,32 @@ def prepared(method, batch, key=0):
         return method.prepare(batch)
 
 
-def test_a_method_has_finite_gradients_everywhere_for_any_channels(any_method):
+def test_a_method_has_finite_gradients_everywhere_for_any_channels(served):
+    any_method, dimensions = served
     for channels in range(any_method.least_channels, 5):
-        method = make(any_method, channels)
-        method(prepared(method, crops(channels)))["loss"].backward()
+        method = make(any_method, channels, dimensions)
+        method(prepared(method, crops(channels, dimensions=dimensions)))["loss"].backward()
         for name, weight in method.named_parameters():
             assert weight.grad is not None, (channels, name)
             assert torch.isfinite(weight.grad).all(), (channels, name)
 
 
-def test_a_method_gives_the_same_loss_for_the_same_seed(any_method):
+def test_a_method_gives_the_same_loss_for_the_same_seed(served):
+    any_method, dimensions = served
     losses = []
     for _ in range(2):
-        method = make(any_method)
-        losses.append(float(method(prepared(method, crops(any_method.least_channels)))["loss"].detach()))
+        method = make(any_method, dimensions=dimensions)
+        batch = prepared(method, crops(any_method.least_channels, dimensions=dimensions))
+        losses.append(float(method(batch)["loss"].detach()))
     assert losses[0] == losses[1]
 
 
-def test_a_method_overfits_four_crops(any_method):
-    method = make(any_method)
+def test_a_method_overfits_four_crops(served):
+    any_method, dimensions = served
+    method = make(any_method, dimensions=dimensions)
     method.begin(0.0, {k: v.clone() for k, v in method.state_dict().items()})  # a teacher that does not move
     optimizer = torch.optim.Adam(method.parameters(), 3e-3)
-    batch = prepared(method, crops(any_method.least_channels))
+    batch = prepared(method, crops(any_method.least_channels, dimensions=dimensions))
     first = float(method(batch)["loss"].detach())
     for _ in range(60):
         optimizer.zero_grad()
@@ -147,16 +181,17 @@ def test_a_method_overfits_four_crops(any_method):
     assert float(loss.detach()) < 0.5 * first
 
 
-def test_a_method_does_not_collapse(any_method):
-    method = make(any_method)
+def test_a_method_does_not_collapse(served):
+    any_method, dimensions = served
+    method = make(any_method, dimensions=dimensions)
     optimizer = torch.optim.Adam(method.parameters(), 3e-3)
     for step in range(30):
         optimizer.zero_grad()
-        method(prepared(method, crops(any_method.least_channels), step))["loss"].backward()
+        method(prepared(method, crops(any_method.least_channels, dimensions=dimensions), step))["loss"].backward()
         optimizer.step()
     with torch.inference_mode():
-        features = method.network.features(crops(any_method.least_channels)[..., :32, :32])
-    assert float(features.std((0, 2, 3)).mean()) > 1e-2
+        features = method.network.features(crops(any_method.least_channels, dimensions=dimensions)[..., :32, :32])
+    assert float(features.transpose(0, 1).flatten(1).std(1).mean()) > 1e-2
 
 
 def test_a_trained_encoder_learns_at_its_own_rate(any_method):

@@ -13,6 +13,7 @@ from napari_sslseg.job import Stop
 from napari_sslseg.labelled import collect
 from napari_sslseg.looks import worse
 from napari_sslseg.probe import StrokeProbe, StructureProbe
+from napari_sslseg.volumes import Piece
 
 
 class Sees(Encoder):
@@ -120,14 +121,14 @@ def test_ridge_regression_solves_its_normal_equations():
 
 # ---------------------------------------------------------------- without labels
 def test_features_that_are_the_same_everywhere_have_rank_one():
-    structure = StructureProbe([annotated()[0]], 32, np.random.default_rng(0))
+    structure = StructureProbe([annotated()[0]], Piece(32), np.random.default_rng(0))
     same, noise = (structure.measure(Sees(w)) for w in ("same", "noise"))
     assert same.rank == pytest.approx(1, rel=1e-3)
     assert noise.rank > 3.5
 
 
 def test_the_probe_without_labels_says_the_same_every_time():
-    a, b = (StructureProbe([disks()[0]], 32, np.random.default_rng(0)).measure(Sees("image")) for _ in range(2))
+    a, b = (StructureProbe([disks()[0]], Piece(32), np.random.default_rng(0)).measure(Sees("image")) for _ in range(2))
     assert a == b
 
 
@@ -135,6 +136,6 @@ def test_probes_leave_torchs_random_numbers_alone():
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    StructureProbe([disks()[0]], 32, np.random.default_rng(0)).measure(Sees("image"))
+    StructureProbe([disks()[0]], Piece(32), np.random.default_rng(0)).measure(Sees("image"))
     make(labelled()).measure([Sees("image")])
     assert torch.equal(torch.rand(3), expected)

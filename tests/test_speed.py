@@ -111,7 +111,7 @@ def test_batches_are_drawn_while_the_global_state_stays_as_it_is(monkeypatch):
     monkeypatch.setattr(augment, "intensity", looking)
     machine, (image, annotation, _) = Runtime(CPU, 0), annotated()
     config = PretrainConfig(method="restore", **SMALL)
-    pretraining._batch(pretraining._method(1, config, machine), [image], config, machine, 0)
+    pretraining._batch(pretraining._method([image], config, machine), [image], config, machine, 0)
     labelled = collect([(image, annotation)], 0.2)
     finetuning._batches(labelled, labelled.train, [], [image], FinetuneConfig(**SMALL), machine)(0)
     assert len(seen) == 2

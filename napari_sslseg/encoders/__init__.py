@@ -32,8 +32,11 @@ class Encoder(nn.Module, ABC):
         What it can start from: ``random`` and perhaps ``imagenet``.
     downloads : bool
         Whether its trained weights are downloaded once, and kept by torch, and do not come with a package.
+    dimensions : int
+        2 for one that looks at planes, 3 for a `VolumeEncoder`, which looks at volumes.
     """
 
+    dimensions: int = 2
     channels: tuple[int, ...]
     strides: tuple[int, ...]
     starts: tuple[str, ...] = ("random",)
@@ -94,6 +97,30 @@ class TokenEncoder(Encoder):
         list of torch.Tensor
             Maps as `forward` returns them; the last one holds the tokens, positions added.
         """
+
+
+class VolumeEncoder(Encoder):
+    """Contract of an encoder that looks at volumes: images are (B, C, Z, Y, X), and so are its maps.
+
+    Parameters
+    ----------
+    in_channels : int
+        Channels of the image, 1 or more.
+    anisotropy : float, optional
+        How much further apart voxels are along Z than along Y and X.
+
+    Attributes
+    ----------
+    depth_strides : tuple of int
+        Stride of each map along Z, finest first; `strides` are those along Y and X.
+    """
+
+    dimensions = 3
+    depth_strides: tuple[int, ...]
+
+    def __init__(self, in_channels: int, anisotropy: float = 1.0) -> None:
+        super().__init__(in_channels)
+        self.anisotropy = anisotropy
 
 
 def spread(stem: Tensor, in_channels: int) -> Tensor:

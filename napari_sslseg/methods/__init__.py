@@ -25,14 +25,21 @@ class Method(Objective):
         Encoder and head that learn.
     side : int
         Side of the crops that the network sees.
+
+    Attributes
+    ----------
+    dimensions : tuple of int
+        What it serves: 2 for networks that look at planes, 3 for those that look at volumes.
     """
 
+    dimensions: tuple[int, ...] = (2,)
     least_channels = 1  # an image must have, for the method to make sense
     encoders: tuple[str, ...] = ()  # it works with; empty for any
 
     def __init__(self, network: Network, side: int) -> None:
         super().__init__()
         self.network, self.side = network, side
+        self.depth = 0  # planes of the crops; 0 of a network that looks at planes
         self.encoder_rate = 1.0
         self.frozen_norm = False
         self.orientation = augment.Orientation()
@@ -50,7 +57,7 @@ class Method(Objective):
         Parameters
         ----------
         crops : torch.Tensor
-            (B, C, n, n), n = 1.5 times the side.
+            (B, C, [Z,] n, n), n = 1.5 times the side.
         turn : float, optional
             Largest rotation in degrees.
         zoom : tuple of float, optional
@@ -59,7 +66,7 @@ class Method(Objective):
         Returns
         -------
         torch.Tensor
-            (B, C, side, side).
+            (B, C, [Z,] side, side).
         """
         return augment.Geometry(self.side, turn, zoom, self.orientation).images(crops)
 
@@ -70,7 +77,7 @@ class Method(Objective):
         Parameters
         ----------
         crops : torch.Tensor
-            (B, C, n, n) clean pieces of images on the CPU, n = 1.5 times the side.
+            (B, C, [Z,] n, n) clean pieces of images on the CPU, n = 1.5 times the side.
 
         Returns
         -------
@@ -128,7 +135,7 @@ class Method(Objective):
         return None
 
 
-def painter(network: Network) -> nn.Conv2d:
+def painter(network: Network) -> nn.Module:
     """Build the layer that turns features into pixels of the image.
 
     Parameters
@@ -138,10 +145,10 @@ def painter(network: Network) -> nn.Conv2d:
 
     Returns
     -------
-    torch.nn.Conv2d
-        From (B, width, Y, X) to (B, C, Y, X).
+    torch.nn.Module
+        From (B, width, [Z,] Y, X) to (B, C, [Z,] Y, X).
     """
-    return nn.Conv2d(network.head.width, network.in_channels, 1)
+    return network.pointwise(network.in_channels)
 
 
 def projector(inputs: int) -> nn.Sequential:
@@ -166,14 +173,14 @@ def side_by_side(pieces: list[Tensor]) -> npt.NDArray[np.float32]:
     Parameters
     ----------
     pieces : list of torch.Tensor
-        (Y, X) each, zero mean and unit variance.
+        ([Z,] Y, X) each, zero mean and unit variance; of volumes the middle plane is shown.
 
     Returns
     -------
     numpy.ndarray
         (Y, sum of X) in 0 to 1.
     """
-    row = torch.cat(pieces, 1).clamp(-2.5, 2.5)
+    row = torch.cat([p if p.ndim == 2 else p[len(p) // 2] for p in pieces], 1).clamp(-2.5, 2.5)
     return np.asarray(((row + 2.5) / 5).cpu(), np.float32)
 
 

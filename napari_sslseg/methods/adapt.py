@@ -33,6 +33,8 @@ class Adapt(Method):
         Side of the crops.
     """
 
+    dimensions = (2, 3)
+
     def __init__(self, network: Network, side: int) -> None:
         super().__init__(network, side)
         self.output = painter(network)
@@ -70,7 +72,8 @@ class Adapt(Method):
     def _drift(self, images: Tensor, maps: list[Tensor]) -> Tensor:
         with torch.no_grad():
             before = self._start[0].to(images.device)(images)
-        turned = [1 - F.cosine_similarity(m, s).mean((1, 2)) for m, s in zip(maps, before, strict=True)]
+        sides = tuple(range(1, images.ndim - 1))
+        turned = [1 - F.cosine_similarity(m, s).mean(sides) for m, s in zip(maps, before, strict=True)]
         return torch.stack(turned).mean(0)
 
     @torch.no_grad()

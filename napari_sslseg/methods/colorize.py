@@ -23,6 +23,7 @@ class Colorize(Method):
         Side of the crops.
     """
 
+    dimensions = (2, 3)
     least_channels = 2
 
     def __init__(self, network: Network, side: int) -> None:
@@ -34,7 +35,8 @@ class Colorize(Method):
         clean = self.moved(crops)
         count, channels = clean.shape[:2]
         one = F.one_hot(torch.randint(channels, (count,)), channels).bool()
-        hidden = torch.where(torch.rand(count, 1) < 0.5, one, torch.ones_like(one))[:, :, None, None]
+        hidden = torch.where(torch.rand(count, 1) < 0.5, one, torch.ones_like(one))
+        hidden = hidden.view(count, channels, *(1 for _ in clean.shape[2:]))
         return {"seen": greyed(clean, hidden), "clean": clean, "hidden": hidden}
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
@@ -57,14 +59,14 @@ def greyed(images: Tensor, hidden: Tensor) -> Tensor:
     Parameters
     ----------
     images : torch.Tensor
-        (B, C, Y, X).
+        (B, C, [Z,] Y, X).
     hidden : torch.Tensor
-        (B, C, 1, 1) bool.
+        (B, C, [1,] 1, 1) bool.
 
     Returns
     -------
     torch.Tensor
-        (B, C, Y, X).
+        (B, C, [Z,] Y, X).
     """
     used = (~hidden | hidden.all(1, keepdim=True)).to(images.dtype)
     return torch.where(hidden, (images * used).sum(1, keepdim=True) / used.sum(1, keepdim=True), images)

@@ -26,6 +26,8 @@ class Denoise(Method):
         Side of the crops.
     """
 
+    dimensions = (2, 3)
+
     def __init__(self, network: Network, side: int) -> None:
         super().__init__(network, side)
         self.output = painter(network)
@@ -33,7 +35,8 @@ class Denoise(Method):
     def prepare(self, crops: Tensor) -> Batch:
         """Mirror the crops and put a neighbour's value into the blind spots."""
         noisy = self.moved(crops, turn=0.0, zoom=(1.0, 1.0))  # interpolation would smear the noise
-        spots = blind_spots(len(noisy), self.side)
+        planes = noisy[:, 0].numel() // self.side**2  # noise differs from plane to plane, and so do the spots
+        spots = blind_spots(planes, self.side).reshape(len(noisy), 1, *noisy.shape[2:])
         return {"seen": torch.where(spots, neighbours(noisy), noisy), "noisy": noisy, "spots": spots}
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
@@ -76,18 +79,21 @@ def blind_spots(count: int, side: int) -> Tensor:
 
 
 def neighbours(images: Tensor) -> Tensor:
-    """Replace every pixel by another one nearby, never by itself; all channels alike.
+    """Replace every pixel by another one nearby in its plane, never by itself; all channels alike.
 
     Parameters
     ----------
     images : torch.Tensor
-        (B, C, Y, X).
+        (B, C, [Z,] Y, X).
 
     Returns
     -------
     torch.Tensor
-        (B, C, Y, X).
+        (B, C, [Z,] Y, X).
     """
+    if images.ndim == 5:
+        planes = images.transpose(1, 2)
+        return neighbours(planes.flatten(0, 1)).view(planes.shape).transpose(1, 2)
     count, channels, height, width = images.shape
     window = 2 * REACH + 1
     chosen = torch.randint(window * window - 1, (count, 1, height, width))

@@ -25,6 +25,8 @@ class Dense(Method):
         Side of the crops.
     """
 
+    dimensions = (2, 3)
+
     def __init__(self, network: Network, side: int) -> None:
         super().__init__(network, side)
         self.project = projector(network.head.width + sum(network.encoder.channels))

@@ -35,6 +35,7 @@ class Distil(Method):
         Side of the crops.
     """
 
+    dimensions = (2, 3)
     centre: Tensor
 
     def __init__(self, network: Network, side: int) -> None:
@@ -60,9 +61,9 @@ class Distil(Method):
         Parameters
         ----------
         seen : torch.Tensor
-            (V, C, Y, X) views.
+            (V, C, [Z,] Y, X) views.
         places : torch.Tensor
-            (V, points, 2), where the points are in them.
+            (V, points, 2 or 3), where the points are in them.
 
         Returns
         -------

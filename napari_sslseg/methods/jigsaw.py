@@ -29,6 +29,8 @@ class Jigsaw(Method):
         Side of the crops.
     """
 
+    dimensions = (2, 3)
+
     def __init__(self, network: Network, side: int) -> None:
         super().__init__(network, side)
         self.output = nn.Linear(network.head.width, GRID * GRID)
@@ -54,25 +56,29 @@ class Jigsaw(Method):
         """How likely each piece, (B, pieces, pieces), belongs to each place."""
         features = self.network.features(seen)
         piece = self.side // GRID
+        if features.ndim == 5:  # a piece goes through all planes
+            features = features.mean(2)
         means = F.avg_pool2d(features[..., : piece * GRID, : piece * GRID], piece).flatten(2).transpose(1, 2)
         return cast(Tensor, self.output(means))
 
 
 def shuffled(images: Tensor, order: Tensor) -> Tensor:
-    """Put the pieces of images into another order.
+    """Put the pieces of images into another order; of volumes they are pillars through all planes.
 
     Parameters
     ----------
     images : torch.Tensor
-        (B, C, n, n), n divisible by the pieces along a side.
+        (B, C, [Z,] n, n), n divisible by the pieces along a side.
     order : torch.Tensor
         (B, pieces): which piece, row by row, comes to each place.
 
     Returns
     -------
     torch.Tensor
-        (B, C, n, n).
+        (B, C, [Z,] n, n).
     """
+    if images.ndim == 5:
+        return shuffled(images.flatten(1, 2), order).view_as(images)
     count, channels, size, _ = images.shape
     piece = size // GRID
     cells = images.reshape(count, channels, GRID, piece, GRID, piece).permute(0, 2, 4, 1, 3, 5).flatten(1, 2)

@@ -23,6 +23,8 @@ class Restore(Method):
         Side of the crops.
     """
 
+    dimensions = (2, 3)
+
     def __init__(self, network: Network, side: int) -> None:
         super().__init__(network, side)
         self.output = painter(network)

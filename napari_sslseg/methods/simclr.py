@@ -27,6 +27,7 @@ class SimCLR(Method):
         Side of the crops.
     """
 
+    dimensions = (2, 3)
     memory: Tensor
     written: Tensor
 
@@ -57,7 +58,8 @@ class SimCLR(Method):
     def _features(self, seen: Tensor) -> Tensor:
         """Projections of unit length of whole views."""
         maps = self.network.encoder(seen)
-        whole = torch.cat([maps[-1].mean((2, 3)), self.network.head(seen, maps).mean((2, 3))], 1)
+        sides = tuple(range(2, seen.ndim))
+        whole = torch.cat([maps[-1].mean(sides), self.network.head(seen, maps).mean(sides)], 1)
         return F.normalize(self.project(whole), dim=1)
 
     @torch.no_grad()
