@@ -35,9 +35,10 @@ import torch
 import zarr
 from torch import Tensor, nn
 
-from napari_sslseg import finetuning, loop, model, pretraining
+from napari_sslseg import loop, model, pretraining
 from napari_sslseg.ahead import Ahead
 from napari_sslseg.annotation import Annotation
+from napari_sslseg.batches import Batches
 from napari_sslseg.image import Image
 from napari_sslseg.io import read_image
 from napari_sslseg.job import Metric, Stop, run
@@ -46,6 +47,7 @@ from napari_sslseg.objective import Batch, Objective
 from napari_sslseg.precision import choose, computing
 from napari_sslseg.pretraining import pretrain
 from napari_sslseg.runtime import Runtime
+from napari_sslseg.segment import Segment
 from napari_sslseg.settings import FinetuneConfig, PretrainConfig, RuntimeConfig
 
 WARM = 3  # steps that are not timed
@@ -77,8 +79,8 @@ def kinds(machine: Runtime) -> Iterator[tuple[str, Objective, Callable[[int], Ba
     config, labelled = FinetuneConfig(), collect(pairs, 0.2)
     network = model.build("imagenet", config.encoder, 1, machine, len(labelled.values))
     machine.compiled(network.encoder, network.head)
-    batches = finetuning._batches(labelled, labelled.train, labelled.apart, labelled.images, config, machine)
-    yield "train", finetuning.Segment(network, config), batches, config.rate
+    batches = Batches(labelled, labelled.images, config, machine).around(labelled.train, labelled.apart)
+    yield "train", Segment(network, config), batches, config.rate
 
 
 class Convolutions:

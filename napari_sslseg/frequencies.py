@@ -13,7 +13,7 @@ CROPS, SIDE = 24, 256  # pieces that are looked at, and their side in pixels
 
 
 def estimate(
-    segmenter: Segmenter, images: list[Image], numbers: np.random.Generator, stop: Stop
+    segmenter: Segmenter, images: list[Image], numbers: np.random.Generator, stop: Stop, done: float = 0.0
 ) -> Job[tuple[float, ...] | None]:
     """Predict pieces of images, labelled or not, and average the probabilities.
 
@@ -30,6 +30,8 @@ def estimate(
         Random numbers, to choose the pieces.
     stop : Stop
         To end early.
+    done : float, optional
+        How much of the run that this is a part of is over, 0 to 1.
 
     Yields
     ------
@@ -52,5 +54,5 @@ def estimate(
         place = patches.anywhere(images, piece.side, numbers, piece.depth)
         crop = torch.from_numpy(patches.cut(images[place.image], place))[None].to(device)
         total += calibration(segmenter.even(crop, False)).mean((0, *range(2, crop.ndim)))
-        yield Progress(0.0, "finding how frequent the classes are")
+        yield Progress(done, "finding how frequent the classes are")
     return tuple((total / total.sum()).tolist())

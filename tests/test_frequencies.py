@@ -11,7 +11,7 @@ from napari_sslseg import frequencies, segmenter
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.calibration import Calibration
 from napari_sslseg.finetuning import finetune
-from napari_sslseg.job import Progress, Stop, run
+from napari_sslseg.job import Metric, Progress, Stop, run
 from napari_sslseg.model import Network
 from napari_sslseg.runtime import Runtime
 from napari_sslseg.segmenter import Segmenter
@@ -76,6 +76,31 @@ def test_a_trained_network_expects_classes_as_it_finds_them():
     loaded = segmenter.load(full, Runtime.make(RuntimeConfig()))
     assert loaded.calibration.to_dict() == full.config["calibration"]
     assert loaded.calibration.temperature != 1
+
+
+def test_progress_does_not_fall_while_frequencies_are_found():
+    image, annotation, _ = annotated()
+    heard = []
+    run(finetune([(image, annotation)], FinetuneConfig(**SMALL)), heard.append)
+    fractions = [e.fraction for e in heard if isinstance(e, Progress)]
+    assert fractions == sorted(fractions)
+    assert any(e.text.startswith("finding how frequent") for e in heard if isinstance(e, Progress))
+
+
+def test_a_run_that_goes_on_after_its_score_keeps_what_was_chosen():
+    image, annotation, _ = annotated()
+    kept, stop = [], Stop()
+    config = FinetuneConfig(**{**SMALL, "steps": 20})
+    for event in finetune([(image, annotation)], config, stop=stop, keep=kept.append):
+        if isinstance(event, Metric) and event.name == "score":
+            stop.request()
+    chosen = kept[-1].history["chosen"]
+    assert chosen["calibration"]["temperature"] != 1
+    whole = run(finetune([(image, annotation)], config))
+    resumed = run(finetune([(image, annotation)], config, resume=kept[-1]))
+    assert resumed.config["calibration"] == whole.config["calibration"]
+    assert resumed.config["calibration"]["temperature"] == chosen["calibration"]["temperature"]
+    assert resumed.config["pixel_share"] == whole.config["pixel_share"]
 
 
 def test_without_strokes_kept_apart_frequencies_count_half():

@@ -7,9 +7,10 @@ import torch
 from scenes import annotated, disks
 from torch import nn
 
-from napari_sslseg import ahead, augment, cores, finetuning, precision, pretraining
+from napari_sslseg import ahead, augment, cores, precision, pretraining
 from napari_sslseg.ahead import Ahead
 from napari_sslseg.augment import Geometry
+from napari_sslseg.batches import Batches
 from napari_sslseg.errors import ConfigError, ImageError
 from napari_sslseg.finetuning import finetune
 from napari_sslseg.image import Image
@@ -113,7 +114,7 @@ def test_batches_are_drawn_while_the_global_state_stays_as_it_is(monkeypatch):
     config = PretrainConfig(method="restore", **SMALL)
     pretraining._batch(pretraining._method([image], config, machine), [image], config, machine, 0)
     labelled = collect([(image, annotation)], 0.2)
-    finetuning._batches(labelled, labelled.train, [], [image], FinetuneConfig(**SMALL), machine)(0)
+    Batches(labelled, [image], FinetuneConfig(**SMALL), machine).around(labelled.train, [])(0)
     assert len(seen) == 2
     assert all(torch.equal(state, before) for state in seen)
 

@@ -5,8 +5,9 @@ import pytest
 import torch
 from scenes import annotated, disks, objects, paint
 
-from napari_sslseg import finetuning, loop, metrics, pretraining
+from napari_sslseg import loop, metrics, pretraining
 from napari_sslseg.annotation import Annotation
+from napari_sslseg.batches import Batches
 from napari_sslseg.errors import CheckpointError, ImageError, LabelError
 from napari_sslseg.finetuning import finetune
 from napari_sslseg.image import Image
@@ -161,12 +162,13 @@ def test_held_out_strokes_are_not_learnt_from_before_the_score():
     labelled = collect([(image, annotation)], 0.2)
     machine = Runtime.make(RuntimeConfig())
     config = FinetuneConfig(**SMALL)
-    batch = finetuning._batches(labelled, labelled.train, labelled.apart, [image], config, machine)
+    batches = Batches(labelled, [image], config, machine)
+    batch = batches.around(labelled.train, labelled.apart)
     hidden = {id(s) for s in labelled.apart}
     assert hidden and not hidden & {id(s) for s in labelled.train}
     ground = [s for s in labelled.train if s.value == 1]
     disk = [s for s in [*labelled.train, *labelled.apart] if s.value == 2]
-    only = finetuning._batches(labelled, ground, disk, [image], config, machine)
+    only = batches.around(ground, disk)
     assert not (only(0)["target"] == 2).any()
     assert (batch(0)["target"] > 0).any()
 

@@ -7,9 +7,10 @@ import pytest
 import torch
 from scenes import balls, disks, paint
 
-from napari_sslseg import blocks, finetuning, patches, views, volumes
+from napari_sslseg import blocks, patches, views, volumes
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.augment import Geometry, Orientation
+from napari_sslseg.batches import Batches
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.denoising import denoise
 from napari_sslseg.encoders import ENCODERS
@@ -306,7 +307,7 @@ def test_the_loss_looks_at_labelled_voxels_only():
     image, annotation, _ = painted(8, 48)
     labelled, machine = collect([(image, annotation)], 0.2), Runtime.make(RuntimeConfig())
     config = FinetuneConfig(**SMALL)
-    batch = finetuning._batches(labelled, labelled.train, labelled.apart, [image], config, machine, Piece(32, 8))(0)
+    batch = Batches(labelled, [image], config, machine, Piece(32, 8)).around(labelled.train, labelled.apart)(0)
     assert batch["image"].shape == (2, 1, 8, 32, 32)
     assert batch["target"].shape == (2, 8, 32, 32)
     assert all(int(planes.any((1, 2)).sum()) == 1 for planes in batch["target"])

@@ -1,0 +1,107 @@
+"""Validation: how good a segmenter is on strokes kept apart, and how sure and frequent its classes should be."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from napari_sslseg import frequencies, kept_apart
+from napari_sslseg.calibration import Calibration
+from napari_sslseg.image import Image
+from napari_sslseg.job import Job, Stop
+from napari_sslseg.labelled import Labelled
+from napari_sslseg.runtime import Runtime
+from napari_sslseg.segmenter import Segmenter
+
+UNCALIBRATED = 0.5  # of the weight of class frequencies, where no stroke tells how sure the probabilities may be
+
+
+@dataclass(frozen=True, eq=False)
+class Validation:
+    """What a segmenter is validated with.
+
+    Parameters
+    ----------
+    labelled : Labelled
+        What there is to learn from.
+    pool : list of Image
+        Images in which classes are as frequent as in those to predict.
+    weight : float
+        How far class frequencies count, 0 to 1; half of it where no strokes are kept apart.
+    machine : Runtime
+        Seed.
+    stop : Stop
+        To end early: the segmenter is left as it is.
+    """
+
+    labelled: Labelled
+    pool: list[Image]
+    weight: float
+    machine: Runtime
+    stop: Stop
+
+    def score(self, segmenter: Segmenter, done: float) -> Job[dict[str, Any]]:
+        """Choose between the network and its average with the pixel classifier, calibrate, and score.
+
+        Parameters
+        ----------
+        segmenter : Segmenter
+            In evaluation mode; its share and calibration are changed.
+        done : float
+            How much of the run is over, 0 to 1.
+
+        Yields
+        ------
+        Event
+            Progress.
+
+        Returns
+        -------
+        dict
+            ``score`` and ``scores``, and what was ``chosen``.
+        """
+        if self.stop.requested or self.labelled.size is not None:  # single pixels do not tell how objects fare
+            return kept_apart.look(segmenter, self.labelled).score(self.labelled)
+        seen = kept_apart.choose(segmenter, self.labelled)
+        if self.weight > 0:
+            segmenter.calibration = Calibration(seen.temperature())
+            yield from self.expect(segmenter, done)
+        chosen = {"share": segmenter.share, "calibration": segmenter.calibration.to_dict()}
+        return {**seen.score(self.labelled, segmenter.calibration), "chosen": chosen}
+
+    def expect(self, segmenter: Segmenter, done: float) -> Job[None]:
+        """Let a segmenter expect classes as often as it finds them in the images.
+
+        Parameters
+        ----------
+        segmenter : Segmenter
+            In evaluation mode; its calibration is changed.
+        done : float
+            How much of the run is over, 0 to 1.
+
+        Yields
+        ------
+        Event
+            Progress.
+        """
+        if self.weight == 0 or self.labelled.size is not None:
+            return
+        found = yield from frequencies.estimate(segmenter, self.pool, self.machine.numbers(9), self.stop, done)
+        if found is not None:
+            weight = self.weight * (1.0 if self.labelled.apart else UNCALIBRATED)
+            prior = tuple(share**weight for share in found)
+            segmenter.calibration = replace(segmenter.calibration, prior=prior)
+
+
+def restore(segmenter: Segmenter, chosen: Mapping[str, Any] | None) -> None:
+    """Give a segmenter what was chosen earlier in the same run.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        Changed.
+    chosen : mapping, optional
+        What `Validation.score` returned as ``chosen``; None if it was not reached.
+    """
+    if chosen is not None:
+        segmenter.share = min(segmenter.share, float(chosen["share"]))
+        segmenter.calibration = Calibration.from_dict(chosen["calibration"])
