@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from napari_sslseg import augment, kept_apart, loop, model, starting, volumes
+from napari_sslseg import augment, loop, model, starting, volumes
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.batches import Batches
 from napari_sslseg.checkpoint import Checkpoint
+from napari_sslseg.columns import Columns, read_columns
 from napari_sslseg.image import Image, unusable
 from napari_sslseg.job import Job, Metric, Notice, Progress, Stop
-from napari_sslseg.kept_apart import Columns
 from napari_sslseg.labelled import Labelled, collect
 from napari_sslseg.magnify import magnification, magnify, magnify_labels
 from napari_sslseg.pixel_classifier import PixelClassifier
@@ -150,7 +150,7 @@ def _add_pixels(
 ) -> Job[tuple[Segmenter, Columns | None]]:
     """Train the pixel classifier on the strokes not kept apart; left out if there are too few."""
     seconds = math.inf if config.steps else PIXEL_SHARE * 60 * config.minutes
-    columns = yield from kept_apart.read_columns(pixels, labelled, machine.numbers(6), stop, seconds)
+    columns = yield from read_columns(pixels, labelled, machine.numbers(6), stop, seconds)
     if columns is None:
         return alone, None
     with machine.torch_numbers(7):

@@ -13,16 +13,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from napari_sslseg import kept_apart, metrics, patches, structure, views
+from napari_sslseg import metrics, patches, structure, views
 from napari_sslseg.encoders import Encoder
 from napari_sslseg.image import Image
 from napari_sslseg.job import Stop
-from napari_sslseg.kept_apart import PLANE, Surround
 from napari_sslseg.labelled import Labelled
 from napari_sslseg.pixel_classifier import COARSEST
 from napari_sslseg.runtime import laid_out
 from napari_sslseg.strokes import Stroke
 from napari_sslseg.structure import Structure
+from napari_sslseg.surround import PLANE, Surround, windows
 from napari_sslseg.volumes import Piece
 
 CROPS, GRID = 32, 8  # crops of the probe without labels, and places along a side of each
@@ -222,7 +222,7 @@ def _windows(labelled: Labelled, numbers: np.random.Generator, around: Surround)
     for (image, z), members in planes.items():
         points = np.concatenate([labelled.train[k].points for k in members])
         owners = np.repeat(members, [len(labelled.train[k].points) for k in members])
-        for place, inside in kept_apart.windows(Stroke(image, z, 0, points), around):
+        for place, inside in windows(Stroke(image, z, 0, points), around):
             looks.append((place, points[inside], owners[inside]))
     for i in numbers.permutation(len(looks))[:MOST_WINDOWS]:
         place, points, owners = looks[i]

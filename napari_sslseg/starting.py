@@ -12,12 +12,12 @@ from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.encoders import Encoder
 from napari_sslseg.errors import UserError
 from napari_sslseg.job import Job, Notice, Progress, Stop
-from napari_sslseg.kept_apart import PLANE, Surround
 from napari_sslseg.labelled import Labelled
 from napari_sslseg.looks import worse
 from napari_sslseg.probe import StrokeProbe
 from napari_sslseg.runtime import Runtime
 from napari_sslseg.settings import FinetuneConfig
+from napari_sslseg.surround import PLANE, Surround
 
 SHARE = 0.05  # of the time in which the two encoders may be compared
 

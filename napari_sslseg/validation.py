@@ -4,15 +4,123 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from napari_sslseg import frequencies, kept_apart
-from napari_sslseg.calibration import Calibration
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_sslseg import frequencies, metrics, patches
+from napari_sslseg.calibration import Calibration, temperature
 from napari_sslseg.image import Image
 from napari_sslseg.job import Job, Stop
 from napari_sslseg.labelled import Labelled
+from napari_sslseg.patches import Targets
 from napari_sslseg.runtime import Runtime
 from napari_sslseg.segmenter import Segmenter
+from napari_sslseg.surround import Surround, windows
 
 UNCALIBRATED = 0.5  # of the weight of class frequencies, where no stroke tells how sure the probabilities may be
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a segmenter says of the strokes kept apart, as if all classes were equally frequent.
+
+    Parameters
+    ----------
+    even : torch.Tensor
+        (N, K) probabilities, on the CPU.
+    truth : numpy.ndarray
+        (N,) network classes from 1.
+    strokes : int
+        How many strokes the pixels belong to.
+    """
+
+    even: Tensor
+    truth: Targets
+    strokes: int
+
+    def score(self, labelled: Labelled, calibration: Calibration = Calibration()) -> dict[str, Any]:
+        """Score it.
+
+        Parameters
+        ----------
+        labelled : Labelled
+            What there is to learn from.
+        calibration : Calibration, optional
+            What is done to the probabilities first.
+
+        Returns
+        -------
+        dict
+            ``score``: mean IoU over the classes; ``scores``: IoU by label value.
+        """
+        found = calibration(self.even).argmax(1).numpy().astype(np.uint8) + 1
+        iou = metrics.count([(found, self.truth)]).iou()
+        scores = {str(labelled.values[c - 1]): v for c, v in iou.items()}
+        return {"score": float(np.mean(list(iou.values()))), "scores": scores}
+
+    def temperature(self) -> float:
+        """Find how sure the probabilities may be.
+
+        Returns
+        -------
+        float
+            As `calibration.temperature`.
+        """
+        return temperature(self.even.numpy(), self.truth.astype(np.int64) - 1, self.strokes)
+
+
+def look(segmenter: Segmenter, labelled: Labelled) -> Seen:
+    """Look at the strokes kept apart.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        In evaluation mode.
+    labelled : Labelled
+        What there is to learn from; at least one stroke is kept apart.
+
+    Returns
+    -------
+    Seen
+        What is found there.
+    """
+    device = next(segmenter.parameters()).device
+    found, truth, around = [], [], Surround.of(segmenter.network.encoder)
+    for stroke in labelled.apart:
+        for place, inside in windows(stroke, around):
+            crop = torch.from_numpy(patches.cut(labelled.images[stroke.image], place))[None].to(device)
+            even = segmenter.even(crop, False)[0]
+            y, x = (stroke.points[inside] - (place.y, place.x)).T
+            found.append((even[:, around.middle] if around.depth else even)[:, y, x].T.cpu())
+            truth.append(labelled.truth(stroke)[inside])
+    return Seen(torch.cat(found), np.concatenate(truth), len(labelled.apart))
+
+
+def choose(segmenter: Segmenter, labelled: Labelled) -> Seen:
+    """Keep the pixel classifier only if the strokes kept apart are found no worse with it than without.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        In evaluation mode; its share is set to 0 if the network alone is better.
+    labelled : Labelled
+        What there is to learn from; at least one stroke is kept apart.
+
+    Returns
+    -------
+    Seen
+        What the better of the two finds.
+    """
+    together = look(segmenter, labelled)
+    if segmenter.share == 0:
+        return together
+    share, segmenter.share = segmenter.share, 0.0
+    alone = look(segmenter, labelled)
+    if alone.score(labelled)["score"] > together.score(labelled)["score"]:
+        return alone
+    segmenter.share = share
+    return together
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +168,8 @@ class Validation:
             ``score`` and ``scores``, and what was ``chosen``.
         """
         if self.stop.requested or self.labelled.size is not None:  # single pixels do not tell how objects fare
-            return kept_apart.look(segmenter, self.labelled).score(self.labelled)
-        seen = kept_apart.choose(segmenter, self.labelled)
+            return look(segmenter, self.labelled).score(self.labelled)
+        seen = choose(segmenter, self.labelled)
         if self.weight > 0:
             segmenter.calibration = Calibration(seen.temperature())
             yield from self.expect(segmenter, done)

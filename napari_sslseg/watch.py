@@ -15,7 +15,6 @@ from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.errors import LabelError
 from napari_sslseg.image import Image
 from napari_sslseg.job import Job, Metric, Notice, Rhythm, Stop
-from napari_sslseg.kept_apart import Surround
 from napari_sslseg.labelled import Labelled, collect
 from napari_sslseg.looks import Look, advice, better, choice, collapsed, flat
 from napari_sslseg.loop import AUTOSAVE, Schedule, Training
@@ -24,6 +23,7 @@ from napari_sslseg.model import Network
 from napari_sslseg.probe import StrokeProbe, StructureProbe
 from napari_sslseg.runtime import Runtime
 from napari_sslseg.settings import FinetuneConfig
+from napari_sslseg.surround import Surround
 from napari_sslseg.volumes import Piece
 
 SHARE = 0.05  # of the time that probing may take

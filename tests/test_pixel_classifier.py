@@ -6,9 +6,10 @@ import torch
 import torch.nn.functional as F
 from scenes import annotated, objects
 
-from napari_sslseg import kept_apart, metrics, segmenter
+from napari_sslseg import metrics, segmenter, surround, validation
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.checkpoint import Checkpoint
+from napari_sslseg.columns import read_columns
 from napari_sslseg.encoders import ENCODERS
 from napari_sslseg.finetuning import finetune
 from napari_sslseg.job import Progress, Stop, run
@@ -99,7 +100,7 @@ def test_every_pixel_of_a_stroke_is_read_from_exactly_one_square():
     labels[50:52, 10:590] = 1
     labelled = collect([(image, Annotation(labels))], 0.0)
     for stroke in labelled.train:
-        count = sum(inside.astype(int) for _, inside in kept_apart.windows(stroke))
+        count = sum(inside.astype(int) for _, inside in surround.windows(stroke))
         assert (count == 1).all()
 
 
@@ -126,7 +127,7 @@ def test_the_score_is_of_a_classifier_that_did_not_see_the_strokes_kept_apart():
     image, annotation, _ = annotated()
     labelled = collect([(image, annotation)], 0.2)
     pixels = classifier()
-    columns = run(kept_apart.read_columns(pixels, labelled, np.random.default_rng(0), Stop()))
+    columns = run(read_columns(pixels, labelled, np.random.default_rng(0), Stop()))
     assert int(columns.apart.sum()) == sum(len(s.points) for s in labelled.apart)
     seen = []
     pixels.fit = lambda known, targets, stop: seen.append(len(known))
@@ -155,9 +156,9 @@ def test_it_is_kept_only_if_the_strokes_kept_apart_are_found_no_worse_with_it(mo
         def score(self, labelled):
             return {"score": self.found}
 
-    monkeypatch.setattr(kept_apart, "look", lambda s, labelled: Fake(together if s.share else alone))
+    monkeypatch.setattr(validation, "look", lambda s, labelled: Fake(together if s.share else alone))
     segmenter = Segmenter(Network("unet", "fpn", 1, 2), classifier(), 0.5)
-    assert kept_apart.choose(segmenter, None).found == max(together, alone)
+    assert validation.choose(segmenter, None).found == max(together, alone)
     assert segmenter.share == share
 
 
@@ -176,7 +177,7 @@ def test_one_that_saw_no_reduced_images_is_loaded_as_it_was(learned):
 def test_reading_columns_stops_when_asked():
     image, annotation, _ = annotated()
     stop = Stop()
-    job = kept_apart.read_columns(classifier(), collect([(image, annotation)], 0.2), np.random.default_rng(0), stop)
+    job = read_columns(classifier(), collect([(image, annotation)], 0.2), np.random.default_rng(0), stop)
     assert isinstance(next(job), Progress)
     stop.request()
     assert run(job) is None

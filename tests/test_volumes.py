@@ -18,7 +18,6 @@ from napari_sslseg.errors import ConfigError
 from napari_sslseg.finetuning import finetune
 from napari_sslseg.image import Image
 from napari_sslseg.job import Metric, Notice, Stop, run
-from napari_sslseg.kept_apart import Surround, windows
 from napari_sslseg.labelled import collect
 from napari_sslseg.methods import METHODS
 from napari_sslseg.methods.denoise import REACH, neighbours
@@ -31,6 +30,7 @@ from napari_sslseg.pretraining import pretrain
 from napari_sslseg.runtime import Runtime
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig, RuntimeConfig
 from napari_sslseg.strokes import Stroke
+from napari_sslseg.surround import Surround, windows
 from napari_sslseg.volumes import Piece
 
 RUNTIME = Runtime(torch.device("cpu"), 0)

@@ -1,0 +1,116 @@
+"""Columns: what a pixel classifier learns from, read at the labelled pixels."""
+
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_sslseg import patches
+from napari_sslseg.job import Job, Progress, Stop
+from napari_sslseg.labelled import Labelled
+from napari_sslseg.pixel_classifier import PixelClassifier
+from napari_sslseg.surround import windows
+
+MOST_WINDOWS = 160  # of all strokes together; of more, some are drawn
+MOST_PIXELS = 1500  # of one square
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """What a pixel classifier learns from.
+
+    Parameters
+    ----------
+    known : torch.Tensor
+        (N, F) columns.
+    targets : torch.Tensor
+        (N,) classes from 0.
+    apart : torch.Tensor
+        (N,) bool, whether the pixel's stroke is kept apart.
+    """
+
+    known: Tensor
+    targets: Tensor
+    apart: Tensor
+
+    def train(self, pixels: PixelClassifier, everything: bool, stop: Stop) -> bool:
+        """Fit a pixel classifier.
+
+        Parameters
+        ----------
+        pixels : PixelClassifier
+            Changed.
+        everything : bool
+            Whether to use the strokes kept apart as well.
+        stop : Stop
+            To end early.
+
+        Returns
+        -------
+        bool
+            False if there is nothing to learn from.
+        """
+        use = torch.ones_like(self.apart) if everything else ~self.apart
+        if len(torch.unique(self.targets[use])) < 2:
+            return False
+        pixels.fit(self.known[use], self.targets[use], stop)
+        return True
+
+
+def read_columns(
+    pixels: PixelClassifier,
+    labelled: Labelled,
+    numbers: np.random.Generator,
+    stop: Stop,
+    seconds: float = math.inf,
+) -> Job[Columns | None]:
+    """Read the columns of labelled pixels.
+
+    Parameters
+    ----------
+    pixels : PixelClassifier
+        Computes them.
+    labelled : Labelled
+        What there is to learn from.
+    numbers : numpy.random.Generator
+        Random numbers, to choose where there are very many pixels.
+    stop : Stop
+        To end early.
+    seconds : float, optional
+        After so long the rest is left out.
+
+    Yields
+    ------
+    Event
+        Progress.
+
+    Returns
+    -------
+    Columns, optional
+        None if stopped.
+    """
+    device = next(pixels.parameters()).device
+    looks = [(s, False, *w) for s in labelled.train for w in windows(s)]
+    looks += [(s, True, *w) for s in labelled.apart for w in windows(s)]
+    looks = [looks[i] for i in numbers.permutation(len(looks))[:MOST_WINDOWS]]
+    end = time.monotonic() + seconds
+    known: list[Tensor] = []
+    targets: list[Tensor] = []
+    apart: list[Tensor] = []
+    for stroke, hidden, place, inside in looks:
+        if stop.requested:
+            return None
+        if known and time.monotonic() > end:
+            break
+        chosen = np.flatnonzero(inside)
+        chosen = numbers.permutation(chosen)[:MOST_PIXELS]
+        crop = torch.from_numpy(patches.cut(labelled.images[stroke.image], place))[None].to(device)
+        known.append(pixels.columns(crop, stroke.points[chosen] - (place.y, place.x)))
+        truth = torch.from_numpy(labelled.truth(stroke)[chosen].astype(np.int64) - 1)
+        targets.append(truth.to(device))
+        apart.append(torch.full_like(truth, hidden, dtype=torch.bool).to(device))
+        yield Progress(0.0, "looking at the labels")
+    return Columns(torch.cat(known), torch.cat(targets), torch.cat(apart))
