@@ -124,7 +124,8 @@ def finetune(
         yield from loop.fit(training, first, schedule, runtime=machine, stop=stop, until=ALL_STROKES, keep=save)
         if labelled.apart and training.step:
             with training.averaged():
-                history |= yield from validation.score(segmenter.eval(), ALL_STROKES)
+                done = schedule.fraction(training.step, training.seconds)
+                history |= yield from validation.score(segmenter.eval(), min(1.0, done))
             yield Metric("score", history["score"], training.step)
     second = batches.around([*labelled.train, *labelled.apart], [])
     yield from loop.fit(training, second, schedule, runtime=machine, stop=stop, keep=save)
