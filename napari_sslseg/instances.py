@@ -14,7 +14,8 @@ from napari_sslseg.annotation import Labels
 BACKGROUND, CORE, CONTOUR = 1, 2, 3
 GROUND = 0.45  # less background than this is object; below even, since two of the three classes are object
 SEED = 0.15  # least lead of core over contour and half the background where an object begins
-DOUBT = 0.08  # an object has a place where less than this is background, or it is among the surer half of all objects
+DOUBT = 0.08  # an object has a place where no more than this is background
+SURE = 0.25  # least share of the objects that have; of fewer, the network is too unsure to tell
 
 
 @dataclass(frozen=True)
@@ -136,14 +137,16 @@ def separate(
 
 
 def _sure(labels: npt.NDArray[Any], ground: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
-    """Set objects to 0 that may be background all over; where most objects are in doubt, the more doubtful half."""
+    """Set objects to 0 that may be background all over, unless nearly all may."""
     numbers = np.flatnonzero(np.bincount(labels.reshape(-1)))
     numbers = numbers[numbers > 0]
     if not len(numbers):
         return labels
-    doubt = np.asarray(ndimage.minimum(ground, labels, numbers))
+    sure = np.asarray(ndimage.minimum(ground, labels, numbers)) <= DOUBT
+    if sure.mean() < SURE:
+        return labels
     kept = np.zeros(labels.max() + 1, bool)
-    kept[numbers[doubt <= max(DOUBT, float(np.median(doubt)))]] = True
+    kept[numbers[sure]] = True
     return np.where(kept[labels], labels, 0)
 
 

@@ -196,6 +196,7 @@ class Forgetful(nn.Module):
     def __init__(self, encoder):
         super().__init__()
         self.encoder, self.channels, self.strides = encoder, encoder.channels, encoder.strides
+        self.dimensions = encoder.dimensions
 
     def forward(self, image):
         return [nn.functional.dropout(m, 0.3, self.training) for m in self.encoder(image)]
