@@ -225,8 +225,8 @@ def test_a_prediction_without_truth(refused, place):
         ),
         (
             "--encoder u-net",
-            "Unknown encoder 'u-net'. There are: convnext_tiny, efficientnet_lite0, resnet18, unet, unet3d, vit, timm/NAME; "
-            "did you mean 'unet'?",
+            "Unknown encoder 'u-net'. There are: convnext_tiny, efficientnet_lite0, resnet18, unet, unet3d, vit, "
+            "timm/NAME; did you mean 'unet'?",
         ),
         ("--start nothing", "There is no checkpoint nothing."),
         (
