@@ -15,7 +15,7 @@ from napari_sslseg.pixel_classifier import PixelClassifier
 from napari_sslseg.surround import windows
 
 MOST_WINDOWS = 160  # of all strokes together; of more, some are drawn
-MOST_PIXELS = 1500  # of one square
+MOST_PIXELS = 6000  # of one square
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,24 +93,23 @@ def read_columns(
         None if stopped.
     """
     device = next(pixels.parameters()).device
-    looks = [(s, False, *w) for s in labelled.train for w in windows(s)]
-    looks += [(s, True, *w) for s in labelled.apart for w in windows(s)]
+    looks = list(windows([*labelled.train, *labelled.apart]))
     looks = [looks[i] for i in numbers.permutation(len(looks))[:MOST_WINDOWS]]
     end = time.monotonic() + seconds
     known: list[Tensor] = []
     targets: list[Tensor] = []
     apart: list[Tensor] = []
-    for stroke, hidden, place, inside in looks:
+    for look in looks:
         if stop.requested:
             return None
         if known and time.monotonic() > end:
             break
-        chosen = np.flatnonzero(inside)
-        chosen = numbers.permutation(chosen)[:MOST_PIXELS]
-        crop = torch.from_numpy(patches.cut(labelled.images[stroke.image], place))[None].to(device)
-        known.append(pixels.columns(crop, stroke.points[chosen] - (place.y, place.x)))
-        truth = torch.from_numpy(labelled.truth(stroke)[chosen].astype(np.int64) - 1)
-        targets.append(truth.to(device))
-        apart.append(torch.full_like(truth, hidden, dtype=torch.bool).to(device))
+        look = look.only(numbers.permutation(len(look.points))[:MOST_PIXELS])
+        crop = torch.from_numpy(patches.cut(labelled.images[look.place.image], look.place))[None].to(device)
+        known.append(pixels.columns(crop, look.points))
+        targets.append(torch.from_numpy(look.truth(labelled).astype(np.int64) - 1).to(device))
+        apart.append(torch.from_numpy(look.owners >= len(labelled.train)).to(device))
         yield Progress(0.0, "looking at the labels")
+    if stop.requested:
+        return None
     return Columns(torch.cat(known), torch.cat(targets), torch.cat(apart))

@@ -37,22 +37,6 @@ class Labelled:
     values: tuple[int, ...]
     size: instances.ObjectSize | None
 
-    def truth(self, stroke: Stroke) -> Targets:
-        """Read the labels of a stroke.
-
-        Parameters
-        ----------
-        stroke : Stroke
-            One of these.
-
-        Returns
-        -------
-        numpy.ndarray
-            (N,) network classes from 1.
-        """
-        found: Targets = self.targets[stroke.image][stroke.z][tuple(stroke.points.T)]
-        return found
-
 
 def collect(pairs: list[tuple[Image, Annotation]], share: float) -> Labelled:
     """Check the labels and turn them into targets.

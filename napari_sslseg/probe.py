@@ -20,7 +20,6 @@ from napari_sslseg.job import Stop
 from napari_sslseg.labelled import Labelled
 from napari_sslseg.pixel_classifier import COARSEST
 from napari_sslseg.runtime import laid_out
-from napari_sslseg.strokes import Stroke
 from napari_sslseg.structure import Structure
 from napari_sslseg.surround import PLANE, Surround, windows
 from napari_sslseg.volumes import Piece
@@ -77,7 +76,7 @@ class StructureProbe:
 
 
 @dataclass(frozen=True)
-class Window:
+class Looked:
     """Labelled pixels of one square.
 
     Parameters
@@ -213,28 +212,19 @@ def _used(encoder: Encoder, magnification: int) -> list[int]:
     return [c for c, s in zip(encoder.channels, encoder.strides, strict=True) if s <= COARSEST * magnification]
 
 
-def _windows(labelled: Labelled, numbers: np.random.Generator, around: Surround) -> Iterator[Window]:
+def _windows(labelled: Labelled, numbers: np.random.Generator, around: Surround) -> Iterator[Looked]:
     """Squares that hold strokes, all strokes of a plane read together."""
-    planes: dict[tuple[int, int], list[int]] = {}
-    for k, stroke in enumerate(labelled.train):
-        planes.setdefault((stroke.image, stroke.z), []).append(k)
-    looks = []
-    for (image, z), members in planes.items():
-        points = np.concatenate([labelled.train[k].points for k in members])
-        owners = np.repeat(members, [len(labelled.train[k].points) for k in members])
-        for place, inside in windows(Stroke(image, z, 0, points), around):
-            looks.append((place, points[inside], owners[inside]))
+    looks = list(windows(labelled.train, around))
     for i in numbers.permutation(len(looks))[:MOST_WINDOWS]:
-        place, points, owners = looks[i]
-        mixed = numbers.permutation(len(points))
-        chosen = np.concatenate([mixed[owners[mixed] == k][:MOST_PIXELS] for k in np.unique(owners)])
-        points, owners = points[chosen], owners[chosen]
-        targets = labelled.targets[place.image][place.z + around.middle][tuple(points.T)]
-        at = torch.from_numpy((points - (place.y, place.x) + 0.5) * 2 / place.side - 1).float().flip(-1)
+        look = looks[i]
+        mixed = numbers.permutation(len(look.points))
+        each = [mixed[look.owners[mixed] == k][:MOST_PIXELS] for k in np.unique(look.owners)]
+        look = look.only(np.concatenate(each))
+        at = torch.from_numpy((look.points + 0.5) * 2 / look.place.side - 1).float().flip(-1)
         if around.depth:
             at = F.pad(at, (0, 1), value=(around.middle + 0.5) * 2 / around.depth - 1)
-        crop = torch.from_numpy(patches.cut(labelled.images[place.image], place))
-        yield Window(crop[None], at[None], owners, targets)
+        crop = torch.from_numpy(patches.cut(labelled.images[look.place.image], look.place))
+        yield Looked(crop[None], at[None], look.owners, look.truth(labelled, around))
 
 
 def _scores(known: Tensor, targets: npt.NDArray[np.uint8], part: npt.NDArray[np.intp]) -> tuple[float, ...]:

@@ -1,5 +1,6 @@
 """Segmenter: what predicts in the end, a trained network and a pixel classifier averaged."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -75,12 +76,32 @@ class Segmenter(nn.Module):
         torch.Tensor
             (B, K, [Z,] Y, X), summing to 1 over K.
         """
+        return next(self.mixed(images, flips, self.share))
+
+    @torch.inference_mode()
+    def mixed(self, images: Tensor, flips: bool, *shares: float) -> Iterator[Tensor]:
+        """Compute class probabilities as if all classes were equally frequent, for several shares of the pixel classifier.
+
+        Parameters
+        ----------
+        images : torch.Tensor
+            (B, C, [Z,] Y, X), sides divisible by the network's `multiple`, planes by its `depth_multiple`.
+        flips : bool
+            Whether to average the network over the four copies mirrored along Y and X.
+        *shares : float
+            Weights of the pixel classifier in the average, 0 to 1; not used without one.
+
+        Yields
+        ------
+        torch.Tensor
+            (B, K, [Z,] Y, X), summing to 1 over K, for each share.
+        """
         images = laid_out(images)
         ways: list[tuple[int, ...]] = [(), (-1,), (-2,), (-2, -1)] if flips else [()]
-        result = torch.stack([F.softmax(self.network(images.flip(w)), 1).flip(w) for w in ways]).mean(0)
-        if self.pixels is not None and self.share > 0:
-            result = (1 - self.share) * result + self.share * F.softmax(self.pixels(images), 1)
-        return result
+        found = torch.stack([F.softmax(self.network(images.flip(w)), 1).flip(w) for w in ways]).mean(0)
+        beside = F.softmax(self.pixels(images), 1) if self.pixels is not None and any(shares) else None
+        for share in shares:
+            yield found if beside is None or share == 0 else (1 - share) * found + share * beside
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the weights as a checkpoint holds them.

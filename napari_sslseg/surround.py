@@ -1,7 +1,7 @@
 """Surround: the squares, or boxes of a volume, in which single strokes are looked at."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from napari_sslseg import tiles
 from napari_sslseg.encoders import Encoder, VolumeEncoder
-from napari_sslseg.patches import Place
+from napari_sslseg.labelled import Labelled
+from napari_sslseg.patches import Place, Targets
 from napari_sslseg.strokes import Stroke
 
 
@@ -59,34 +60,97 @@ class Surround:
 PLANE, BOX = Surround(256, 32), Surround(64, 16, 16)  # as many voxels as pixels, so that a look takes about as long
 
 
-def windows(stroke: Stroke, around: Surround = PLANE) -> Iterator[tuple[Place, npt.NDArray[np.bool_]]]:
-    """Cover a stroke with squares or boxes.
+@dataclass(frozen=True, eq=False)
+class Window:
+    """A square or box with pixels of strokes in it.
 
     Parameters
     ----------
-    stroke : Stroke
-        The stroke.
+    place : Place
+        Where it is.
+    points : numpy.ndarray
+        (N, 2) pixels (y, x) in it.
+    owners : numpy.ndarray
+        (N,) index of each pixel's stroke.
+    """
+
+    place: Place
+    points: npt.NDArray[np.intp]
+    owners: npt.NDArray[np.intp]
+
+    def only(self, chosen: npt.NDArray[np.intp]) -> Self:
+        """Leave out the other pixels.
+
+        Parameters
+        ----------
+        chosen : numpy.ndarray
+            Indices of pixels.
+
+        Returns
+        -------
+        Window
+            With these pixels.
+        """
+        return replace(self, points=self.points[chosen], owners=self.owners[chosen])
+
+    def truth(self, labelled: Labelled, around: Surround = PLANE) -> Targets:
+        """Read the labels.
+
+        Parameters
+        ----------
+        labelled : Labelled
+            Where the strokes come from.
+        around : Surround, optional
+            How much around strokes is looked at.
+
+        Returns
+        -------
+        numpy.ndarray
+            (N,) network classes from 1.
+        """
+        place = self.place
+        plane = labelled.targets[place.image][place.z + around.middle]
+        found: Targets = plane[tuple((self.points + (place.y, place.x)).T)]
+        return found
+
+
+def windows(strokes: list[Stroke], around: Surround = PLANE) -> Iterator[Window]:
+    """Cover strokes with squares or boxes, all strokes of a plane together.
+
+    Parameters
+    ----------
+    strokes : list of Stroke
+        The strokes.
     around : Surround, optional
-        How much around it is looked at.
+        How much around them is looked at.
 
     Yields
     ------
-    Place
-        A square; or a box, in whose middle plane the stroke lies.
-    numpy.ndarray
-        (N,) bool, which pixels of the stroke to read from it; each pixel comes once.
+    Window
+        Squares, or boxes in whose middle plane the strokes lie; each pixel comes once.
     """
+    planes: dict[tuple[int, int], list[int]] = {}
+    for k, stroke in enumerate(strokes):
+        planes.setdefault((stroke.image, stroke.z), []).append(k)
+    for (image, z), members in planes.items():
+        points = np.concatenate([strokes[k].points for k in members])
+        owners = np.repeat(members, [len(strokes[k].points) for k in members])
+        for y, x, inside in _cover(points, around):
+            place = Place(image, z - around.middle, y, x, around.side, around.depth)
+            yield Window(place, points[inside] - (y, x), owners[inside])
+
+
+def _cover(points: npt.NDArray[np.intp], around: Surround) -> Iterator[tuple[int, int, npt.NDArray[np.bool_]]]:
+    """Upper left corners of squares, and which points to read from each."""
     side, margin = around.side, around.margin
-    low, high = stroke.points.min(0), stroke.points.max(0) + 1
-    inner = side - 2 * margin
-    rows, columns = (tiles.starts(int(h - a), inner, 0) for a, h in zip(low, high, strict=True))
-    seen = np.zeros(len(stroke.points), bool)
+    low, high = points.min(0), points.max(0) + 1
+    rows, columns = (tiles.starts(int(h - a), side - 2 * margin, 0) for a, h in zip(low, high, strict=True))
+    seen = np.zeros(len(points), bool)
     for y in rows:
         for x in columns:
             top, left = int(low[0]) + y - margin, int(low[1]) + x - margin
-            place = Place(stroke.image, stroke.z - around.middle, top, left, side, around.depth)
-            at = stroke.points - (place.y, place.x)
+            at = points - (top, left)
             inside = ((at >= margin) & (at < side - margin)).all(1) & ~seen
             seen |= inside
             if inside.any():
-                yield place, inside
+                yield top, left, inside

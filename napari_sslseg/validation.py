@@ -70,7 +70,7 @@ class Seen:
         return temperature(self.even.numpy(), self.truth.astype(np.int64) - 1, self.strokes)
 
 
-def look(segmenter: Segmenter, labelled: Labelled) -> Seen:
+def look(segmenter: Segmenter, labelled: Labelled, *shares: float) -> list[Seen]:
     """Look at the strokes kept apart.
 
     Parameters
@@ -79,22 +79,24 @@ def look(segmenter: Segmenter, labelled: Labelled) -> Seen:
         In evaluation mode.
     labelled : Labelled
         What there is to learn from; at least one stroke is kept apart.
+    *shares : float
+        Weights of the pixel classifier.
 
     Returns
     -------
-    Seen
-        What is found there.
+    list of Seen
+        What is found there, for each share.
     """
     device = next(segmenter.parameters()).device
-    found, truth, around = [], [], Surround.of(segmenter.network.encoder)
-    for stroke in labelled.apart:
-        for place, inside in windows(stroke, around):
-            crop = torch.from_numpy(patches.cut(labelled.images[stroke.image], place))[None].to(device)
-            even = segmenter.even(crop, False)[0]
-            y, x = (stroke.points[inside] - (place.y, place.x)).T
-            found.append((even[:, around.middle] if around.depth else even)[:, y, x].T.cpu())
-            truth.append(labelled.truth(stroke)[inside])
-    return Seen(torch.cat(found), np.concatenate(truth), len(labelled.apart))
+    around, truth = Surround.of(segmenter.network.encoder), []
+    found: list[list[Tensor]] = [[] for _ in shares]
+    for window in windows(labelled.apart, around):
+        crop = torch.from_numpy(patches.cut(labelled.images[window.place.image], window.place))[None].to(device)
+        y, x = window.points.T
+        for known, (even,) in zip(found, segmenter.mixed(crop, False, *shares), strict=True):
+            known.append((even[:, around.middle] if around.depth else even)[:, y, x].T.cpu())
+        truth.append(window.truth(labelled, around))
+    return [Seen(torch.cat(known), np.concatenate(truth), len(labelled.apart)) for known in found]
 
 
 def choose(segmenter: Segmenter, labelled: Labelled) -> Seen:
@@ -112,14 +114,10 @@ def choose(segmenter: Segmenter, labelled: Labelled) -> Seen:
     Seen
         What the better of the two finds.
     """
-    together = look(segmenter, labelled)
-    if segmenter.share == 0:
-        return together
-    share, segmenter.share = segmenter.share, 0.0
-    alone = look(segmenter, labelled)
+    alone, together = look(segmenter, labelled, 0.0, segmenter.share)
     if alone.score(labelled)["score"] > together.score(labelled)["score"]:
+        segmenter.share = 0.0
         return alone
-    segmenter.share = share
     return together
 
 
@@ -168,7 +166,7 @@ class Validation:
             ``score`` and ``scores``, and what was ``chosen``.
         """
         if self.stop.requested or self.labelled.size is not None:  # single pixels do not tell how objects fare
-            return look(segmenter, self.labelled).score(self.labelled)
+            return look(segmenter, self.labelled, segmenter.share)[0].score(self.labelled)
         seen = choose(segmenter, self.labelled)
         if self.weight > 0:
             segmenter.calibration = Calibration(seen.temperature())

@@ -105,9 +105,26 @@ def test_every_pixel_of_a_stroke_is_read_from_exactly_one_square():
     labels = annotation.labels.copy()
     labels[50:52, 10:590] = 1
     labelled = collect([(image, Annotation(labels))], 0.0)
-    for stroke in labelled.train:
-        count = sum(inside.astype(int) for _, inside in surround.windows(stroke))
-        assert (count == 1).all()
+    read = [
+        (owner, *point)
+        for w in surround.windows(labelled.train)
+        for owner, point in zip(w.owners, w.points + (w.place.y, w.place.x), strict=True)
+    ]
+    wanted = [(k, *point) for k, stroke in enumerate(labelled.train) for point in stroke.points]
+    assert sorted(read) == sorted(wanted)
+
+
+def test_strokes_of_a_plane_share_their_squares():
+    image, annotation, _ = annotated(160)
+    labelled = collect([(image, annotation)], 0.0)
+    assert len(labelled.train) > 1
+    assert len(list(surround.windows(labelled.train))) == 1
+
+
+def test_the_labels_of_a_square_are_those_of_its_strokes():
+    labelled = collect([annotated(600)[:2]], 0.0)
+    for window in surround.windows(labelled.train):
+        assert (window.truth(labelled) == [labelled.train[k].value for k in window.owners]).all()
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +179,9 @@ def test_it_is_kept_only_if_the_strokes_kept_apart_are_found_no_worse_with_it(mo
         def score(self, labelled):
             return {"score": self.found}
 
-    monkeypatch.setattr(validation, "look", lambda s, labelled: Fake(together if s.share else alone))
+    monkeypatch.setattr(
+        validation, "look", lambda s, labelled, *shares: [Fake(together if v else alone) for v in shares]
+    )
     segmenter = Segmenter(Network("unet", "fpn", 1, 2), classifier(), 0.5)
     assert validation.choose(segmenter, None).found == max(together, alone)
     assert segmenter.share == share
