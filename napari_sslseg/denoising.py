@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_sslseg import blocks, model, patches, tiles, volumes
+from napari_sslseg import model, volumes, whole
 from napari_sslseg.augment import Orientation
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.errors import CheckpointError, ImageError
@@ -15,10 +15,9 @@ from napari_sslseg.intensity import Floats
 from napari_sslseg.job import Job, Progress, Stop
 from napari_sslseg.magnify import magnify, reduce
 from napari_sslseg.methods import painter
-from napari_sslseg.patches import Place
 from napari_sslseg.predicting import Clock
 from napari_sslseg.prediction import Denoised
-from napari_sslseg.runtime import Runtime, laid_out
+from napari_sslseg.runtime import Runtime
 from napari_sslseg.settings import PredictConfig, RuntimeConfig
 
 LEARN = "Learn with the method denoise: napari-sslseg pretrain IMAGES --project FOLDER --method denoise"
@@ -170,50 +169,12 @@ class _Image:
 
     def run(self, stop: Stop) -> Iterator[float]:
         """Denoise plane by plane, or in boxes; yields the share that is done, after each tile."""
-        yield from self._boxes(stop) if self.denoiser.network.dimensions == 3 else self._planes(stop)
-
-    def _boxes(self, stop: Stop) -> Iterator[float]:
-        network = self.denoiser.network
-        found = blocks.blended(
-            self.zs,
-            self.image.shape,
-            network.piece([self.image], self.config.tile),
-            self.config.overlap,
-            (network.depth_multiple, network.multiple),
-            lambda z, y, x, size: self._found(Place(0, z, y, x, size.side, size.depth)),
-        )
-        for share, z, top, band in found:
-            if stop.requested:
-                return
+        for share, k, top, band in whole.bands(
+            self.denoiser.network, self.seen, self.zs, self.config, lambda x: self.denoiser(x, self.flips), stop
+        ):
             yield share
             if band is not None:
-                self._fill(self.zs.index(z), top, band)
-
-    def _planes(self, stop: Stop) -> Iterator[float]:
-        height, width = self.seen.shape[-2:]
-        tile, overlap, multiple = self.config.tile, self.config.overlap, self.denoiser.network.multiple
-        rows, columns = (tiles.layout(n, tile, overlap, multiple) for n in (height, width))
-        for k, z in enumerate(self.zs):
-            blend = tiles.Blend(self.image.channels, height, width, overlap)
-            for (y, h), below in zip(rows, [*(y for y, _ in rows[1:]), height], strict=True):
-                for x, w in columns:
-                    if stop.requested:
-                        return
-                    blend.add(self._tile(z, y, x, max(h, w))[:, :h, :w], y, x)
-                    yield (k + y / height) / len(self.zs)
-                for top, band in blend.finished(below):
-                    self._fill(k, top, band)
-
-    def _tile(self, z: int, y: int, x: int, side: int) -> Floats:
-        """One tile (C, side, side), mirrored beyond the image up to what the network divides by."""
-        multiple = self.denoiser.network.multiple
-        return self._found(Place(0, z, y, x, -(-side // multiple) * multiple))
-
-    def _found(self, place: Place) -> Floats:
-        crop = torch.from_numpy(patches.cut(self.seen, place))[None]
-        crop = laid_out(crop.to(next(self.denoiser.parameters()).device))
-        result: Floats = self.denoiser(crop, self.flips)[0].cpu().numpy()
-        return result
+                self._fill(k, top, band)
 
     def _fill(self, k: int, top: int, band: Floats) -> None:
         band = reduce(band, self.times)  # a magnified plane is one tile, so the band is all of it
@@ -222,5 +183,5 @@ class _Image:
     def result(self) -> Denoised:
         """Put together what was found."""
         flat = self.image.data.ndim == 3
-        whole = len(self.zs) == self.image.planes
-        return Denoised(self.image.name, self.pixels[:, 0] if flat else self.pixels, None if whole else self.zs)
+        planes = None if len(self.zs) == self.image.planes else self.zs
+        return Denoised(self.image.name, self.pixels[:, 0] if flat else self.pixels, planes)

@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from napari_sslseg import blocks, instances, patches, tiles, volumes
+from napari_sslseg import instances, volumes, whole
 from napari_sslseg import segmenter as segmenters
 from napari_sslseg.augment import Orientation
 from napari_sslseg.checkpoint import Checkpoint
@@ -15,7 +14,6 @@ from napari_sslseg.errors import CheckpointError, ImageError
 from napari_sslseg.image import Image
 from napari_sslseg.job import Job, Progress, Rhythm, Stop
 from napari_sslseg.magnify import magnify, reduce
-from napari_sslseg.patches import Place
 from napari_sslseg.prediction import Prediction
 from napari_sslseg.runtime import Runtime
 from napari_sslseg.segmenter import Segmenter
@@ -79,16 +77,17 @@ def predict(
     done: list[Prediction] = []
     work = [(planes or {}).get(i.name) or tuple(range(i.planes)) for i in images]
     total = sum(len(zs) * i.shape[-1] * i.shape[-2] for zs, i in zip(work, images, strict=True))
-    before, clock = 0, Clock()
+    before, clock = 0.0, Clock()
     for image, zs in zip(images, work, strict=True):
         one = _Image(image, zs, segmenter, checkpoint, config)
-        for pixels in one.run(stop):
-            if (event := clock.event(image.name, (before + pixels) / total)) is not None:
+        size = len(zs) * image.shape[-1] * image.shape[-2]
+        for share in one.run(stop):
+            if (event := clock.event(image.name, (before + share * size) / total)) is not None:
                 yield event
         if stop.requested:
             return done
         done.append(one.result())
-        before += len(zs) * image.shape[-1] * image.shape[-2]
+        before += size
     yield Progress(1.0, "done", 0.0)
     return done
 
@@ -143,56 +142,17 @@ class _Image:
         if config.probabilities or self.size:
             self.probabilities = np.zeros((len(self.values), *shape), np.float16)
 
-    def run(self, stop: Stop) -> Iterator[int]:
-        """Predict plane by plane, or in boxes; yields the number of pixels done, after each tile."""
-        if self.segmenter.network.dimensions == 3:
-            yield from self._boxes(stop)
-        else:
-            yield from self._planes(stop)
+    def run(self, stop: Stop) -> Iterator[float]:
+        """Predict plane by plane, or in boxes; yields the share that is done, after each tile."""
+        network, flips = self.segmenter.network, self.flips
+        for share, k, top, band in whole.bands(
+            network, self.seen, self.zs, self.config, lambda x: self.segmenter.probabilities(x, flips), stop
+        ):
+            yield share
+            if band is not None:
+                self._fill(self.zs[k], top, band)
         if self.size and not stop.requested:
             self._objects()
-
-    def _boxes(self, stop: Stop) -> Iterator[int]:
-        network, (planes, height, width) = self.segmenter.network, self.image.shape
-        found = blocks.blended(
-            self.zs,
-            (planes, height, width),
-            network.piece([self.image], self.config.tile),
-            self.config.overlap,
-            (network.depth_multiple, network.multiple),
-            lambda z, y, x, size: self._found(Place(0, z, y, x, size.side, size.depth)),
-        )
-        for share, z, top, band in found:
-            if stop.requested:
-                return
-            yield int(share * len(self.zs) * height * width)
-            if band is not None:
-                self._fill(z, top, band)
-
-    def _planes(self, stop: Stop) -> Iterator[int]:
-        height, width = self.seen.shape[-2:]
-        tile, overlap, multiple = self.config.tile, self.config.overlap, self.segmenter.network.multiple
-        for k, z in enumerate(self.zs):
-            blend = tiles.Blend(len(self.values), height, width, overlap)
-            rows, columns = (tiles.layout(n, tile, overlap, multiple) for n in (height, width))
-            for (y, h), below in zip(rows, [*(y for y, _ in rows[1:]), height], strict=True):
-                for x, w in columns:
-                    if stop.requested:
-                        return
-                    blend.add(self._tile(z, y, x, max(h, w))[:, :h, :w], y, x)
-                    yield (k * height + y) * width // self.times**2
-                for top, band in blend.finished(below):
-                    self._fill(z, top, band)
-
-    def _tile(self, z: int, y: int, x: int, side: int) -> npt.NDArray[np.float32]:
-        """Probabilities (K, side, side) of one tile, mirrored beyond the image up to what the network divides by."""
-        grown = -(-side // self.segmenter.network.multiple) * self.segmenter.network.multiple
-        return self._found(Place(0, z, y, x, grown))
-
-    def _found(self, place: Place) -> npt.NDArray[np.float32]:
-        device = next(self.segmenter.parameters()).device
-        crop = torch.from_numpy(patches.cut(self.seen, place))[None].to(device)
-        return self.segmenter.probabilities(crop, self.flips)[0].cpu().numpy()
 
     def _fill(self, z: int, top: int, band: npt.NDArray[np.float32]) -> None:
         band = reduce(band, self.times)  # a magnified plane is one tile, so the band is all of it
@@ -219,7 +179,5 @@ class _Image:
         probabilities: npt.NDArray[Any] | None = self.probabilities if self.config.probabilities else None
         if flat and probabilities is not None:
             probabilities = probabilities[:, 0]
-        whole = len(self.zs) == self.image.planes
-        return Prediction(
-            self.image.name, self.labels[0] if flat else self.labels, names, probabilities, None if whole else self.zs
-        )
+        planes = None if len(self.zs) == self.image.planes else self.zs
+        return Prediction(self.image.name, self.labels[0] if flat else self.labels, names, probabilities, planes)

@@ -80,7 +80,7 @@ class Segmenter(nn.Module):
 
     @torch.inference_mode()
     def mixed(self, images: Tensor, flips: bool, *shares: float) -> Iterator[Tensor]:
-        """Compute class probabilities as if all classes were equally frequent, for several shares of the pixel classifier.
+        """Compute class probabilities as if all classes were equally frequent, for several shares.
 
         Parameters
         ----------

@@ -78,6 +78,12 @@ class Window:
     points: npt.NDArray[np.intp]
     owners: npt.NDArray[np.intp]
 
+    @property
+    def absolute(self) -> npt.NDArray[np.intp]:
+        """(N, 2) pixels (y, x) of the plane."""
+        result: npt.NDArray[np.intp] = self.points + np.array([self.place.y, self.place.x], np.intp)
+        return result
+
     def only(self, chosen: npt.NDArray[np.intp]) -> Self:
         """Leave out the other pixels.
 
@@ -108,9 +114,8 @@ class Window:
         numpy.ndarray
             (N,) network classes from 1.
         """
-        place = self.place
-        plane = labelled.targets[place.image][place.z + around.middle]
-        found: Targets = plane[tuple((self.points + (place.y, place.x)).T)]
+        plane = labelled.targets[self.place.image][self.place.z + around.middle]
+        found: Targets = plane[tuple(self.absolute.T)]
         return found
 
 
@@ -137,7 +142,7 @@ def windows(strokes: list[Stroke], around: Surround = PLANE) -> Iterator[Window]
         owners = np.repeat(members, [len(strokes[k].points) for k in members])
         for y, x, inside in _cover(points, around):
             place = Place(image, z - around.middle, y, x, around.side, around.depth)
-            yield Window(place, points[inside] - (y, x), owners[inside])
+            yield Window(place, points[inside] - np.array([y, x], np.intp), owners[inside])
 
 
 def _cover(points: npt.NDArray[np.intp], around: Surround) -> Iterator[tuple[int, int, npt.NDArray[np.bool_]]]:

@@ -108,7 +108,7 @@ def test_every_pixel_of_a_stroke_is_read_from_exactly_one_square():
     read = [
         (owner, *point)
         for w in surround.windows(labelled.train)
-        for owner, point in zip(w.owners, w.points + (w.place.y, w.place.x), strict=True)
+        for owner, point in zip(w.owners, w.absolute, strict=True)
     ]
     wanted = [(k, *point) for k, stroke in enumerate(labelled.train) for point in stroke.points]
     assert sorted(read) == sorted(wanted)

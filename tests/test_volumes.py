@@ -182,7 +182,7 @@ def test_a_stroke_is_looked_at_in_the_middle_plane_of_boxes():
     around = Surround.of(ENCODERS.load("unet3d")(1))
     looks = list(windows([stroke], around))
     assert {(w.place.z + around.middle, w.place.depth, w.place.side) for w in looks} == {(7, 16, 64)}
-    read = np.concatenate([w.points + (w.place.y, w.place.x) for w in looks])
+    read = np.concatenate([w.absolute for w in looks])
     assert sorted(map(tuple, read)) == sorted(map(tuple, stroke.points))
 
 
