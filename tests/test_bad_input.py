@@ -220,8 +220,8 @@ def test_a_prediction_without_truth(refused, place):
     [
         (
             "--method resore",
-            "Unknown method 'resore'. There are: adapt, colorize, denoise, dense, distil, jigsaw, mae, restore, "
-            "sigreg, simclr; did you mean 'restore'?",
+            "Unknown method 'resore'. There are: adapt, colorize, denoise, dense, distil, jigsaw, mae, recall, "
+            "restore, sigreg, simclr; did you mean 'restore'?",
         ),
         (
             "--encoder u-net",

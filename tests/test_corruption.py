@@ -134,7 +134,7 @@ def test_the_channel_left_out_has_to_be_predicted(only):
     assert float(restoration(found, clean, mask)) == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", ["restore", "adapt"])
+@pytest.mark.parametrize("name", ["restore", "adapt", "recall"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_what_is_restored_is_the_crop_before_any_corruption(only, name, channels):
     only(outpainted=1.0, bent=1.0, dropped=1.0)

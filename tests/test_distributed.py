@@ -21,7 +21,7 @@ from napari_sslseg.project import Project
 from napari_sslseg.runtime import Runtime
 from napari_sslseg.settings import RuntimeConfig
 
-CASES = [*METHODS.names(), "restore-trained", "adapt-trained"]
+CASES = [*METHODS.names(), "restore-trained", "adapt-trained", "recall-trained"]
 
 
 @pytest.fixture(scope="module")

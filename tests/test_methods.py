@@ -8,7 +8,7 @@ from napari_sslseg import pretraining, views
 from napari_sslseg.errors import ConfigError
 from napari_sslseg.image import Image
 from napari_sslseg.job import Metric, Notice, Picture, run
-from napari_sslseg.methods import METHODS
+from napari_sslseg.methods import METHODS, recall
 from napari_sslseg.methods import distil as distillation
 from napari_sslseg.methods.colorize import greyed
 from napari_sslseg.methods.denoise import CELL, REACH, blind_spots, neighbours
@@ -273,3 +273,56 @@ def test_adapting_is_anchored_to_the_features_at_the_start_only_if_they_were_tra
     losses["loss"].backward()
     assert all(p.grad is not None for p in adapt.parameters())
     assert not any(p.requires_grad for p in adapt._start[0].parameters())
+
+
+def trained(name):
+    """A method over a network that starts from trained weights, and a batch in which nothing is corrupted."""
+    made = method(name)
+    made.frozen_norm = True
+    made.train()
+    made.network.eval()
+    batch = dict(made.prepare(torch.randn(4, 1, 48, 48)))
+    return made, {**batch, "seen": batch["clean"]}
+
+
+def test_nothing_is_to_be_recalled_of_random_weights():
+    made = method("recall")
+    losses = made(made.prepare(torch.randn(4, 1, 48, 48)))
+    assert losses.keys() == {"loss"}
+
+
+def test_the_network_at_its_start_recalls_all_of_what_is_not_corrupted():
+    made, batch = trained("recall")
+    assert float(made(batch)["recall"].detach()) == pytest.approx(0, abs=1e-5)
+    corrupted = {**batch, "seen": torch.randn_like(batch["clean"])}
+    assert float(made(corrupted)["recall"].detach()) > 0.1
+
+
+def test_what_is_recalled_is_that_of_numpy():
+    made, batch = trained("recall")
+    batch["seen"] = torch.randn_like(batch["clean"])
+    losses, start, now = made(batch), made._start[0], made.network
+    with torch.no_grad():
+        known, maps = start.encoder(batch["clean"]), now.encoder(batch["seen"])
+        wanted, found = start.head(batch["clean"], known).numpy(), now.head(batch["seen"], maps).numpy()
+    turned = []
+    for a, b in zip((m.numpy() for m in maps), (m.numpy() for m in known), strict=True):
+        norms = np.sqrt((a * a).sum(1)) * np.sqrt((b * b).sum(1))
+        turned.append(1 - ((a * b).sum(1) / norms).mean())
+    error = np.abs(found - wanted)
+    moved = np.where(error < 1, 0.5 * error**2, error - 0.5).mean()
+    assert float(losses["recall"].detach()) == pytest.approx(np.mean(turned) + moved, rel=1e-4)
+    assert float(losses["loss"].detach()) == pytest.approx(
+        float((losses["restoration"] + recall.RECALL * losses["recall"]).detach()), rel=1e-6
+    )
+
+
+def test_recalling_teaches_encoder_and_head_and_leaves_the_teacher_alone():
+    made, batch = trained("recall")
+    batch["seen"] = torch.randn_like(batch["clean"])
+    before = {k: v.clone() for k, v in made._start[0].state_dict().items()}
+    made(batch)["recall"].backward()
+    assert all(p.grad is not None for p in made.network.parameters())
+    assert not any(p.requires_grad for p in made._start[0].parameters())
+    assert all(torch.equal(v, before[k]) for k, v in made._start[0].state_dict().items())
+    assert not any("_start" in k for k in made.state_dict())

@@ -235,7 +235,7 @@ def test_the_pieces_of_a_jigsaw_go_through_all_planes():
     assert all(torch.equal(found[:, :, z], shuffled(images[:, :, z], order)) for z in range(3))
 
 
-@pytest.mark.parametrize("name", ["restore", "denoise", "colorize", "adapt"])
+@pytest.mark.parametrize("name", ["restore", "denoise", "colorize", "adapt", "recall"])
 def test_pictures_of_volumes_show_a_plane(name):
     method = METHODS.load(name)(Network("unet3d", "fpn", 2, anisotropy=5.0), 32)
     picture = method.picture(method.prepare(torch.randn(2, 2, 2, 48, 48)))

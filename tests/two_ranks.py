@@ -36,7 +36,7 @@ def cases():
     for name in METHODS.names():
         encoder = (*METHODS.load(name).encoders, "unet")[0]
         yield name, PretrainConfig(name, encoder, "random", steps=STEPS, crop=32, batch=5)
-    for name in ("restore", "adapt"):
+    for name in ("restore", "adapt", "recall"):
         yield f"{name}-trained", PretrainConfig(name, "unet", "checkpoint.safetensors", steps=STEPS, crop=32, batch=5)
 
 
