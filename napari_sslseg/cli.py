@@ -47,7 +47,7 @@ def pretrain(
     project : Path
         Project folder; made if it does not exist.
     method : str
-        How to learn: restore or dense.
+        How to learn: recall, unless another is named; an unknown name lists them all.
     """
     from napari_sslseg import exchange, workflow
     from napari_sslseg.io import find_files

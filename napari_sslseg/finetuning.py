@@ -75,7 +75,7 @@ def finetune(
     yield Progress(0.0, "reading the labels")
     for image, annotation in pairs:
         annotation.check(image.shape, image.name)
-    config = _oriented(start, config)
+    config = replace(_oriented(start, config), start=model.resolve(config.start, config.encoder))
     deep = model.dimensions(start or config.start, config.encoder) == 3
     times = 1 if deep else _magnification(start, [i for i, _ in pairs])
     pairs = [(magnify(i, times), replace(a, labels=magnify_labels(a.labels, times))) for i, a in pairs]
@@ -88,7 +88,14 @@ def finetune(
     )
     begin = begun.start
     network = model.build(
-        begin, begun.encoder, channels, machine, classes, keep_head=config.keep_head, anisotropy=apart
+        begin,
+        begun.encoder,
+        channels,
+        machine,
+        classes,
+        keep_head=config.keep_head,
+        objects=labelled.size is not None,
+        anisotropy=apart,
     )
     with machine.torch_numbers(6):
         pixels = PixelClassifier(network.encoder, classes, times).to(machine.device)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from napari_sslseg import starter
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.encoders import ENCODERS, Encoder, VolumeEncoder
 from napari_sslseg.errors import CheckpointError, ConfigError
@@ -14,7 +15,7 @@ from napari_sslseg.image import Image
 from napari_sslseg.runtime import Runtime
 from napari_sslseg.volumes import VOXELS, Piece, fitted
 
-KNOWN = ("random", "imagenet")  # starts that are no checkpoint
+KNOWN = ("random", "imagenet", starter.NAME)  # starts that are no checkpoint of the user's
 
 
 class Network(nn.Module):
@@ -155,13 +156,47 @@ class Network(nn.Module):
         return self.to(runtime.device).to(memory_format=layout)
 
 
+def resolve(start: str, encoder: str) -> str:
+    """Choose where to start, if that is left open.
+
+    Parameters
+    ----------
+    start : str
+        ``auto``, ``random``, ``imagenet``, ``starter`` or the path of a checkpoint.
+    encoder : str
+        Name of the encoder.
+
+    Returns
+    -------
+    str
+        For ``auto`` the best that the encoder can start from, else `start`.
+    """
+    return ENCODERS.load(encoder).starts[0] if start == "auto" else start
+
+
+def origin(start: str) -> str:
+    """Tell where the first weights came from.
+
+    Parameters
+    ----------
+    start : str
+        ``random``, ``imagenet``, ``starter`` or the path of a checkpoint.
+
+    Returns
+    -------
+    str
+        ``random``, ``imagenet`` or ``starter``: of a checkpoint, what it or the one that it continues began with.
+    """
+    return start if start in KNOWN else str(Checkpoint.load(start).config.get("origin", "imagenet"))
+
+
 def dimensions(start: str, encoder: str) -> int:
     """Tell in how many dimensions the network looks that `build` makes.
 
     Parameters
     ----------
     start : str
-        ``random``, ``imagenet`` or the path of a checkpoint.
+        ``random``, ``imagenet``, ``starter`` or the path of a checkpoint.
     encoder : str
         Name of the encoder; not used where `start` is a checkpoint.
 
@@ -182,6 +217,7 @@ def build(
     classes: int = 0,
     *,
     keep_head: bool = True,
+    objects: bool = False,
     anisotropy: float = 1.0,
 ) -> Network:
     """Build a network and load the weights it starts from.
@@ -189,7 +225,7 @@ def build(
     Parameters
     ----------
     start : str
-        ``random``, ``imagenet`` or the path of a checkpoint; of a checkpoint, encoder and head are taken.
+        ``random``, ``imagenet``, ``starter`` or the path of a checkpoint; of the last two, the head is taken as well.
     encoder : str
         Name of the encoder; not used where `start` is a checkpoint.
     in_channels : int
@@ -199,7 +235,10 @@ def build(
     classes : int, optional
         Classes to tell apart.
     keep_head : bool, optional
-        Whether to take the head of a checkpoint too, and not its encoder alone.
+        Whether to take the head of a checkpoint too, and not its encoder alone; of one that comes from the starter it
+        is always taken.
+    objects : bool, optional
+        Whether the classes are background, core and contour of objects, which the starter knows.
     anisotropy : float, optional
         How much further apart voxels are along Z than along Y and X; that of a checkpoint stays what it is.
 
@@ -222,7 +261,7 @@ def build(
                 "Use images of the same kind, or start from imagenet",
             )
         network.encoder.load_state_dict(stored.part("encoder"))
-        if keep_head:
+        if keep_head or origin(start) == starter.NAME:
             network.head.load_state_dict(stored.part("head"))
     elif start != "random":
         if start not in network.encoder.starts:
@@ -231,6 +270,10 @@ def build(
                 f"It can start from: {', '.join(network.encoder.starts)}, or a checkpoint file",
             )
         network.encoder.load_trained(start)
+        if start == starter.NAME:
+            network.head.load_state_dict(starter.part("head", in_channels))
+    if objects and network.classifier is not None and origin(start) == starter.NAME:
+        network.classifier.load_state_dict(starter.part("classifier", in_channels))
     return network.placed(runtime)
 
 

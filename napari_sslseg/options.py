@@ -56,7 +56,7 @@ class Learning:
     encoder : str
         The network, where nothing was pretrained: efficientnet_lite0, unet, unet3d and others, or timm/NAME.
     start : str
-        Its first weights: imagenet, random, or a checkpoint file.
+        Its first weights: auto (the best there are), starter, imagenet, random, or a checkpoint file.
     minutes : float
         How long to learn.
     steps : int

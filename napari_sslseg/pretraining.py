@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,7 @@ def pretrain(
         processes joined (`distributed.joined`) and all run this job, each of them returns what one process would have.
     """
     stop, machine = stop or Stop(), Runtime.make(runtime or RuntimeConfig())
+    config = replace(config, start=model.resolve(config.start, config.encoder))
     distributed.check_batch(config.batch)
     yield Progress(0.0, "looking at the images")
     images, said = check_usable(images)
@@ -172,7 +174,8 @@ def _picture(method: Method, batch: Batch) -> npt.NDArray[np.float32] | None:
 
 
 def _describe(method: Method, config: PretrainConfig) -> dict[str, Any]:
-    return {"kind": "pretrained", "network": method.network.describe(), "pretrain": config.to_dict()}
+    said = {"network": method.network.describe(), "origin": model.origin(config.start)}
+    return {"kind": "pretrained", **said, "pretrain": config.to_dict()}
 
 
 def _history(training: loop.Training, watch: Watch) -> dict[str, Any]:

@@ -16,7 +16,7 @@ class PretrainConfig(Config):
     encoder : str
         Name of the encoder, a file of ``encoders/``, or ``timm/NAME``.
     start : str
-        ``imagenet``, ``random`` or the path of a checkpoint.
+        ``auto``, the best that the encoder comes with; ``starter``, ``imagenet``, ``random`` or a checkpoint file.
     minutes : float
         Length of the run; not used where `steps` is given.
     steps : int, optional
@@ -35,9 +35,9 @@ class PretrainConfig(Config):
         Whether mirrored and turned pieces are as good as the images; in radiology left and right differ.
     """
 
-    method: str = param("restore", "How the computer learns from images without labels")
+    method: str = param("recall", "How the computer learns from images without labels")
     encoder: str = param("efficientnet_lite0", "The network that looks at the image")
-    start: str = param("imagenet", "Starting weights: imagenet, random, or a checkpoint file")
+    start: str = param("auto", "Starting weights: starter, imagenet, random or a checkpoint file; auto: the best")
     minutes: float = param(3.0, "How long to learn", ge=0.01, le=100000, unit="min")
     steps: int | None = param(None, "How many steps to learn, instead of a time", ge=1)
     crop: int = param(128, "Side of the square pieces that are looked at", ge=32, le=1024, unit="px")
@@ -58,7 +58,8 @@ class FinetuneConfig(Config):
     encoder : str
         Encoder to use where nothing was pretrained.
     start : str
-        Starting weights where nothing was pretrained: ``imagenet``, ``random`` or a checkpoint.
+        Starting weights where nothing was pretrained: ``auto``, the best that the encoder comes with; ``starter``,
+        ``imagenet``, ``random`` or a checkpoint.
     minutes : float
         Length of the run; not used where `steps` is given.
     steps : int, optional
@@ -94,7 +95,7 @@ class FinetuneConfig(Config):
     """
 
     encoder: str = param("efficientnet_lite0", "The network, where nothing was pretrained")
-    start: str = param("imagenet", "Starting weights, where nothing was pretrained")
+    start: str = param("auto", "Starting weights, where nothing was pretrained; auto: the best there are")
     minutes: float = param(1.0, "How long to train", ge=0.01, le=100000, unit="min")
     steps: int | None = param(None, "How many steps to train, instead of a time", ge=1)
     crop: int = param(128, "Side of the square pieces that are looked at", ge=32, le=1024, unit="px")

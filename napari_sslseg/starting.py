@@ -29,7 +29,7 @@ class Begin:
     Parameters
     ----------
     start : str
-        ``random``, ``imagenet`` or the path of a checkpoint.
+        ``random``, ``imagenet``, ``starter`` or the path of a checkpoint.
     encoder : str
         Name of the encoder, where `start` is not a checkpoint.
     compared : dict, optional
@@ -101,7 +101,7 @@ def choose(
     source, name = encoders[0]
     used = (source, name) if worse(*scores) else (given.start, given.encoder)
     if used[0] == source:
-        origin = source if source == "imagenet" else Path(source).name
+        origin = source if source in model.KNOWN else Path(source).name
         yield Notice(
             f"On your strokes the pretrained encoder is worse ({after:.3f}) than where it started ({before:.3f}); "
             f"training starts from {origin} instead"
@@ -111,7 +111,7 @@ def choose(
 
 def _both(start: str, channels: int, machine: Runtime) -> tuple[tuple[str, str], Encoder, Encoder] | None:
     """Where a pretrained encoder started and of which kind it is, the encoder, and the one it was then."""
-    if start in ("random", "imagenet"):
+    if start in model.KNOWN:
         return None
     stored = Checkpoint.load(start).config
     source, name = stored.get("pretrain", {}).get("start", "random"), stored["network"]["encoder"]

@@ -29,7 +29,7 @@ class Encoder(nn.Module, ABC):
     strides : tuple of int
         Stride of each map, finest first; the last divides both sides of every input.
     starts : tuple of str
-        What it can start from: ``random`` and perhaps ``imagenet``.
+        What it can start from, the best first: ``random`` and perhaps ``imagenet``.
     downloads : bool
         Whether its trained weights are downloaded once, and kept by torch, and do not come with a package.
     dimensions : int
@@ -121,26 +121,6 @@ class VolumeEncoder(Encoder):
     def __init__(self, in_channels: int, anisotropy: float = 1.0) -> None:
         super().__init__(in_channels)
         self.anisotropy = anisotropy
-
-
-def spread(stem: Tensor, in_channels: int) -> Tensor:
-    """Fit the first weights of a network for RGB to any number of channels.
-
-    Parameters
-    ----------
-    stem : torch.Tensor
-        (N, 3, k, k).
-    in_channels : int
-        Channels of the image.
-
-    Returns
-    -------
-    torch.Tensor
-        (N, in_channels, k, k): the sum for one channel, else repeated and scaled by 3 / in_channels.
-    """
-    if in_channels == 1:
-        return stem.sum(1, keepdim=True)
-    return stem[:, [c % 3 for c in range(in_channels)]] * (3 / in_channels)
 
 
 def download(name: str, get: Callable[..., Mapping[str, Tensor]]) -> dict[str, Tensor]:

@@ -5,7 +5,8 @@ from typing import cast
 from torch import Tensor, nn
 from torchvision import models
 
-from napari_sslseg.encoders import Encoder, download, spread
+from napari_sslseg.channels import spread
+from napari_sslseg.encoders import Encoder, download
 
 STEM = "features.0.0.weight"
 

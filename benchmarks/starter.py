@@ -1,0 +1,252 @@
+"""Train the starter network that comes with the package: ImageNet weights, continued on images of many modalities.
+
+    python benchmarks/starter.py --data ../shared/data --corpus ../shared/corpus --steps 3000 --out starter.safetensors
+    python benchmarks/starter.py ... --without bf_dsb2018,phase_usiigaci,em_axon_sem --out fold-a.safetensors
+
+Three things are learnt at once, from the training images alone of the data sets whose licences permit weights trained
+on them, and from the unlabelled corpus: to tell background, core and contour of objects (and axon and myelin) where
+they are labelled; to restore corrupted crops of the corpus; and to predict, from those corrupted crops, the maps that
+the ImageNet encoder makes of the clean ones, so that what it knew is not forgotten. Objects are shown at many sizes.
+``--without`` leaves data sets out, to measure what the starter is worth on data that it never saw.
+"""
+
+import argparse
+import csv
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+import torch
+import torch.nn.functional as F
+from PIL import Image as Picture
+from torch import Tensor, nn
+
+from napari_sslseg import augment, instances, model
+from napari_sslseg.checkpoint import Checkpoint
+from napari_sslseg.corruption import corrupted, restoration
+from napari_sslseg.image import Image
+from napari_sslseg.job import Progress, Stop
+from napari_sslseg.loop import Schedule, Training, fit
+from napari_sslseg.methods import painter
+from napari_sslseg.objective import Batch, Objective, freeze_norm, partial_cross_entropy, partial_dice
+from napari_sslseg.runtime import Runtime
+from napari_sslseg.settings import RuntimeConfig
+
+OBJECTS = ("fluo_dsb2018", "hist_dsb2018", "bf_dsb2018", "phase_usiigaci", "fluo_ovule_nuclei3d")
+CLASSES = ("em_axon_sem",)
+SIDE = 128
+LABELLED, UNLABELLED = 6, 3  # crops a step
+DIAMETERS = (7.0, 45.0)  # px: objects are shown with these
+ZOOMS = (0.2, 2.5)
+RECALL, RESTORE = 1.0, 0.5  # weights of the losses
+RATE, ENCODER_RATE = 1e-3, 0.3
+
+
+class Planes:
+    """Labelled planes of one data set, with smaller copies to show them at any size.
+
+    Parameters
+    ----------
+    folder : Path
+        The data set.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        said = json.loads((folder / "manifest.json").read_text())
+        self.objects = said["kind"] == "instance"
+        self.images: list[list[Tensor]] = []
+        self.labels: list[Tensor] = []
+        for item in said["items"]:
+            if item.get("split", "train") == "train":
+                self._read(folder, item["id"])
+        sizes = [instances.measure([v.numpy()]).median for v in self.labels if self.objects and (v > 1).any()]
+        self.diameter = float(2 * np.sqrt(np.median(sizes) / np.pi)) if sizes else 22.0
+
+    def _read(self, folder: Path, name: str) -> None:
+        truth = tifffile.imread(folder / "labels" / f"{name}.tif").astype(np.int32) + 1
+        image = Image.from_array(tifffile.imread(folder / "images" / f"{name}.tif"), name=name)
+        for z in range(0, image.planes, 2):
+            plane = torch.from_numpy(image.normalised(z))[None]
+            plane = plane.expand(-1, 3, -1, -1) if image.channels == 1 else plane
+            self.images.append([plane, F.avg_pool2d(plane, 2), F.avg_pool2d(plane, 4)])
+            self.labels.append(torch.from_numpy(truth if truth.ndim == 2 else truth[z]))
+
+    def crop(self, numbers: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Draw a crop: (3, n, n) and its (n, n) classes from 1."""
+        chosen = int(numbers.integers(len(self.images)))
+        pyramid, labels = self.images[chosen], self.labels[chosen]
+        height, width = labels.shape
+        wanted = float(np.exp(numbers.uniform(*np.log(DIAMETERS))))
+        zoom = float(np.clip(wanted / self.diameter, *ZOOMS))
+        found = torch.nonzero(labels > 1) if numbers.random() < 0.8 else torch.zeros(0, 2)
+        middle = found[int(numbers.integers(len(found)))] if len(found) else torch.tensor([height, width]) / 2
+        reach = SIDE / zoom / 3
+        y, x = (float(m) + numbers.uniform(-reach, reach) for m in middle)
+        grid = _grid(y, x, zoom, numbers.uniform(0, 2 * np.pi), (height, width))
+        level = 0 if zoom > 0.7 else 1 if zoom > 0.35 else 2
+        image = augment.sampled(pyramid[level], grid, "reflection")[0]
+        label = F.grid_sample(labels[None, None].float(), grid, "nearest", "zeros", align_corners=False)[0, 0].int()
+        if numbers.random() < 0.5:
+            image, label = image.flip(-1), label.flip(-1)
+        if not self.objects:
+            return image, label.long()
+        drawn = label.numpy().copy()
+        shown = instances.ObjectSize(1.0, np.pi / 4 * (self.diameter * zoom) ** 2)
+        return image, torch.from_numpy(instances.to_targets(drawn, instances.contour_width(shown))).long()
+
+
+def _grid(y: float, x: float, zoom: float, angle: float, size: tuple[int, int]) -> Tensor:
+    line = (torch.arange(SIDE) - (SIDE - 1) / 2) / zoom
+    down, across = torch.meshgrid(line, line, indexing="ij")
+    cos, sin = np.cos(angle), np.sin(angle)
+    rows, columns = y + down * cos - across * sin, x + across * cos + down * sin
+    return torch.stack([(2 * columns + 1) / size[1] - 1, (2 * rows + 1) / size[0] - 1], -1)[None].float()
+
+
+def recoloured(image: Tensor, numbers: np.random.Generator) -> Tensor:
+    """Show it in other colours, as grey, or as a negative."""
+    if numbers.random() < 0.3:
+        image = image[numbers.permutation(3).tolist()]
+    if numbers.random() < 0.3:
+        image = image.mean(0, keepdim=True).expand(3, -1, -1)
+    return -image if numbers.random() < 0.3 else image
+
+
+class Corpus:
+    """Unlabelled crops, every modality as often as any other.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``MANIFEST.csv``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.files = folder, {}
+        with (folder / "MANIFEST.csv").open() as file:
+            for row in csv.DictReader(file):
+                self.files.setdefault(row["modality"], []).append(row["file"])
+        self.modalities = sorted(self.files)
+
+    def crop(self, numbers: np.random.Generator) -> Tensor:
+        """Draw a (3, n, n) crop, 1.5 times as large as those that are seen."""
+        files = self.files[self.modalities[int(numbers.integers(len(self.modalities)))]]
+        pixels = np.asarray(Picture.open(self.folder / files[int(numbers.integers(len(files)))]), np.float32)
+        pixels = np.stack([pixels] * 3, -1) if pixels.ndim == 2 else pixels
+        side = int(SIDE * augment.MARGIN)
+        y, x = (int(numbers.integers(n - side + 1)) for n in pixels.shape[:2])
+        part = pixels[y : y + side, x : x + side]
+        part = (part - part.mean((0, 1))) / (part.std((0, 1)) + 1.0)
+        return torch.from_numpy(part).permute(2, 0, 1)
+
+
+class Starter(Objective):
+    """Objects, restoration, and what the ImageNet encoder sees.
+
+    Parameters
+    ----------
+    network : model.Network
+        With three classes: background, core, contour.
+    before : model.Network
+        With the ImageNet encoder, which does not learn.
+    """
+
+    def __init__(self, network: model.Network, before: model.Network) -> None:
+        super().__init__()
+        self.network, self.before = network, [before.encoder.requires_grad_(False).eval()]
+        self.axons, self.output = network.pointwise(3), painter(network)
+        self.recall = nn.ModuleList(nn.Conv2d(c, c, 1) for c in network.encoder.channels)
+        for layer in self.recall:
+            nn.init.dirac_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def train(self, mode: bool = True) -> "Starter":
+        """Keep the statistics of normalisation, so that one network serves all modalities."""
+        super().train(mode)
+        freeze_norm(self.network.encoder)
+        return self
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Compute the losses."""
+        images = torch.cat([batch["image"], batch["seen"]])
+        maps = self.network.encoder(images)
+        features, count = self.network.head(images, maps), len(batch["image"])
+        losses = {}
+        for name, layer, chosen in (
+            ("objects", self.network.classifier, batch["objects"]),
+            ("axons", self.axons, ~batch["objects"]),
+        ):
+            if chosen.any():
+                logits, target = layer(features[:count][chosen]), batch["target"][chosen]
+                losses[name] = partial_cross_entropy(logits, target) + 0.5 * partial_dice(logits, target)
+        losses["restore"] = restoration(self.output(features[count:]), batch["clean"], batch["mask"])
+        with torch.no_grad():
+            known = self.before[0](batch["clean"])
+        each = [
+            1 - F.cosine_similarity(layer(now[count:]), then, 1).mean()
+            for layer, now, then in zip(self.recall, maps, known, strict=True)
+        ]
+        losses["recall"] = torch.stack(each[1:]).mean()
+        total = losses.get("objects", 0) + 0.5 * losses.get("axons", 0)
+        return {"loss": total + RESTORE * losses["restore"] + RECALL * losses["recall"], **losses}
+
+    def groups(self, rate: float) -> list[dict[str, Any]]:
+        """Split the weights: the encoder learns more slowly."""
+        encoder = list(self.network.encoder.parameters())
+        known = {id(p) for p in encoder}
+        rest = [p for p in self.parameters() if id(p) not in known]
+        return [{"params": rest, "lr": rate}, {"params": encoder, "lr": rate * ENCODER_RATE}]
+
+
+def main() -> None:
+    """Train and write."""
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--data", type=Path, required=True)
+    p.add_argument("--corpus", type=Path, required=True)
+    p.add_argument("--without", default="", help="data sets to leave out")
+    p.add_argument("--steps", type=int, default=3000)
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--out", type=Path, required=True)
+    options = p.parse_args()
+    left_out = options.without.split(",")
+    sets = [Planes(options.data / name) for name in (*OBJECTS, *CLASSES) if name not in left_out]
+    corpus = Corpus(options.corpus)
+    machine = Runtime.make(RuntimeConfig(seed=options.seed))
+    network = model.build("imagenet", "efficientnet_lite0", 3, machine, 3)
+    objective = Starter(network, model.build("imagenet", "efficientnet_lite0", 3, machine)).to(machine.device)
+
+    def batch(step: int) -> Batch:
+        numbers = machine.numbers(1, step)
+        drawn = [sets[int(numbers.integers(len(sets)))] for _ in range(LABELLED)]
+        made = [s.crop(numbers) for s in drawn]
+        with machine.thread_numbers(2, step):
+            images = augment.intensity(torch.stack([recoloured(m[0], numbers) for m in made]), 1.3)
+            crops = torch.stack([corpus.crop(numbers) for _ in range(UNLABELLED)])
+            clean = augment.Geometry(SIDE).images(crops)
+            seen, mask = corrupted(clean)
+        found = {"image": images, "target": torch.stack([m[1] for m in made]), "seen": seen, "clean": clean}
+        found |= {"mask": mask, "objects": torch.tensor([s.objects for s in drawn])}
+        return {k: machine.place(v) for k, v in found.items()}
+
+    training = Training.start(objective, Schedule(RATE, 1.0, options.steps))
+    seen: dict[str, list[float]] = {}
+    began = time.time()
+    for event in fit(training, batch, Schedule(RATE, 1.0, options.steps), runtime=machine, stop=Stop(), keep=None):
+        if isinstance(event, Progress):
+            if training.step % 100 < 3:
+                row = {k: round(float(np.mean(v[-50:])), 3) for k, v in seen.items()}
+                print(training.step, round(time.time() - began), row, flush=True)
+        elif hasattr(event, "name"):
+            seen.setdefault(event.name, []).append(event.value)
+    training.use_average()
+    weights = {k: v.half() for k, v in network.state_dict().items() if v.dtype.is_floating_point}
+    said = {"kind": "pretrained", "network": network.describe(), "pretrain": {"start": "imagenet"}}
+    said["starter"] = {"without": left_out, "steps": options.steps, "seed": options.seed}
+    Checkpoint(weights, said, {"steps": training.step, "seconds": training.seconds}).save(options.out)
+
+
+if __name__ == "__main__":
+    main()
