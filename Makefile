@@ -27,7 +27,7 @@ test: test-core test-gui
 
 test-core: setup
 	@echo "== tests of the library and the command line"
-	@$(PY) -m pytest $(UNIT) --ignore=tests/gui
+	@OMP_NUM_THREADS=1 $(PY) -m pytest $(UNIT) -n auto --maxprocesses 4 --dist loadfile --ignore=tests/gui
 
 # One process for each Qt binding. Without a display the windows are drawn in a virtual one.
 test-gui: setup
