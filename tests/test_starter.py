@@ -78,3 +78,16 @@ def test_what_was_taken_is_stored():
     assert learned.config["pretrain"]["start"] == "starter"
     trained = run(finetune([(image, Annotation(truth))], FinetuneConfig(steps=1, **SMALL)))
     assert trained.config["finetune"]["start"] == "starter"
+
+
+@pytest.mark.parametrize(("start", "kept"), [("starter", True), ("imagenet", False)])
+def test_what_the_starter_knows_of_objects_outlives_pretraining(tmp_path, start, kept):
+    image, paths = disks(64)[0], [tmp_path / "first.safetensors", tmp_path / "second.safetensors"]
+    for begin, path in zip((start, str(paths[0])), paths, strict=True):
+        learned = run(pretrain([image], PretrainConfig(start=begin, steps=1, **SMALL)))
+        learned.save(path)
+        assert learned.config["origin"] == start
+    network = model.build(str(paths[1]), "efficientnet_lite0", 1, RUNTIME, 3, keep_head=False, objects=True)
+    head, known = network.head.state_dict(), starter.part("classifier", 1)
+    assert all(torch.equal(v, head[k]) for k, v in learned.part("head").items()) == kept
+    assert torch.equal(network.classifier.weight, known["weight"]) == kept
