@@ -187,7 +187,7 @@ def origin(start: str) -> str:
     str
         ``random``, ``imagenet`` or ``starter``: of a checkpoint, what it or the one that it continues began with.
     """
-    return start if start in KNOWN else str(Checkpoint.load(start).config.get("origin", "imagenet"))
+    return start if start in KNOWN else _origin(Checkpoint.load(start))
 
 
 def dimensions(start: str, encoder: str) -> int:
@@ -250,6 +250,7 @@ def build(
     stored = None if start in KNOWN else Checkpoint.load(start)
     name = encoder if stored is None else stored.config["network"]["encoder"]
     head = "fpn" if stored is None else stored.config["network"]["head"]
+    known = (start if stored is None else _origin(stored)) == starter.NAME
     with runtime.torch_numbers(0):
         network = Network(name, head, in_channels, classes, _stored_anisotropy(stored, anisotropy))
     if stored is not None:
@@ -261,7 +262,7 @@ def build(
                 "Use images of the same kind, or start from imagenet",
             )
         network.encoder.load_state_dict(stored.part("encoder"))
-        if keep_head or origin(start) == starter.NAME:
+        if keep_head or known:
             network.head.load_state_dict(stored.part("head"))
     elif start != "random":
         if start not in network.encoder.starts:
@@ -272,7 +273,7 @@ def build(
         network.encoder.load_trained(start)
         if start == starter.NAME:
             network.head.load_state_dict(starter.part("head", in_channels))
-    if objects and network.classifier is not None and origin(start) == starter.NAME:
+    if objects and network.classifier is not None and known:
         network.classifier.load_state_dict(starter.part("classifier", in_channels))
     return network.placed(runtime)
 
@@ -297,6 +298,10 @@ def load(checkpoint: Checkpoint, runtime: Runtime) -> Network:
     network = Network(said["encoder"], said["head"], said["in_channels"], said["classes"], anisotropy)
     network.load_state_dict({k: v for k, v in checkpoint.weights.items() if k in network.state_dict()})
     return network.placed(runtime).eval()
+
+
+def _origin(stored: Checkpoint) -> str:
+    return str(stored.config.get("origin", "imagenet"))
 
 
 def _stored_anisotropy(checkpoint: Checkpoint | None, otherwise: float) -> float:

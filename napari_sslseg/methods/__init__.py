@@ -6,10 +6,12 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_sslseg import augment
 from napari_sslseg.config import Registry
+from napari_sslseg.corruption import corrupted
 from napari_sslseg.model import Network
 from napari_sslseg.objective import Batch, Objective, freeze_norm
 
@@ -133,6 +135,70 @@ class Method(Objective):
             (Y, X) in 0 to 1; None for a method that has nothing to show.
         """
         return None
+
+
+class Restoring(Method):
+    """A method that draws the clean crops from corrupted ones.
+
+    Parameters
+    ----------
+    network : Network
+        Encoder and head that learn.
+    side : int
+        Side of the crops.
+    """
+
+    dimensions = (2, 3)
+
+    def __init__(self, network: Network, side: int) -> None:
+        super().__init__(network, side)
+        self.output = painter(network)
+
+    def prepare(self, crops: Tensor) -> Batch:
+        """Turn and mirror the crops, then corrupt copies of them."""
+        clean = self.moved(crops)
+        seen, mask = corrupted(clean)
+        return {"seen": seen, "clean": clean, "mask": mask}
+
+    def restored(self, seen: Tensor) -> Tensor:
+        """Predict the clean crops from the corrupted ones.
+
+        Parameters
+        ----------
+        seen : torch.Tensor
+            (B, C, [Z,] Y, X), corrupted.
+
+        Returns
+        -------
+        torch.Tensor
+            (B, C, [Z,] Y, X), restored.
+        """
+        result: Tensor = self.output(self.network.features(seen))
+        return result
+
+    @torch.no_grad()
+    def picture(self, batch: Batch) -> npt.NDArray[np.float32]:
+        """Show clean, corrupted and restored side by side, of the first crop's first channel."""
+        found = self.restored(batch["seen"][:1])
+        return side_by_side([m[0, 0] for m in (batch["clean"], batch["seen"], found)])
+
+
+def turned(maps: list[Tensor], known: list[Tensor]) -> Tensor:
+    """Compute how far features have turned away from known ones.
+
+    Parameters
+    ----------
+    maps, known : list of torch.Tensor
+        (B, C, [Z,] Y, X) of each stride.
+
+    Returns
+    -------
+    torch.Tensor
+        (B,): 1 less the cosine, averaged over places and maps.
+    """
+    sides = tuple(range(1, maps[0].ndim - 1))
+    each = [1 - F.cosine_similarity(m, k).mean(sides) for m, k in zip(maps, known, strict=True)]
+    return torch.stack(each).mean(0)
 
 
 def painter(network: Network) -> nn.Module:

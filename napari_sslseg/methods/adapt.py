@@ -2,16 +2,14 @@
 
 import copy
 
-import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from napari_sslseg import views
-from napari_sslseg.corruption import corrupted, restoration
+from napari_sslseg.corruption import restoration
 from napari_sslseg.distributed import together
-from napari_sslseg.methods import Method, painter, projector, side_by_side
+from napari_sslseg.methods import Restoring, projector, turned
 from napari_sslseg.model import Network
 from napari_sslseg.objective import Batch
 
@@ -19,7 +17,7 @@ POINTS = 64  # matched points a crop
 AGREEMENT, ANCHOR = 0.1, 1.0  # weights beside restoration
 
 
-class Adapt(Method):
+class Adapt(Restoring):
     """Restoration and dense contrast, anchored to the features at the start.
 
     The anchor is feature distillation (Romero et al., ICLR 2015) from the encoder's own start, against forgetting as
@@ -33,24 +31,19 @@ class Adapt(Method):
         Side of the crops.
     """
 
-    dimensions = (2, 3)
-
     def __init__(self, network: Network, side: int) -> None:
         super().__init__(network, side)
-        self.output = painter(network)
         self.project = projector(network.head.width + sum(network.encoder.channels))
         self._start = [copy.deepcopy(network.encoder).requires_grad_(False).eval()]  # in a list: not to be stored
 
     def prepare(self, crops: Tensor) -> Batch:
         """Corrupt every crop, and make two views of every other one."""
-        clean = self.moved(crops)
-        seen, mask = corrupted(clean)
-        looks = views.matched(crops[::2], self.side, POINTS, self.orientation)
-        return {"seen": seen, "clean": clean, "mask": mask, **looks}
+        restoring = super().prepare(crops)
+        return {**restoring, **views.matched(crops[::2], self.side, POINTS, self.orientation)}
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Compute how far crops are from restored, views from agreeing, features from those at the start."""
-        found: Tensor = together(lambda seen: self.output(self.network.features(seen)), batch["seen"])
+        found = together(self.restored, batch["seen"])
         restore = restoration(found, batch["clean"], batch["mask"])
         features, drift = together(self._looked, batch["views"], batch["places"])
         a, b = features.chunk(2)
@@ -72,15 +65,7 @@ class Adapt(Method):
     def _drift(self, images: Tensor, maps: list[Tensor]) -> Tensor:
         with torch.no_grad():
             before = self._start[0].to(images.device)(images)
-        sides = tuple(range(1, images.ndim - 1))
-        turned = [1 - F.cosine_similarity(m, s).mean(sides) for m, s in zip(maps, before, strict=True)]
-        return torch.stack(turned).mean(0)
-
-    @torch.no_grad()
-    def picture(self, batch: Batch) -> npt.NDArray[np.float32]:
-        """Show clean, corrupted and restored side by side, of the first crop's first channel."""
-        found = self.output(self.network.features(batch["seen"][:1]))
-        return side_by_side([m[0, 0] for m in (batch["clean"], batch["seen"], found)])
+        return turned(maps, before)
 
 
 component = Adapt

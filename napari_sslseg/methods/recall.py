@@ -2,22 +2,20 @@
 
 import copy
 
-import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from napari_sslseg.corruption import corrupted, restoration
+from napari_sslseg.corruption import restoration
 from napari_sslseg.distributed import together
-from napari_sslseg.methods import Method, painter, side_by_side
+from napari_sslseg.methods import Restoring, turned
 from napari_sslseg.model import Network
 from napari_sslseg.objective import Batch
 
 RECALL = 1.0  # weight beside restoration
 
 
-class Recall(Method):
+class Recall(Restoring):
     """Masked prediction of a frozen teacher's features (MaskDistill, Peng et al. 2022), beside restoration.
 
     The teacher is the network at its start: its encoder's maps and its head's features of the clean crop are predicted
@@ -32,18 +30,9 @@ class Recall(Method):
         Side of the crops.
     """
 
-    dimensions = (2, 3)
-
     def __init__(self, network: Network, side: int) -> None:
         super().__init__(network, side)
-        self.output = painter(network)
         self._start = [copy.deepcopy(network).requires_grad_(False).eval()]  # in a list: not to be stored
-
-    def prepare(self, crops: Tensor) -> Batch:
-        """Turn and mirror the crops, then corrupt copies of them."""
-        clean = self.moved(crops)
-        seen, mask = corrupted(clean)
-        return {"seen": seen, "clean": clean, "mask": mask}
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Compute how far crops are from restored, and features from those of the clean crops at the start."""
@@ -65,16 +54,8 @@ class Recall(Method):
             start = self._start[0].to(seen.device)
             known = start.encoder(clean)
             wanted = start.head(clean, known)
-        sides = tuple(range(1, seen.ndim - 1))
-        turned = [1 - F.cosine_similarity(m, k).mean(sides) for m, k in zip(maps, known, strict=True)]
         moved = F.smooth_l1_loss(features, wanted, reduction="none").flatten(1).mean(1)
-        return found, torch.stack(turned).mean(0) + moved
-
-    @torch.no_grad()
-    def picture(self, batch: Batch) -> npt.NDArray[np.float32]:
-        """Show clean, corrupted and restored side by side, of the first crop's first channel."""
-        found = self.output(self.network.features(batch["seen"][:1]))
-        return side_by_side([m[0, 0] for m in (batch["clean"], batch["seen"], found)])
+        return found, turned(maps, known) + moved
 
 
 component = Recall
