@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from napari_sslseg import augment, loop, model, starting, volumes
+from napari_sslseg import atlas, augment, loop, model, starting, volumes
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.batches import Batches
 from napari_sslseg.checkpoint import Checkpoint
@@ -124,6 +124,10 @@ def finetune(
     if wanted:
         segmenter, columns = yield from _add_pixels(segmenter, pixels, labelled, config, machine, stop)
     restore(segmenter, history["chosen"])
+    strokes = [*labelled.train, *labelled.apart]
+    if config.atlas and labelled.size is None and atlas.agree(strokes, labelled.images, labelled.values):
+        segmenter.atlas = atlas.fit(labelled.train, labelled.images, labelled.values)
+        yield Notice("Classes lie in like places in all your images: masks will take that into account.")
     if resume is None:  # on a busy machine it may take longer; the network still gets most of its time
         training.seconds += min(time.perf_counter() - began, 2 * PIXEL_SHARE * 60 * config.minutes)
     if schedule.fraction(training.step, training.seconds) < ALL_STROKES:
@@ -134,12 +138,14 @@ def finetune(
                 done = schedule.fraction(training.step, training.seconds)
                 history |= yield from validation.score(segmenter.eval(), min(1.0, done))
             yield Metric("score", history["score"], training.step)
-    second = batches.around([*labelled.train, *labelled.apart], [])
+    second = batches.around(strokes, [])
     yield from loop.fit(training, second, schedule, runtime=machine, stop=stop, keep=save)
     save()
     if columns is not None and segmenter.pixels is not None and labelled.apart and not stop.requested:
         with machine.torch_numbers(7):
             columns.train(segmenter.pixels, everything=True, stop=stop)
+    if segmenter.atlas is not None:
+        segmenter.atlas = atlas.fit(strokes, labelled.images, labelled.values)
     done = min(1.0, schedule.fraction(training.step, training.seconds))
     training.use_average()
     yield from validation.expect(segmenter.eval(), done)

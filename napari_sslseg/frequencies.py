@@ -53,6 +53,10 @@ def estimate(
             return None
         place = patches.anywhere(images, piece.side, numbers, piece.depth)
         crop = torch.from_numpy(patches.cut(images[place.image], place))[None].to(device)
-        total += calibration(segmenter.even(crop, False)).mean((0, *range(2, crop.ndim)))
+        found = calibration(segmenter.even(crop, False))
+        if segmenter.atlas is not None:
+            found = found * torch.from_numpy(segmenter.atlas.around(images[place.image], place)).to(device)
+            found = found / found.sum(1, keepdim=True)
+        total += found.mean((0, *range(2, crop.ndim)))
         yield Progress(done, "finding how frequent the classes are")
     return tuple((total / total.sum()).tolist())

@@ -39,8 +39,21 @@ class Place:
     depth: int = 0
 
 
-def _mirrored(start: int, side: int, size: int) -> npt.NDArray[np.intp]:
-    """Indices start..start+side of an axis of `size`, mirrored at its ends as often as needed."""
+def mirrored(start: int, side: int, size: int) -> npt.NDArray[np.intp]:
+    """Mirror an axis at its ends as often as needed.
+
+    Parameters
+    ----------
+    start, side : int
+        What is read, from where and how much.
+    size : int
+        Length of the axis.
+
+    Returns
+    -------
+    numpy.ndarray
+        (side,) indices.
+    """
     period = max(1, 2 * size - 2)
     folded = np.arange(start, start + side) % period
     return np.where(folded < size, folded, period - folded)
@@ -61,11 +74,11 @@ def cut(image: Image, place: Place) -> Floats:
     numpy.ndarray
         (C, [depth,] side, side) float32.
     """
-    rows, columns = (_mirrored(s, place.side, n) for s, n in zip((place.y, place.x), image.shape[-2:], strict=True))
+    rows, columns = (mirrored(s, place.side, n) for s, n in zip((place.y, place.x), image.shape[-2:], strict=True))
     y, x = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
     if not place.depth:
         return image.normalised(place.z, y, x)[:, rows - y.start][:, :, columns - x.start]
-    planes = _mirrored(place.z, place.depth, image.planes)
+    planes = mirrored(place.z, place.depth, image.planes)
     z = slice(int(planes.min()), int(planes.max()) + 1)
     part = image.normalised(z, y, x)[:, planes - z.start]
     return part[:, :, rows - y.start][..., columns - x.start]

@@ -157,6 +157,10 @@ class _Image:
     def _fill(self, z: int, top: int, band: npt.NDArray[np.float32]) -> None:
         band = reduce(band, self.times)  # a magnified plane is one tile, so the band is all of it
         at = np.s_[top : top + band.shape[1]]
+        if self.segmenter.atlas is not None:
+            rows, columns = range(top, top + band.shape[1]), range(band.shape[2])
+            band = band * self.segmenter.atlas.over(self.image.shape, [z], rows, columns)[:, 0]
+            band /= band.sum(0)
         self.labels[z, at] = self.values[band.argmax(0)]
         if self.probabilities is not None:
             self.probabilities[:, z, at] = band

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_sslseg import model
+from napari_sslseg.atlas import Atlas
 from napari_sslseg.calibration import Calibration
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.encoders import ENCODERS
@@ -30,6 +31,8 @@ class Segmenter(nn.Module):
         Weight of the pixel classifier in the average, 0 to 1.
     calibration : Calibration, optional
         What is done to the average, which comes from learning as if all classes were equally frequent.
+    atlas : Atlas, optional
+        Where each class is to be expected; it is for the caller, who knows the place of a crop.
     """
 
     def __init__(
@@ -38,9 +41,11 @@ class Segmenter(nn.Module):
         pixels: PixelClassifier | None,
         share: float,
         calibration: Calibration = Calibration(),
+        atlas: Atlas | None = None,
     ) -> None:
         super().__init__()
-        self.network, self.pixels, self.share, self.calibration = network, pixels, share, calibration
+        self.network, self.pixels, self.share = network, pixels, share
+        self.calibration, self.atlas = calibration, atlas
 
     @torch.inference_mode()
     def probabilities(self, images: Tensor, flips: bool) -> Tensor:
@@ -122,10 +127,12 @@ class Segmenter(nn.Module):
         Returns
         -------
         dict
-            ``pixel_share``: 0 without a pixel classifier; its ``pixel_reductions``; ``calibration``.
+            ``pixel_share``: 0 without a pixel classifier; its ``pixel_reductions``; ``calibration``; ``atlas``.
         """
         share = self.share if self.pixels is not None else 0.0
         said = {"pixel_share": share, "calibration": self.calibration.to_dict()}
+        if self.atlas is not None:
+            said["atlas"] = self.atlas.to_dict()
         return {**said, "pixel_reductions": list(self.pixels.reductions)} if self.pixels is not None else said
 
 
@@ -154,4 +161,5 @@ def load(checkpoint: Checkpoint, runtime: Runtime) -> Segmenter:
         pixels = PixelClassifier(encoder, network.classes, int(said.get("magnification", 1)), reductions)
         pixels.load_state_dict(checkpoint.part("pixels"))
     calibration = Calibration.from_dict(checkpoint.config.get("calibration"))
-    return Segmenter(network, pixels, share, calibration).to(runtime.device).eval()
+    atlas = Atlas.from_dict(checkpoint.config.get("atlas"))
+    return Segmenter(network, pixels, share, calibration, atlas).to(runtime.device).eval()

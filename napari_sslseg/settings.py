@@ -83,6 +83,9 @@ class FinetuneConfig(Config):
         How far class frequencies, as they are found in the images, count: 0 as if all classes were equally frequent,
         1 in full; half of it where no strokes could be kept apart to calibrate with. Never for objects, nor with an
         encoder that starts from random weights.
+    atlas : bool
+        Whether to learn where in the images each class lies, if on each labelled image the others foretell it; needs
+        three of them. Never for objects.
     dice : float
         Weight of the Dice loss beside cross-entropy.
     keep_head : bool
@@ -106,6 +109,7 @@ class FinetuneConfig(Config):
     teacher: float = param(0.0, "Weight of agreeing with the averaged network on unlabelled pieces", ge=0.0, le=10.0)
     pixels: float = param(0.5, "Share of the single-pixel classifier in the result", ge=0.0, le=1.0)
     frequencies: float = param(1.0, "How far the frequencies of classes in the images count", ge=0.0, le=1.0)
+    atlas: bool = param(True, "Learn where classes lie, if it is alike in all labelled images")
     dice: float = param(0.5, "Weight of the Dice loss beside cross-entropy", ge=0.0, le=10.0)
     keep_head: bool = param(False, "Start from the whole pretrained network, not only from the part that sees")
     hold_out: float = param(0.2, "Share of the strokes kept apart for the score", ge=0.0, le=0.5)

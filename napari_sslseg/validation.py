@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from napari_sslseg import frequencies, metrics, patches
+from napari_sslseg.atlas import relative
 from napari_sslseg.calibration import Calibration, temperature
 from napari_sslseg.image import Image
 from napari_sslseg.job import Job, Stop
@@ -29,6 +30,8 @@ class Seen:
     ----------
     even : torch.Tensor
         (N, K) probabilities, on the CPU.
+    expected : torch.Tensor
+        (N, K) what they are multiplied by for the places of the pixels.
     truth : numpy.ndarray
         (N,) network classes from 1.
     strokes : int
@@ -36,6 +39,7 @@ class Seen:
     """
 
     even: Tensor
+    expected: Tensor
     truth: Targets
     strokes: int
 
@@ -54,7 +58,7 @@ class Seen:
         dict
             ``score``: mean IoU over the classes; ``scores``: IoU by label value.
         """
-        found = calibration(self.even).argmax(1).numpy().astype(np.uint8) + 1
+        found = (calibration(self.even) * self.expected).argmax(1).numpy().astype(np.uint8) + 1
         iou = metrics.count([(found, self.truth)]).iou()
         scores = {str(labelled.values[c - 1]): v for c, v in iou.items()}
         return {"score": float(np.mean(list(iou.values()))), "scores": scores}
@@ -88,15 +92,22 @@ def look(segmenter: Segmenter, labelled: Labelled, *shares: float) -> list[Seen]
         What is found there, for each share.
     """
     device = next(segmenter.parameters()).device
-    around, truth = Surround.of(segmenter.network.encoder), []
+    around, atlas = Surround.of(segmenter.network.encoder), segmenter.atlas
+    truth, expected = [], []
     found: list[list[Tensor]] = [[] for _ in shares]
     for window in windows(labelled.apart, around):
-        crop = torch.from_numpy(patches.cut(labelled.images[window.place.image], window.place))[None].to(device)
+        image = labelled.images[window.place.image]
+        crop = torch.from_numpy(patches.cut(image, window.place))[None].to(device)
         y, x = window.points.T
         for known, (even,) in zip(found, segmenter.mixed(crop, False, *shares), strict=True):
             known.append((even[:, around.middle] if around.depth else even)[:, y, x].T.cpu())
         truth.append(window.truth(labelled, around))
-    return [Seen(torch.cat(known), np.concatenate(truth), len(labelled.apart)) for known in found]
+        voxels = np.insert(window.absolute, 0, window.place.z + around.middle, 1)
+        classes = len(labelled.values)
+        at = atlas.at(relative(voxels, image.shape)) if atlas else np.ones((len(voxels), classes), np.float32)
+        expected.append(torch.from_numpy(at))
+    said, places = np.concatenate(truth), torch.cat(expected)
+    return [Seen(torch.cat(known), places, said, len(labelled.apart)) for known in found]
 
 
 def choose(segmenter: Segmenter, labelled: Labelled) -> Seen:
