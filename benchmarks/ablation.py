@@ -16,28 +16,36 @@ images or the encoder is left out:
 ``--seconds`` gives every variant the same processor time for pretraining, turned into steps by timing some in the same
 process: with OMP_NUM_THREADS=1, other work on the machine does not change the result. Each line holds three scores:
 ``score`` of the result as a user gets it, ``probe`` of the pixel classifier over the frozen encoder alone, ``network``
-of the fine-tuned network alone.
+of the fine-tuned network alone. Training always begins with the pretrained encoder, although a user's would leave it
+out where strokes speak against it; ``begin`` says what they say.
 """
 
 import argparse
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from napari_sslseg import segmenter as segmenters
+from napari_sslseg import starting
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.finetuning import finetune
 from napari_sslseg.image import Image
-from napari_sslseg.job import run
+from napari_sslseg.instances import ObjectSize, separate
+from napari_sslseg.job import Stop, run
+from napari_sslseg.magnify import magnify, reduce
 from napari_sslseg.methods import METHODS
-from napari_sslseg.predicting import predict
 from napari_sslseg.pretraining import pretrain
+from napari_sslseg.runtime import Runtime
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig, RuntimeConfig
+from napari_sslseg.whole import bands
 
 
 def split_training(fewlabel, folder):
@@ -110,9 +118,11 @@ def cell(fewlabel, task, variant: dict, budget: str, seed: int, strokes: int, se
         if seconds:
             config = replace(config, steps=steps_in(seconds, list(images.values()), config))
         learned = run(pretrain(list(images.values()), config, runtime=runtime))
-        start = Path(f"/tmp/ablation-{task.name}-{seed}.safetensors")
-        learned.save(start)
-    result = tested(fewlabel, task, (images, labels, score_on), variant, start, runtime)
+    with tempfile.TemporaryDirectory() as folder:
+        if learned:
+            start = Path(folder) / "learned.safetensors"
+            learned.save(start)
+        result = tested(fewlabel, task, (images, labels, score_on), variant, start, runtime)
     learnt = learned.history["steps"] if learned else 0
     return {**result, "pretraining_steps": learnt, "seconds": round(time.process_time() - began, 1)}
 
@@ -124,32 +134,56 @@ def tested(fewlabel, task, painted: tuple, variant: dict, start: Path | None, ru
     trained: Checkpoint = run(
         finetune(pairs, FinetuneConfig.from_dict(variant["train"]), start=start and str(start), runtime=runtime)
     )
-    found = {
-        name: score(fewlabel, task, images, trained, share, variant, score_on)
-        for name, share in shares(trained).items()
-    }
+    found = scores(fewlabel, task, images, trained, variant, score_on)
     return {
         **found.pop("score"),
         **{name: result["score"] for name, result in found.items()},
         "own_score": trained.history["score"],
+        "begin": trained.history["begin"],
         "steps": trained.history["steps"],
     }
 
 
-def score(fewlabel, task, images, trained: Checkpoint, share: float, variant: dict, score_on) -> dict:
-    """Predict with a share of the pixel classifier, and score."""
-    trained = replace(trained, config={**trained.config, "pixel_share": share})
-    wanted: dict[str, list] = {}
+def scores(fewlabel, task, images, trained: Checkpoint, variant: dict, score_on) -> dict[str, dict]:
+    """Predict once, and score each share of the pixel classifier."""
+    wanted, config = shares(trained), replace(PredictConfig(), **variant["predict"])
+    segmenter = segmenters.load(trained, Runtime.make(RuntimeConfig()))
+    values, pairs = np.asarray(trained.config["values"]), {name: [] for name in wanted}
     for id, z in score_on:
-        wanted.setdefault(str(id), []).append(z)
-    planes = {i: tuple(zs) for i, zs in wanted.items() if None not in zs}
-    config = replace(PredictConfig(), **variant["predict"])
-    predictions = run(predict([images[i] for i in wanted], trained, config, planes=planes))
-    found = {p.image: p.labels for p in predictions}
-    pairs = [(found[str(i)].astype(int), task.truth(i)) for i, _ in score_on]
-    pairs = [pair if z is None else (pair[0][z], pair[1][z]) for pair, (_, z) in zip(pairs, score_on, strict=True)]
-    classes = max(int(t.max()) for _, t in pairs)
-    return fewlabel.mean_iou(pairs, classes) if task.kind == "semantic" else fewlabel.average_precision(pairs)
+        image, truth = images[str(id)], task.truth(id) if z is None else task.truth(id)[z]
+        zs = tuple(range(image.planes)) if z is None else (z,)
+        for name, found in zip(wanted, probabilities(segmenter, trained, image, zs, config, wanted), strict=True):
+            if trained.config["object_size"]:
+                size = ObjectSize(**trained.config["object_size"])
+                labels = separate(found[:, 0] if len(zs) == 1 else found, size, image.spacing[-2:])
+            else:
+                labels = values[found.argmax(0)]
+            pairs[name].append((labels.reshape(truth.shape), truth))
+    classes = max(int(t.max()) for _, t in pairs["score"])
+    measure = fewlabel.average_precision if task.kind == "instance" else lambda p: fewlabel.mean_iou(p, classes)
+    return {name: measure(found) for name, found in pairs.items()}
+
+
+def probabilities(
+    segmenter, trained: Checkpoint, image: Image, zs: tuple[int, ...], config: PredictConfig, wanted: dict
+):
+    """(K, Z, Y, X) for each share."""
+    times = int(trained.config["magnification"])
+
+    def compute(crop):
+        return torch.cat([segmenter.calibration(p) for p in segmenter.mixed(crop, config.flips, *wanted.values())], 1)
+
+    whole_image = None
+    for _, k, top, band in bands(segmenter.network, magnify(image, times), zs, config, compute, Stop()):
+        if band is not None:
+            band = reduce(band, times)
+            if segmenter.atlas is not None:
+                rows, columns = range(top, top + band.shape[1]), range(band.shape[2])
+                band *= np.concatenate([segmenter.atlas.over(image.shape, [zs[k]], rows, columns)[:, 0]] * len(wanted))
+            if whole_image is None:
+                whole_image = np.zeros((len(band), len(zs), *image.shape[-2:]), np.float32)
+            whole_image[:, k, top : top + band.shape[1]] = band
+    return np.split(whole_image, len(wanted))
 
 
 def parse(text: str) -> dict:
@@ -241,6 +275,8 @@ def main() -> None:
         p.error("--bench, --tasks and --out are needed")
     sys.path.insert(0, str(options.bench))
     import fewlabel
+
+    starting.worse = lambda *scores: False  # type: ignore[assignment]
 
     done = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []
     keys = {(d["seed"], d["task"], d["variant"]["name"], d["budget"]) for d in done}
