@@ -110,6 +110,7 @@ class FakeJobs:
 @pytest.fixture(autouse=True)
 def nothing_left(qapp: QApplication) -> Iterator[None]:
     """Fail a test that leaves a top-level widget or a thread."""
+    gc.freeze()  # what earlier tests left is not looked through again each time that garbage is collected
     before = set(QApplication.topLevelWidgets())
     yield
     for _ in range(3):
