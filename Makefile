@@ -29,18 +29,23 @@ test-core: setup
 	@echo "== tests of the library and the command line"
 	@OMP_NUM_THREADS=1 $(PY) -m pytest $(UNIT) -n auto --maxprocesses 4 --dist loadfile --ignore=tests/gui
 
-# One process for each Qt binding. Without a display the windows are drawn in a virtual one.
+# One process for each Qt binding. Without a display the windows are drawn in a virtual one, both bindings side by side.
 test-gui: setup
 	@if [ "$$(uname)" = Linux ] && [ -z "$$DISPLAY" ] && ! command -v xvfb-run >/dev/null; then \
 		echo "The window's tests need a display: set DISPLAY, or install xvfb (apt-get install xvfb xauth)." >&2; exit 1; \
 	fi; \
+	if [ "$$(uname)" = Linux ] && [ -z "$$DISPLAY" ]; then \
+		logs=$$(mktemp -d); failed=0; \
+		QT_API=pyqt6 xvfb-run -a -n 150 -s "-screen 0 1600x1000x24" $(PY) -m pytest tests/gui >"$$logs/pyqt6" 2>&1 & \
+		other=$$!; trap 'kill $$other 2>/dev/null; exit 1' INT TERM; \
+		echo "== tests of the window on pyqt5; those on pyqt6 run beside them"; \
+		QT_API=pyqt5 xvfb-run -a -s "-screen 0 1600x1000x24" $(PY) -m pytest tests/gui || failed=1; \
+		wait $$other || failed=1; \
+		echo "== tests of the window on pyqt6"; cat "$$logs/pyqt6"; rm -r "$$logs"; exit $$failed; \
+	fi; \
 	for api in pyqt5 pyqt6; do \
 		echo "== tests of the window on $$api"; \
-		if [ "$$(uname)" = Linux ] && [ -z "$$DISPLAY" ]; then \
-			QT_API=$$api xvfb-run -a -s "-screen 0 1600x1000x24" $(PY) -m pytest tests/gui || exit 1; \
-		else \
-			QT_API=$$api $(PY) -m pytest tests/gui || exit 1; \
-		fi; \
+		QT_API=$$api $(PY) -m pytest tests/gui || exit 1; \
 	done
 
 # `make -k lint` goes on after a failure.
