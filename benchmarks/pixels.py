@@ -1,7 +1,8 @@
-"""Ablation of the pixel classifier on the training images alone, in two studies.
+"""Ablation of the pixel classifier on the training images alone, in three studies.
 
     python benchmarks/pixels.py --bench ../shared/bench --tasks em_vnc_sstem,cyto_wbc --seeds 2 --study strides
     python benchmarks/pixels.py --bench ../shared/bench --tasks em_vnc_sstem,cyto_wbc --seeds 2 --study frequencies
+    python benchmarks/pixels.py --bench ../shared/bench --tasks mri_hippocampus,cyto_wbc --seeds 3 --study places
 
 ``strides``: mean IoU by coarsest stride and by how it is learnt, of images as they are. ``frequencies``: mean IoU with
 and without halved images, and by what is made of class frequencies, which are found on the pixels to score on without
@@ -21,7 +22,7 @@ import numpy as np
 import torch
 from ablation import paint, split_training
 
-from napari_sslseg import calibration, model, pixel_classifier
+from napari_sslseg import atlas, calibration, model, pixel_classifier
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.image import Image
 from napari_sslseg.job import Stop
@@ -153,6 +154,32 @@ def frequencies(bench: Bench, seed: int):
             yield {**row, "frequencies": weight, "mean_iou": round(found, 4)}
 
 
+def places(bench: Bench, seed: int):
+    """Rows of the third study."""
+    pixels = make(bench, pixel_classifier.COARSEST, pixel_classifier.REDUCTIONS)
+    known, targets, looked, truth = bench.columns(pixels)
+    torch.manual_seed(seed)
+    pixels.fit(known, targets, Stop())
+    even, labelled = chances(pixels, looked).numpy(), bench.labelled
+    where = [atlas.relative(np.insert(at, 0, z, 1), image.shape) for image, z, at, _ in bench.scored]
+    strokes, values = bench.strokes, sorted({s.value for s in bench.strokes})
+
+    def found(chance: np.ndarray) -> float:
+        frequent = chance.mean(0) if bench.kind == "semantic" else 1.0
+        chance = chance * frequent
+        return round(score(chance / chance.sum(1, keepdims=True), truth, labelled.values, bench.kind), 4)
+
+    yield {"ridge": None, "mean_iou": found(even)}
+    for ridge, power in itertools.product((0.01, 0.03, 0.1), (0.7, 1.0)):
+        atlas.RIDGE, atlas.POWER = ridge, power
+        gains = [round(g, 3) for g in atlas.gains(strokes, labelled.images, values)]
+        row = {"ridge": ridge, "power": power, "gains": gains}
+        if bench.kind == "semantic":
+            placed = even * atlas.fit(strokes, labelled.images, values).at(np.concatenate(where))
+            row["mean_iou"] = found(placed / placed.sum(1, keepdims=True))
+        yield row
+
+
 def make(bench: Bench, coarsest: int, reductions: tuple[int, ...] = (1,)) -> PixelClassifier:
     """Build a classifier of maps up to a stride, in pixels of the network."""
     pixel_classifier.COARSEST = coarsest
@@ -165,12 +192,12 @@ def main() -> None:
     p.add_argument("--bench", type=Path, required=True, help="folder of fewlabel.py")
     p.add_argument("--tasks", required=True)
     p.add_argument("--seeds", type=int, default=2)
-    p.add_argument("--study", choices=("strides", "frequencies"), default="frequencies")
+    p.add_argument("--study", choices=("strides", "frequencies", "places"), default="frequencies")
     options = p.parse_args()
     sys.path.insert(0, str(options.bench))
     import fewlabel
 
-    study = {"strides": strides, "frequencies": frequencies}[options.study]
+    study = {"strides": strides, "frequencies": frequencies, "places": places}[options.study]
     for seed, task in itertools.product(range(options.seeds), options.tasks.split(",")):
         bench = Bench(fewlabel, options.bench.parent / "data" / task, seed)
         for row in study(bench, seed):

@@ -153,13 +153,37 @@ def agree(strokes: list[Stroke], images: list[Image], values: Sequence[int]) -> 
     bool
         False as well if fewer than three images are labelled, or if a class is labelled on one image only.
     """
-    numbers, gains = sorted({s.image for s in strokes}), []
-    for number in numbers:
+    found = gains(strokes, images, values)
+    return len(found) >= IMAGES and float(np.mean(found) - np.std(found)) >= GAIN
+
+
+def gains(strokes: list[Stroke], images: list[Image], values: Sequence[int]) -> list[float]:
+    """Leave out each image in turn, and measure how far the others foretell its strokes.
+
+    Parameters
+    ----------
+    strokes : list of Stroke
+        Strokes of all classes.
+    images : list of Image
+        The images they were painted on.
+    values : sequence of int
+        The classes, in the order of the network.
+
+    Returns
+    -------
+    list of float
+        How much likelier its strokes are than without knowing their places, in nats a stroke, for each image; empty if
+        a class is labelled on one image only.
+    """
+    found = []
+    for number in sorted({s.image for s in strokes}):
         others, own = ([s for s in strokes if (s.image == number) is same] for same in (False, True))
         if {s.value for s in others} != set(values):
-            return False
-        gains.append(_gain(fit(others, images, values), own, images, values))
-    return len(numbers) >= IMAGES and float(np.mean(gains) - np.std(gains)) >= GAIN
+            return []
+        known, truth, weight = _observed(own, images, values)
+        logs = log_softmax(known @ np.array(fit(others, images, values).weights).T, -1)
+        found.append(float(weight @ logs[np.arange(len(truth)), truth]) + float(np.log(len(values))))
+    return found
 
 
 def fit(strokes: list[Stroke], images: list[Image], values: Sequence[int]) -> Atlas:
@@ -192,13 +216,6 @@ def fit(strokes: list[Stroke], images: list[Image], values: Sequence[int]) -> At
 
     found = minimize(loss, np.zeros(len(values) * known.shape[1]), jac=True, method="L-BFGS-B")
     return Atlas(tuple(tuple(float(v) for v in w) for w in found.x.reshape(len(values), -1)))
-
-
-def _gain(atlas: Atlas, strokes: list[Stroke], images: list[Image], values: Sequence[int]) -> float:
-    """How much likelier strokes are than without knowing their places, in nats a stroke."""
-    known, truth, weight = _observed(strokes, images, values)
-    logs = log_softmax(known @ np.array(atlas.weights).T, -1)
-    return float(weight @ logs[np.arange(len(truth)), truth]) + float(np.log(len(values)))
 
 
 def _observed(
