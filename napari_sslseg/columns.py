@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_sslseg import patches
 from napari_sslseg.job import Job, Progress, Stop
 from napari_sslseg.labelled import Labelled
 from napari_sslseg.pixel_classifier import PixelClassifier
@@ -105,8 +104,7 @@ def read_columns(
         if known and time.monotonic() > end:
             break
         look = look.only(numbers.permutation(len(look.points))[:MOST_PIXELS])
-        crop = torch.from_numpy(patches.cut(labelled.images[look.place.image], look.place))[None].to(device)
-        known.append(pixels.columns(crop, look.points))
+        known.append(pixels.columns(look.crop(labelled).to(device), look.points))
         targets.append(torch.from_numpy(look.truth(labelled).astype(np.int64) - 1).to(device))
         apart.append(torch.from_numpy(look.owners >= len(labelled.train)).to(device))
         yield Progress(0.0, "looking at the labels")

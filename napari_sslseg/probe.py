@@ -223,8 +223,7 @@ def _windows(labelled: Labelled, numbers: np.random.Generator, around: Surround)
         at = torch.from_numpy((look.points + 0.5) * 2 / look.place.side - 1).float().flip(-1)
         if around.depth:
             at = F.pad(at, (0, 1), value=(around.middle + 0.5) * 2 / around.depth - 1)
-        crop = torch.from_numpy(patches.cut(labelled.images[look.place.image], look.place))
-        yield Looked(crop[None], at[None], look.owners, look.truth(labelled, around))
+        yield Looked(look.crop(labelled), at[None], look.owners, look.truth(labelled, around))
 
 
 def _scores(known: Tensor, targets: npt.NDArray[np.uint8], part: npt.NDArray[np.intp]) -> tuple[float, ...]:

@@ -77,8 +77,8 @@ class FinetuneConfig(Config):
     teacher : float
         Weight of the agreement with the averaged network on unlabelled crops; 0 leaves them out.
     pixels : float
-        Share of the pixel classifier in the result, where held-out strokes are found no worse with it; for objects
-        six tenths of it, always. Encoders that start from random weights do without.
+        Share of the pixel classifier in the result, unless held-out strokes are found worse with it by more than 0.02;
+        for objects six tenths of it, always. Encoders that start from random weights do without.
     frequencies : float
         How far class frequencies, as they are found in the images, count: 0 as if all classes were equally frequent,
         1 in full; half of it where no strokes could be kept apart to calibrate with. Never for objects, nor with an

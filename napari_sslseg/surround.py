@@ -6,8 +6,10 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
-from napari_sslseg import tiles
+from napari_sslseg import patches, tiles
 from napari_sslseg.encoders import Encoder, VolumeEncoder
 from napari_sslseg.labelled import Labelled
 from napari_sslseg.patches import Place, Targets
@@ -98,6 +100,21 @@ class Window:
             With these pixels.
         """
         return replace(self, points=self.points[chosen], owners=self.owners[chosen])
+
+    def crop(self, labelled: Labelled) -> Tensor:
+        """Read the image.
+
+        Parameters
+        ----------
+        labelled : Labelled
+            Where the strokes come from.
+
+        Returns
+        -------
+        torch.Tensor
+            (1, C, [Z,] side, side), normalised, on the CPU.
+        """
+        return torch.from_numpy(patches.cut(labelled.images[self.place.image], self.place))[None]
 
     def truth(self, labelled: Labelled, around: Surround = PLANE) -> Targets:
         """Read the labels.

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_sslseg import frequencies, metrics, patches
+from napari_sslseg import frequencies, metrics
 from napari_sslseg.atlas import relative
 from napari_sslseg.calibration import Calibration, temperature
 from napari_sslseg.image import Image
@@ -19,6 +19,7 @@ from napari_sslseg.runtime import Runtime
 from napari_sslseg.segmenter import Segmenter
 from napari_sslseg.surround import Surround, windows
 
+MARGIN = 0.02  # IoU on a few strokes by which the network alone must be better for the pixel classifier to be left out
 UNCALIBRATED = 0.5  # of the weight of class frequencies, where no stroke tells how sure the probabilities may be
 
 
@@ -96,8 +97,7 @@ def look(segmenter: Segmenter, labelled: Labelled, *shares: float) -> list[Seen]
     truth, expected = [], []
     found: list[list[Tensor]] = [[] for _ in shares]
     for window in windows(labelled.apart, around):
-        image = labelled.images[window.place.image]
-        crop = torch.from_numpy(patches.cut(image, window.place))[None].to(device)
+        image, crop = labelled.images[window.place.image], window.crop(labelled).to(device)
         y, x = window.points.T
         for known, (even,) in zip(found, segmenter.mixed(crop, False, *shares), strict=True):
             known.append((even[:, around.middle] if around.depth else even)[:, y, x].T.cpu())
@@ -111,7 +111,7 @@ def look(segmenter: Segmenter, labelled: Labelled, *shares: float) -> list[Seen]
 
 
 def choose(segmenter: Segmenter, labelled: Labelled) -> Seen:
-    """Keep the pixel classifier only if the strokes kept apart are found no worse with it than without.
+    """Keep the pixel classifier unless the strokes kept apart are found clearly worse with it than without.
 
     Parameters
     ----------
@@ -123,10 +123,10 @@ def choose(segmenter: Segmenter, labelled: Labelled) -> Seen:
     Returns
     -------
     Seen
-        What the better of the two finds.
+        What the one that is kept finds.
     """
     alone, together = look(segmenter, labelled, 0.0, segmenter.share)
-    if alone.score(labelled)["score"] > together.score(labelled)["score"]:
+    if alone.score(labelled)["score"] > together.score(labelled)["score"] + MARGIN:
         segmenter.share = 0.0
         return alone
     return together
