@@ -235,8 +235,8 @@ def build(
     classes : int, optional
         Classes to tell apart.
     keep_head : bool, optional
-        Whether to take the head of a checkpoint too, and not its encoder alone; of one that comes from the starter it
-        is always taken.
+        Whether to take the head of a checkpoint too, and not its encoder alone; of one that comes from the starter, or
+        whose encoder was kept as it was, it is always taken.
     objects : bool, optional
         Whether the classes are background, core and contour of objects, which the starter knows.
     anisotropy : float, optional
@@ -251,6 +251,7 @@ def build(
     name = encoder if stored is None else stored.config["network"]["encoder"]
     head = "fpn" if stored is None else stored.config["network"]["head"]
     known = (start if stored is None else _origin(stored)) == starter.NAME
+    alone = stored is not None and stored.config.get("pretrain", {}).get("encoder_rate") == 0  # only the head learnt
     with runtime.torch_numbers(0):
         network = Network(name, head, in_channels, classes, _stored_anisotropy(stored, anisotropy))
     if stored is not None:
@@ -262,7 +263,7 @@ def build(
                 "Use images of the same kind, or start from imagenet",
             )
         network.encoder.load_state_dict(stored.part("encoder"))
-        if keep_head or known:
+        if keep_head or known or alone:
             network.head.load_state_dict(stored.part("head"))
     elif start != "random":
         if start not in network.encoder.starts:

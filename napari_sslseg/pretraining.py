@@ -79,12 +79,13 @@ def pretrain(
         yield Notice(sentence)
     images = [magnify(i, times) for i in images]
     method = _method(images, config, machine)
-    described = {**_describe(method, config), "magnification": times}
+    described = {**_describe(method, replace(config, encoder_rate=method.encoder_rate)), "magnification": times}
     schedule = loop.Schedule(config.rate, config.minutes, config.steps)
     training = loop.Training.start(method, schedule)
     strokes = strokes_of([p for p in labels if volumes.is_volume(p[0]) or not deep], images[0].channels, times)
     piece = volumes.Piece(method.side, method.depth)
     watch = Watch(method.network, images, strokes, piece, times, machine, also=tuple(method.kept()))
+    watch.still = method.encoder_rate == 0
     if resume is not None:
         past = resume.history
         watch.restore(resume)
@@ -149,10 +150,19 @@ def _method(images: list[Image], config: PretrainConfig, machine: Runtime) -> Me
         method = kind(network, piece.side).to(machine.device)
     machine.compiled(network.encoder, network.head)
     method.depth = piece.depth
-    method.encoder_rate = 1.0 if config.start == "random" else config.encoder_rate
     method.frozen_norm = config.start != "random"
+    method.encoder_rate = _rate(config, kind)
+    if method.encoder_rate == 0:
+        network.encoder.requires_grad_(False)
     method.orientation = augment.Orientation(config.flips, config.turn)
     return method
+
+
+def _rate(config: PretrainConfig, kind: type[Method]) -> float:
+    """Learning rate of the encoder, as a share of that of the rest."""
+    if config.start == "random":
+        return 1.0
+    return kind.trained_rate if config.encoder_rate is None else config.encoder_rate
 
 
 def _batch(method: Method, images: list[Image], config: PretrainConfig, machine: Runtime, step: int) -> Batch:

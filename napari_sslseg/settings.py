@@ -27,8 +27,9 @@ class PretrainConfig(Config):
         Crops a step.
     rate : float
         Learning rate of new layers.
-    encoder_rate : float
-        Learning rate of an encoder that starts from trained weights, as a share of `rate`.
+    encoder_rate : float, optional
+        Learning rate of an encoder that starts from trained weights, as a share of `rate`; 0 keeps it as it is. None
+        for what suits the method: 0 of ``recall``, 0.1 of the others.
     early_stop : bool
         Whether to end when the probe of what was learnt no longer rises.
     flips, turn : bool
@@ -43,7 +44,9 @@ class PretrainConfig(Config):
     crop: int = param(128, "Side of the square pieces that are looked at", ge=32, le=1024, unit="px")
     batch: int = param(8, "Pieces looked at in one step", ge=2, le=512)
     rate: float = param(1e-3, "Learning rate of new layers", ge=1e-7, le=1.0)
-    encoder_rate: float = param(0.1, "Learning rate of a trained encoder, as a share of the rate", ge=0.0, le=1.0)
+    encoder_rate: float | None = param(
+        None, "Learning rate of a trained encoder, as a share of the rate, if not what suits", ge=0.0, le=1.0
+    )
     early_stop: bool = param(False, "End when the probe of what was learnt no longer rises")
     flips: bool = param(True, "Look at mirrored pieces too; not where left and right differ")
     turn: bool = param(True, "Look at turned pieces too; not where up and down differ")

@@ -114,8 +114,9 @@ def _both(start: str, channels: int, machine: Runtime) -> tuple[tuple[str, str],
     if start in model.KNOWN:
         return None
     stored = Checkpoint.load(start).config
-    source, name = stored.get("pretrain", {}).get("start", "random"), stored["network"]["encoder"]
-    if source == "random":
+    said, name = stored.get("pretrain", {}), stored["network"]["encoder"]
+    source = said.get("start", "random")
+    if source == "random" or said.get("encoder_rate") == 0:  # it is what it was
         return None
     after = model.build(start, name, channels, machine).encoder.eval()
     try:

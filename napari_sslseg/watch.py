@@ -75,6 +75,7 @@ class Watch:
         self.looks: list[Look] = []
         self.kept: int = 0
         self.best: dict[str, Tensor] = {}
+        self.still = False  # whether the encoder stays as it is: one look says all
         self.finished = False  # whether the run came to its end and was not stopped
         self._cost = 0.0  # seconds of the last look
 
@@ -220,6 +221,8 @@ class Watch:
     def _next(self, training: Training, schedule: Schedule) -> float:
         """The part of the schedule after which to look again; of a run by steps it depends on steps alone."""
         last = self.looks[-1]
+        if self.still:
+            return 1.0
         if schedule.steps is not None:
             return min(1.0, (last.step + _within(int(GROWTH * last.step), LEAST_STEPS, MOST_STEPS)) / schedule.steps)
         gap = max(self._cost / SHARE, _within(GROWTH * last.seconds, LEAST_SECONDS, MOST_SECONDS))

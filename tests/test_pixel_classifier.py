@@ -170,7 +170,9 @@ def test_it_can_be_left_out_objects_take_less_of_it_and_untrained_encoders_do_wi
     assert of_objects.config["pixel_share"] == pytest.approx(0.3)
 
 
-@pytest.mark.parametrize("together, alone, share", [(0.6, 0.7, 0.0), (0.7, 0.6, 0.5), (0.7, 0.7, 0.5), (0.69, 0.7, 0.5)])
+@pytest.mark.parametrize(
+    "together, alone, share", [(0.6, 0.7, 0.0), (0.7, 0.6, 0.5), (0.7, 0.7, 0.5), (0.69, 0.7, 0.5)]
+)
 def test_it_is_kept_unless_the_strokes_kept_apart_are_found_worse_with_it(monkeypatch, together, alone, share):
     class Fake:
         def __init__(self, score):

@@ -84,7 +84,7 @@ def test_what_was_taken_is_stored():
 def test_what_the_starter_knows_of_objects_outlives_pretraining(tmp_path, start, kept):
     image, paths = disks(64)[0], [tmp_path / "first.safetensors", tmp_path / "second.safetensors"]
     for begin, path in zip((start, str(paths[0])), paths, strict=True):
-        learned = run(pretrain([image], PretrainConfig(start=begin, steps=1, **SMALL)))
+        learned = run(pretrain([image], PretrainConfig(start=begin, method="restore", steps=1, **SMALL)))
         learned.save(path)
         assert learned.config["origin"] == start
     network = model.build(str(paths[1]), "efficientnet_lite0", 1, RUNTIME, 3, keep_head=False, objects=True)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from scenes import annotated
 
-from napari_sslseg import starting
+from napari_sslseg import model, starting
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.finetuning import finetune
 from napari_sslseg.job import Notice, Stop, run
@@ -26,7 +26,7 @@ def files(tmp_path_factory):
     image, _, _ = annotated()
     first, second, spoilt = (folder / f"{n}.safetensors" for n in ("first", "second", "spoilt"))
     run(pretrain([image], PretrainConfig(steps=2, **SMALL))).save(first)
-    learned = run(pretrain([image], PretrainConfig(steps=2, **SMALL | {"start": str(first)})))
+    learned = run(pretrain([image], PretrainConfig(steps=2, method="restore", **SMALL | {"start": str(first)})))
     learned.save(second)
     zero = {k: torch.zeros_like(v) if k.startswith("encoder.") else v for k, v in learned.weights.items()}
     replace(learned, weights=zero).save(spoilt)
@@ -103,3 +103,30 @@ def test_training_starts_from_the_better_encoder_and_remembers_it(files):
     first, found = (c.part("encoder") for c in (Checkpoint.load(files["first"]), trained))
     weights = [k for k in first if k.endswith("weight") and first[k].ndim == 4]
     assert all(torch.allclose(first[k], found[k], atol=1e-5) for k in weights)
+
+
+def test_recall_keeps_a_trained_encoder_as_it_was_and_its_head_is_trained_on(tmp_path, files):
+    image, annotation, _ = annotated()
+    heard = []
+    config = PretrainConfig(steps=3, **SMALL | {"start": files["first"]})
+    learned = run(pretrain([image], config, labels=[(image, annotation)]), heard.append)
+    learned.save(tmp_path / "kept.safetensors")
+    before = Checkpoint.load(files["first"])
+    assert learned.config["pretrain"]["encoder_rate"] == 0
+    assert all(torch.equal(v, before.part("encoder")[k]) for k, v in learned.part("encoder").items())
+    assert not all(torch.equal(v, before.part("head")[k]) for k, v in learned.part("head").items())
+    assert [look["step"] for look in learned.history["probe"]["looks"]] == [0, 3]  # one tells all
+    assert learned.history["probe"]["kept"] == 3
+    assert not notices(heard)
+    begin = choose(str(tmp_path / "kept.safetensors"))
+    assert begin.compared is None
+    machine = Runtime.make(RuntimeConfig(device="cpu"))
+    network = model.build(begin.start, begin.encoder, image.channels, machine, 2, keep_head=False)
+    assert all(torch.equal(v, learned.part("head")[k]) for k, v in network.head.state_dict().items())
+
+
+@pytest.mark.parametrize(("start", "asked", "used"), [("first", 0.3, 0.3), ("random", None, 1.0), ("first", 0.0, 0.0)])
+def test_the_rate_of_the_encoder_is_what_was_asked_for(files, start, asked, used):
+    image, _, _ = annotated()
+    config = PretrainConfig(steps=1, encoder_rate=asked, **SMALL | {"start": files.get(start, start)})
+    assert run(pretrain([image], config)).config["pretrain"]["encoder_rate"] == used

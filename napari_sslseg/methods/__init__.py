@@ -35,6 +35,7 @@ class Method(Objective):
     """
 
     dimensions: tuple[int, ...] = (2,)
+    trained_rate = 0.1  # of a trained encoder as a share of the rate, where the user does not say; 0 keeps it as it is
     least_channels = 1  # an image must have, for the method to make sense
     encoders: tuple[str, ...] = ()  # it works with; empty for any
 

@@ -20,7 +20,8 @@ class Recall(Restoring):
 
     The teacher is the network at its start: its encoder's maps and its head's features of the clean crop are predicted
     from the corrupted one. So it learns what the user's images look like in terms of what it knows already, and forgets
-    nothing. A network that starts from random weights knows nothing, and restores alone.
+    nothing: where the user does not say otherwise, a trained encoder stays as it is and the head learns. A network that
+    starts from random weights knows nothing, and restores alone.
 
     Parameters
     ----------
@@ -29,6 +30,8 @@ class Recall(Restoring):
     side : int
         Side of the crops.
     """
+
+    trained_rate = 0.0  # docs/benchmarks.md: whatever moved it made single pixels harder to tell apart
 
     def __init__(self, network: Network, side: int) -> None:
         super().__init__(network, side)
