@@ -210,8 +210,9 @@ class Watch:
             self.kept = step
             best = {**self.network.state_dict(), **{k: training.average[k] for k in self._also}}
             self.best = {k: v.detach().cpu().clone() for k, v in best.items()}
-        yield Metric("probe", value, step)
-        yield Metric("rank", found.rank, step)
+        if not self.still:  # a curve that cannot move tells nothing
+            yield Metric("probe", value, step)
+            yield Metric("rank", found.rank, step)
         if collapsed(self.looks) and not before:
             yield Notice(
                 f"The features are collapsing (effective rank {now.rank:.1f}, {self.looks[0].rank:.1f} at the start): "

@@ -9,7 +9,7 @@ from scenes import annotated
 from napari_sslseg import model, starting
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.finetuning import finetune
-from napari_sslseg.job import Notice, Stop, run
+from napari_sslseg.job import Metric, Notice, Stop, run
 from napari_sslseg.labelled import collect
 from napari_sslseg.pretraining import pretrain
 from napari_sslseg.probe import StrokeProbe
@@ -118,6 +118,7 @@ def test_recall_keeps_a_trained_encoder_as_it_was_and_its_head_is_trained_on(tmp
     assert [look["step"] for look in learned.history["probe"]["looks"]] == [0, 3]  # one tells all
     assert learned.history["probe"]["kept"] == 3
     assert not notices(heard)
+    assert {e.name for e in heard if isinstance(e, Metric)} == {"loss", "restoration", "recall"}
     begin = choose(str(tmp_path / "kept.safetensors"))
     assert begin.compared is None
     machine = Runtime.make(RuntimeConfig(device="cpu"))
