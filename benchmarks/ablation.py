@@ -155,7 +155,8 @@ def scores(fewlabel, task, images, trained: Checkpoint, variant: dict, score_on)
         for name, found in zip(wanted, probabilities(segmenter, trained, image, zs, config, wanted), strict=True):
             if trained.config["object_size"]:
                 size = ObjectSize(**trained.config["object_size"])
-                labels = separate(found[:, 0] if len(zs) == 1 else found, size, image.spacing[-2:])
+                found = found[:, 0] if len(zs) == 1 else found
+                labels = separate(found, size, image.spacing[1 - found.ndim :])
             else:
                 labels = values[found.argmax(0)]
             pairs[name].append((labels.reshape(truth.shape), truth))
