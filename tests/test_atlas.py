@@ -102,6 +102,15 @@ def test_many_pixels_of_a_stroke_count_as_one_observation():
     np.testing.assert_allclose(once, often, rtol=1e-3)
 
 
+def test_of_a_large_region_no_more_is_fitted_than_it_takes():
+    known = labelled()
+    region = replace_points(known.train[0], np.argwhere(np.ones((SIDE, SIDE), bool)))
+    terms, _, weight = atlas._observed([region, *known.train[1:]], known.images, known.values)
+    others = sum(len(s.points) for s in known.train[1:])
+    assert atlas.MOST_PIXELS / 2 < len(terms) - others <= atlas.MOST_PIXELS
+    assert weight.sum() == pytest.approx(1)
+
+
 def replace_points(stroke, points):
     return Stroke(stroke.image, stroke.z, stroke.value, points)
 
