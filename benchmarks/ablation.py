@@ -14,18 +14,21 @@ images or the encoder is left out:
     python benchmarks/ablation.py --table stage1.jsonl
 
 ``--seconds`` gives every variant the same processor time for pretraining, turned into steps by timing some in the same
-process: with OMP_NUM_THREADS=1, other work on the machine does not change the result. Each line holds three scores:
-``score`` of the result as a user gets it, ``probe`` of the pixel classifier over the frozen encoder alone, ``network``
-of the fine-tuned network alone. Training always begins with the pretrained encoder, although a user's would leave it
-out where strokes speak against it; ``begin`` says what they say.
+process: with OMP_NUM_THREADS=1, other work on the machine does not change the result. ``--common pretrain.steps=200``
+gives every variant the same steps instead. ``--jobs`` works on so many cells at once, each in its own process. Each
+line holds three scores: ``score`` of the result as a user gets it, ``probe`` of the pixel classifier over the frozen
+encoder alone, ``network`` of the fine-tuned network alone. Training always begins with the pretrained encoder, although
+a user's would leave it out where strokes speak against it; ``begin`` says what they say.
 """
 
 import argparse
 import json
+import multiprocessing
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +36,7 @@ import numpy as np
 import torch
 
 from napari_sslseg import segmenter as segmenters
-from napari_sslseg import starting
+from napari_sslseg import starter, starting
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.finetuning import finetune
@@ -208,7 +211,14 @@ def variants(options) -> list[dict]:
         for method in options.methods:
             setting = f"train.start={start}" if method == "none" else f"pretrain.start={start},pretrain.method={method}"
             found.append(f"{start}/{method}:{setting}")
-    return [parse(",".join([text, *options.common]).replace(":,", ":")) for text in found]
+    return [_with(text, options.common) for text in found]
+
+
+def _with(text: str, common: list[str]) -> dict:
+    """Read a variant, and add what is common to all; what is said of pretraining, only if it pretrains."""
+    if not parse(text)["pretrain"]:
+        common = [c for c in common if not c.startswith("pretrain.")]
+    return parse(",".join([text, *common]).replace(":,", ":"))
 
 
 def suits(variant: dict, channels: int) -> bool:
@@ -267,6 +277,8 @@ def main() -> None:
     p.add_argument("--budget", default="few")
     p.add_argument("--seeds", type=int, default=2)
     p.add_argument("--seconds", type=float, help="processor time of pretraining")
+    p.add_argument("--starter", type=Path, help="another starter than the one that comes with the package")
+    p.add_argument("--jobs", type=int, default=1)
     p.add_argument("--out", type=Path)
     options = p.parse_args()
     if options.table:
@@ -274,23 +286,42 @@ def main() -> None:
         return
     if not (options.bench and options.tasks and options.out):
         p.error("--bench, --tasks and --out are needed")
-    sys.path.insert(0, str(options.bench))
-    import fewlabel
-
-    starting.worse = lambda *scores: False  # type: ignore[assignment]
-
     done = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []
     keys = {(d["seed"], d["task"], d["variant"]["name"], d["budget"]) for d in done}
-    for seed, name, variant in cells(options):
-        if (seed, name, variant["name"], options.budget) in keys:
-            continue
-        task = split_training(fewlabel, options.bench.parent / "data" / name)
-        if not suits(variant, Image.from_array(task.image(task.split("train")[0])).channels):
-            continue
-        row = {"task": name, "variant": variant, "budget": options.budget, "seed": seed}
-        row |= cell(fewlabel, task, variant, options.budget, seed, strokes=seed, seconds=options.seconds)
-        with options.out.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+    wanted = [c for c in cells(options) if (c[0], c[1], c[2]["name"], options.budget) not in keys]
+    with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn"), begin, (options,)) as pool:
+        for ended in as_completed([pool.submit(row, options, *cell) for cell in wanted]):
+            if found := _or_none(ended):
+                with options.out.open("a") as file:
+                    file.write(json.dumps(found) + "\n")
+
+
+def _or_none(ended) -> dict | None:
+    """Its row; none of a cell that failed, which the next call of this script does again."""
+    try:
+        return ended.result()
+    except Exception as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        return None
+
+
+def begin(options) -> None:
+    """Get a process ready for cells."""
+    sys.path.insert(0, str(options.bench))
+    if options.starter:
+        starter.FILE = options.starter
+    starting.worse = lambda *scores: False  # type: ignore[assignment]
+
+
+def row(options, seed: int, name: str, variant: dict) -> dict | None:
+    """Work on one cell; none where the method does not suit the images."""
+    import fewlabel
+
+    task = split_training(fewlabel, options.bench.parent / "data" / name)
+    if not suits(variant, Image.from_array(task.image(task.split("train")[0])).channels):
+        return None
+    found = {"task": name, "variant": variant, "budget": options.budget, "seed": seed}
+    return found | cell(fewlabel, task, variant, options.budget, seed, strokes=seed, seconds=options.seconds)
 
 
 if __name__ == "__main__":

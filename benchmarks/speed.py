@@ -72,7 +72,7 @@ def kinds(machine: Runtime) -> Iterator[tuple[str, Objective, Callable[[int], Ba
     """Everything that is measured: name, objective, its batches, learning rate."""
     images = [scene(seed)[0] for seed in range(4)]
     for method in ("restore", "dense", "adapt"):
-        config = PretrainConfig(method=method)
+        config = PretrainConfig(method=method, start=model.resolve("auto", PretrainConfig().encoder))
         learner = pretraining._method(images, config, machine)
         yield method, learner, lambda s, m=learner, c=config: pretraining._batch(m, images, c, machine, s), config.rate
     pairs = [(image, Annotation(strokes)) for image, strokes in map(scene, range(3))]

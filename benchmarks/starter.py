@@ -2,18 +2,22 @@
 
     python benchmarks/starter.py --data ../shared/data --corpus ../shared/corpus --steps 3000 --out starter.safetensors
     python benchmarks/starter.py ... --without bf_dsb2018,phase_usiigaci,em_axon_sem --out fold-a.safetensors
+    python benchmarks/starter.py ... --minutes 6 --times 4 --workers 4 --out starter.safetensors  # on a GPU
 
 Three things are learnt at once, from the training images alone of the data sets whose licences permit weights trained
 on them, and from the unlabelled corpus: to tell background, core and contour of objects (and axon and myelin) where
 they are labelled; to restore corrupted crops of the corpus; and to predict, from those corrupted crops, the maps that
 the ImageNet encoder makes of the clean ones, so that what it knew is not forgotten. Objects are shown at many sizes.
-``--without`` leaves data sets out, to measure what the starter is worth on data that it never saw.
+``--without`` leaves data sets out, to measure what the starter is worth on data that it never saw. ``--times`` takes so
+many times as many crops a step; ``--workers`` processes cut them out.
 """
 
 import argparse
 import csv
 import json
+import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image as Picture
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
 from napari_sslseg import augment, instances, model
 from napari_sslseg.checkpoint import Checkpoint
@@ -59,9 +64,11 @@ class Planes:
         self.objects = said["kind"] == "instance"
         self.images: list[list[Tensor]] = []
         self.labels: list[Tensor] = []
+        self.inside: list[Tensor] = []
         for item in said["items"]:
             if item.get("split", "train") == "train":
                 self._read(folder, item["id"])
+        self.inside = [torch.nonzero(v > 1).short() for v in self.labels]
         sizes = [instances.measure([v.numpy()]).median for v in self.labels if self.objects and (v > 1).any()]
         self.diameter = float(2 * np.sqrt(np.median(sizes) / np.pi)) if sizes else 22.0
 
@@ -81,7 +88,7 @@ class Planes:
         height, width = labels.shape
         wanted = float(np.exp(numbers.uniform(*np.log(DIAMETERS))))
         zoom = float(np.clip(wanted / self.diameter, *ZOOMS))
-        found = torch.nonzero(labels > 1) if numbers.random() < 0.8 else torch.zeros(0, 2)
+        found = self.inside[chosen] if numbers.random() < 0.8 else torch.zeros(0, 2)
         middle = found[int(numbers.integers(len(found)))] if len(found) else torch.tensor([height, width]) / 2
         reach = SIDE / zoom / 3
         y, x = (float(m) + numbers.uniform(-reach, reach) for m in middle)
@@ -125,20 +132,21 @@ class Corpus:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.files = folder, {}
+        self.pictures: dict[str, list[np.ndarray]] = {}
         with (folder / "MANIFEST.csv").open() as file:
             for row in csv.DictReader(file):
-                self.files.setdefault(row["modality"], []).append(row["file"])
-        self.modalities = sorted(self.files)
+                pixels = np.asarray(Picture.open(folder / row["file"]))
+                self.pictures.setdefault(row["modality"], []).append(pixels)
+        self.modalities = sorted(self.pictures)
 
     def crop(self, numbers: np.random.Generator) -> Tensor:
         """Draw a (3, n, n) crop, 1.5 times as large as those that are seen."""
-        files = self.files[self.modalities[int(numbers.integers(len(self.modalities)))]]
-        pixels = np.asarray(Picture.open(self.folder / files[int(numbers.integers(len(files)))]), np.float32)
-        pixels = np.stack([pixels] * 3, -1) if pixels.ndim == 2 else pixels
+        pictures = self.pictures[self.modalities[int(numbers.integers(len(self.modalities)))]]
+        pixels = pictures[int(numbers.integers(len(pictures)))]
         side = int(SIDE * augment.MARGIN)
         y, x = (int(numbers.integers(n - side + 1)) for n in pixels.shape[:2])
-        part = pixels[y : y + side, x : x + side]
+        part = pixels[y : y + side, x : x + side].astype(np.float32)
+        part = np.stack([part] * 3, -1) if part.ndim == 2 else part
         part = (part - part.mean((0, 1))) / (part.std((0, 1)) + 1.0)
         return torch.from_numpy(part).permute(2, 0, 1)
 
@@ -201,40 +209,80 @@ class Starter(Objective):
         return [{"params": rest, "lr": rate}, {"params": encoder, "lr": rate * ENCODER_RATE}]
 
 
+class Drawn(Dataset):
+    """What is shown at each step, a function of the step alone.
+
+    Parameters
+    ----------
+    sets : list of Planes
+        Labelled data sets.
+    corpus : Corpus
+        Unlabelled crops.
+    machine : Runtime
+        Gives the random numbers.
+    times : int
+        As many times the usual crops a step.
+    """
+
+    def __init__(self, sets: list[Planes], corpus: Corpus, machine: Runtime, times: int) -> None:
+        self.sets, self.corpus, self.machine, self.times = sets, corpus, machine, times
+
+    def __getitem__(self, step: int) -> dict[str, Tensor]:
+        """Draw the crops of a step, on the CPU."""
+        numbers = self.machine.numbers(1, step)
+        drawn = [self.sets[int(numbers.integers(len(self.sets)))] for _ in range(LABELLED * self.times)]
+        made = [s.crop(numbers) for s in drawn]
+        with self.machine.thread_numbers(2, step):
+            images = augment.intensity(torch.stack([recoloured(m[0], numbers) for m in made]), 1.3)
+            crops = torch.stack([self.corpus.crop(numbers) for _ in range(UNLABELLED * self.times)])
+            clean = augment.Geometry(SIDE).images(crops)
+            seen, mask = corrupted(clean)
+        found = {"image": images, "target": torch.stack([m[1] for m in made]), "seen": seen, "clean": clean}
+        return found | {"mask": mask, "objects": torch.tensor([s.objects for s in drawn])}
+
+
+def batches(drawn: Drawn, workers: int) -> Callable[[int], Batch]:
+    """Batches by step; of several workers they come in the order in which they are asked for."""
+    coming: Iterator[Batch] | None = None
+    if workers:
+        coming = iter(DataLoader(drawn, None, sampler=range(10**7), num_workers=workers, prefetch_factor=4))
+    lock = threading.Lock()
+
+    def batch(step: int) -> Batch:
+        if coming is None:
+            found = drawn[step]
+        else:
+            with lock:
+                found = dict(next(coming))
+        return {k: drawn.machine.place(v) for k, v in found.items()}
+
+    return batch
+
+
 def main() -> None:
     """Train and write."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--data", type=Path, required=True)
     p.add_argument("--corpus", type=Path, required=True)
     p.add_argument("--without", default="", help="data sets to leave out")
-    p.add_argument("--steps", type=int, default=3000)
+    p.add_argument("--steps", type=int)
+    p.add_argument("--minutes", type=float, default=40.0, help="length, where no steps are given")
+    p.add_argument("--times", type=int, default=1, help="as many times the usual crops a step")
+    p.add_argument("--workers", type=int, default=0, help="processes that cut out crops")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--out", type=Path, required=True)
     options = p.parse_args()
     left_out = options.without.split(",")
     sets = [Planes(options.data / name) for name in (*OBJECTS, *CLASSES) if name not in left_out]
-    corpus = Corpus(options.corpus)
     machine = Runtime.make(RuntimeConfig(seed=options.seed))
+    batch = batches(Drawn(sets, Corpus(options.corpus), machine, options.times), options.workers)
     network = model.build("imagenet", "efficientnet_lite0", 3, machine, 3)
     objective = Starter(network, model.build("imagenet", "efficientnet_lite0", 3, machine)).to(machine.device)
-
-    def batch(step: int) -> Batch:
-        numbers = machine.numbers(1, step)
-        drawn = [sets[int(numbers.integers(len(sets)))] for _ in range(LABELLED)]
-        made = [s.crop(numbers) for s in drawn]
-        with machine.thread_numbers(2, step):
-            images = augment.intensity(torch.stack([recoloured(m[0], numbers) for m in made]), 1.3)
-            crops = torch.stack([corpus.crop(numbers) for _ in range(UNLABELLED)])
-            clean = augment.Geometry(SIDE).images(crops)
-            seen, mask = corrupted(clean)
-        found = {"image": images, "target": torch.stack([m[1] for m in made]), "seen": seen, "clean": clean}
-        found |= {"mask": mask, "objects": torch.tensor([s.objects for s in drawn])}
-        return {k: machine.place(v) for k, v in found.items()}
-
-    training = Training.start(objective, Schedule(RATE, 1.0, options.steps))
+    schedule = Schedule(RATE, options.minutes, options.steps)
+    training = Training.start(objective, schedule)
     seen: dict[str, list[float]] = {}
     began = time.time()
-    for event in fit(training, batch, Schedule(RATE, 1.0, options.steps), runtime=machine, stop=Stop(), keep=None):
+    for event in fit(training, batch, schedule, runtime=machine, stop=Stop(), keep=None):
         if isinstance(event, Progress):
             if training.step % 100 < 3:
                 row = {k: round(float(np.mean(v[-50:])), 3) for k, v in seen.items()}
@@ -242,9 +290,9 @@ def main() -> None:
         elif hasattr(event, "name"):
             seen.setdefault(event.name, []).append(event.value)
     training.use_average()
-    weights = {k: v.half() for k, v in network.state_dict().items() if v.dtype.is_floating_point}
+    weights = {k: v.half().cpu() for k, v in network.state_dict().items() if v.dtype.is_floating_point}
     said = {"kind": "pretrained", "network": network.describe(), "pretrain": {"start": "imagenet"}}
-    said["starter"] = {"without": left_out, "steps": options.steps, "seed": options.seed}
+    said["starter"] = {"without": left_out, "steps": training.step, "times": options.times, "seed": options.seed}
     Checkpoint(weights, said, {"steps": training.step, "seconds": training.seconds}).save(options.out)
 
 

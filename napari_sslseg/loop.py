@@ -271,7 +271,8 @@ def _step(training: Training, batch: Batch, factor: float, computing: torch.auto
     if torch.isfinite(norm):
         training.optimizer.step()
     _follow(training)
-    return {name: float(value.detach()) for name, value in losses.items()}
+    found = torch.stack([value.detach().float() for value in losses.values()])
+    return dict(zip(losses, found.tolist(), strict=True))  # read at once: a GPU is waited for once a step
 
 
 @torch.no_grad()
