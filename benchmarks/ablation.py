@@ -289,20 +289,27 @@ def main() -> None:
     done = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []
     keys = {(d["seed"], d["task"], d["variant"]["name"], d["budget"]) for d in done}
     wanted = [c for c in cells(options) if (c[0], c[1], c[2]["name"], options.budget) not in keys]
+    for found in side_by_side(options, wanted) if options.jobs > 1 else one_by_one(options, wanted):
+        if found:
+            with options.out.open("a") as file:
+                file.write(json.dumps(found) + "\n")
+
+
+def one_by_one(options, wanted: list[tuple]) -> Iterator[dict | None]:
+    """Work on all cells in this process."""
+    begin(options)
+    for cell in wanted:
+        yield row(options, *cell)
+
+
+def side_by_side(options, wanted: list[tuple]) -> Iterator[dict | None]:
+    """Work on all cells in processes; one that fails is told of, and left for the next call of this script."""
     with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn"), begin, (options,)) as pool:
         for ended in as_completed([pool.submit(row, options, *cell) for cell in wanted]):
-            if found := _or_none(ended):
-                with options.out.open("a") as file:
-                    file.write(json.dumps(found) + "\n")
-
-
-def _or_none(ended) -> dict | None:
-    """Its row; none of a cell that failed, which the next call of this script does again."""
-    try:
-        return ended.result()
-    except Exception as error:
-        sys.stderr.write(f"{type(error).__name__}: {error}\n")
-        return None
+            try:
+                yield ended.result()
+            except Exception as error:
+                sys.stderr.write(f"{type(error).__name__}: {error}\n")
 
 
 def begin(options) -> None:
