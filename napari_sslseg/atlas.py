@@ -91,6 +91,25 @@ class Atlas:
         found = self.over(image.shape, zs, ys, xs)
         return found if place.depth else found[:, 0]
 
+    def weigh(self, probabilities: Floats, expected: Floats) -> Floats:
+        """Weigh probabilities that know nothing of places with what is to be expected at theirs.
+
+        Parameters
+        ----------
+        probabilities : numpy.ndarray
+            (K, ...), summing to 1 over K.
+        expected : numpy.ndarray
+            (K, ...) as `over` or `around` says.
+
+        Returns
+        -------
+        numpy.ndarray
+            (K, ...), summing to 1 over K.
+        """
+        found = probabilities * expected
+        found /= found.sum(0)
+        return found
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON.
 

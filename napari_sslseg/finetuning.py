@@ -133,7 +133,7 @@ def finetune(
     if schedule.fraction(training.step, training.seconds) < ALL_STROKES:
         first = batches.around(labelled.train, labelled.apart)
         yield from loop.fit(training, first, schedule, runtime=machine, stop=stop, until=ALL_STROKES, keep=save)
-        if labelled.apart and training.step:
+        if labelled.apart and training.step and not stop.requested:  # a score takes a second, and a stop is at once
             with training.averaged():
                 done = schedule.fraction(training.step, training.seconds)
                 history |= yield from validation.score(segmenter.eval(), min(1.0, done))

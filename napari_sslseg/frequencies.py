@@ -47,16 +47,15 @@ def estimate(
     device = next(segmenter.parameters()).device
     multiple = segmenter.network.multiple
     piece = segmenter.network.piece(images, -(-SIDE // multiple) * multiple)
-    total = torch.zeros(segmenter.network.classes, device=device)
+    total = np.zeros(segmenter.network.classes)
     for _ in range(CROPS):
         if stop.requested:
             return None
         place = patches.anywhere(images, piece.side, numbers, piece.depth)
         crop = torch.from_numpy(patches.cut(images[place.image], place))[None].to(device)
-        found = calibration(segmenter.even(crop, False))
+        found = calibration(segmenter.even(crop, False))[0].cpu().numpy()
         if segmenter.atlas is not None:
-            found = found * torch.from_numpy(segmenter.atlas.around(images[place.image], place)).to(device)
-            found = found / found.sum(1, keepdim=True)
-        total += found.mean((0, *range(2, crop.ndim)))
+            found = segmenter.atlas.weigh(found, segmenter.atlas.around(images[place.image], place))
+        total += found.mean(tuple(range(1, found.ndim)))
         yield Progress(done, "finding how frequent the classes are")
     return tuple((total / total.sum()).tolist())

@@ -274,5 +274,5 @@ def scored(score: float | None, held_out: int) -> str:
         Such as ``score 0.912 (mean IoU on 3 strokes kept apart)``.
     """
     if score is None:
-        return "no score (no strokes could be kept apart)"
+        return f"no score ({'stopped before it' if held_out else 'no strokes could be kept apart'})"
     return f"score {score:.3f} (mean IoU on {count(held_out, 'stroke')} kept apart)"

@@ -159,8 +159,8 @@ class _Image:
         at = np.s_[top : top + band.shape[1]]
         if self.segmenter.atlas is not None:
             rows, columns = range(top, top + band.shape[1]), range(band.shape[2])
-            band = band * self.segmenter.atlas.over(self.image.shape, [z], rows, columns)[:, 0]
-            band /= band.sum(0)
+            expected = self.segmenter.atlas.over(self.image.shape, [z], rows, columns)[:, 0]
+            band = self.segmenter.atlas.weigh(band, expected)
         self.labels[z, at] = self.values[band.argmax(0)]
         if self.probabilities is not None:
             self.probabilities[:, z, at] = band

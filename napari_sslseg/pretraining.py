@@ -84,8 +84,8 @@ def pretrain(
     training = loop.Training.start(method, schedule)
     strokes = strokes_of([p for p in labels if volumes.is_volume(p[0]) or not deep], images[0].channels, times)
     piece = volumes.Piece(method.side, method.depth)
-    watch = Watch(method.network, images, strokes, piece, times, machine, also=tuple(method.kept()))
-    watch.still = method.encoder_rate == 0
+    also, still = tuple(method.kept()), method.encoder_rate == 0
+    watch = Watch(method.network, images, strokes, piece, times, machine, also=also, still=still)
     if resume is not None:
         past = resume.history
         watch.restore(resume)

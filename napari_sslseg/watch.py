@@ -51,6 +51,8 @@ class Watch:
         Device and seed.
     also : tuple of str, optional
         Names of weights of the method that are kept beside the network's.
+    still : bool, optional
+        Whether the encoder stays as it is, so that one look says all.
     """
 
     def __init__(
@@ -63,8 +65,9 @@ class Watch:
         machine: Runtime,
         *,
         also: tuple[str, ...] = (),
+        still: bool = False,
     ) -> None:
-        self._also = also
+        self._also, self._still = also, still
         self.network = copy.deepcopy(network).requires_grad_(False).eval()
         piece = replace(piece, side=max(1, piece.side // network.multiple) * network.multiple)
         self._structure = StructureProbe(images, piece, machine.numbers(20))
@@ -75,7 +78,6 @@ class Watch:
         self.looks: list[Look] = []
         self.kept: int = 0
         self.best: dict[str, Tensor] = {}
-        self.still = False  # whether the encoder stays as it is: one look says all
         self.finished = False  # whether the run came to its end and was not stopped
         self._cost = 0.0  # seconds of the last look
 
@@ -210,7 +212,7 @@ class Watch:
             self.kept = step
             best = {**self.network.state_dict(), **{k: training.average[k] for k in self._also}}
             self.best = {k: v.detach().cpu().clone() for k, v in best.items()}
-        if not self.still:  # a curve that cannot move tells nothing
+        if not self._still:  # a curve that cannot move tells nothing
             yield Metric("probe", value, step)
             yield Metric("rank", found.rank, step)
         if collapsed(self.looks) and not before:
@@ -222,7 +224,7 @@ class Watch:
     def _next(self, training: Training, schedule: Schedule) -> float:
         """The part of the schedule after which to look again; of a run by steps it depends on steps alone."""
         last = self.looks[-1]
-        if self.still:
+        if self._still:
             return 1.0
         if schedule.steps is not None:
             return min(1.0, (last.step + _within(int(GROWTH * last.step), LEAST_STEPS, MOST_STEPS)) / schedule.steps)

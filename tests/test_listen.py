@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_sslseg.job import Metric, Notice, Picture, Progress
-from napari_sslseg.listen import BarListener, JsonListener, clock, emit
+from napari_sslseg.listen import BarListener, JsonListener, clock, emit, scored
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,9 @@ def test_events_are_one_json_object_a_line_without_pictures(capsys):
 def test_what_json_has_no_number_for_is_null(capsys):
     emit({"a": float("nan"), "b": [float("inf"), 1.5], "c": {"d": (-float("inf"),)}})
     assert capsys.readouterr().out == '{"a": null, "b": [null, 1.5], "c": {"d": [null]}}\n'
+
+
+def test_a_missing_score_says_why():
+    assert scored(0.9124, 3) == "score 0.912 (mean IoU on 3 strokes kept apart)"
+    assert scored(None, 0) == "no score (no strokes could be kept apart)"
+    assert scored(None, 3) == "no score (stopped before it)"

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scenes import annotated, disks, objects, paint
 
-from napari_sslseg import loop, metrics, pretraining
+from napari_sslseg import loop, metrics, pretraining, validation
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.batches import Batches
 from napari_sslseg.errors import CheckpointError, ImageError, LabelError
@@ -210,6 +210,19 @@ def test_a_round_starts_from_the_pretrained_encoder(tmp_path, keep_head):
     trained = run(finetune([(image, annotation)], config, start=start, stop=stop))
     assert same(trained.part("encoder"), learned.part("encoder"))
     assert same(trained.part("head"), learned.part("head")) == keep_head
+
+
+def test_a_stopped_training_ends_at_once_without_a_score_and_gets_it_when_it_goes_on(monkeypatch):
+    image, annotation, _ = annotated()
+    config, stop, kept, looked = FinetuneConfig(steps=10, **SMALL), Stop(), [], []
+    monkeypatch.setattr(validation, "look", lambda *args, look=validation.look: looked.append(1) or look(*args))
+    for event in finetune([(image, annotation)], config, stop=stop, keep=kept.append):
+        if isinstance(event, Metric) and event.name == "loss":
+            stop.request()
+    assert 0 < kept[-1].history["steps"] < 10
+    assert (kept[-1].history["score"], looked) == (None, [])
+    assert kept[-1].history["held_out"] > 0
+    assert 0 <= run(finetune([(image, annotation)], config, resume=kept[-1])).history["score"] <= 1
 
 
 def test_few_strokes_give_no_score_rather_than_a_wrong_one():

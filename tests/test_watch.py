@@ -173,5 +173,5 @@ def test_a_collapse_is_said_and_the_weights_before_it_are_kept(monkeypatch):
 @pytest.mark.parametrize("seconds, cost, wait", [(0, 2, 40), (100, 0.01, 25), (4000, 0.5, 120), (400, 30, 600)])
 def test_looks_of_a_run_by_time_take_a_twentieth_of_it_at_most(seconds, cost, wait):
     seen = watch.Watch.__new__(watch.Watch)
-    seen.looks, seen._cost, seen.still = [looks.Look(1, seconds, 0.5, 9, 0, 0, 0)], cost, False
+    seen.looks, seen._cost, seen._still = [looks.Look(1, seconds, 0.5, 9, 0, 0, 0)], cost, False
     assert 60 * 1000 * seen._next(None, watch.Schedule(1e-3, 1000.0)) - seconds == pytest.approx(wait)

@@ -47,7 +47,7 @@ class LearnStep(QWidget):
         self.probe.setAccessibleName("How good what was learnt is")
         self.length = QComboBox()
         self.length.setAccessibleName("How long to learn")
-        self.length.setToolTip("How long the computer may look at your images. Longer is better, up to a point")
+        self.length.setToolTip("How long the computer may look at your images. Paint meanwhile, or leave this step out")
         self.denoised = QPushButton("Show denoised")
         self.denoised.setToolTip("What you are looking at without its noise, as a layer over the image")
         self.form = Form(PretrainConfig, choices=component_names())

@@ -118,6 +118,6 @@ def scores(rounds: tuple[Round, ...]) -> str:
         return ""
     said = [f"{r.score:.2f}".removeprefix("0") if r.score is not None else "–" for r in rounds[-SHOWN:]]
     text = "IoU by round  " + "  ".join(said)
-    if all(r.score is None for r in rounds):
+    if all(r.score is None and not r.held_out for r in rounds):
         text += "\nPaint more separate strokes of each class, then some are kept apart for a score"
     return text
