@@ -198,14 +198,11 @@ class Watch:
             prefix = "network."
             average = {k.removeprefix(prefix): v for k, v in training.average.items() if k.startswith(prefix)}
             self.network.load_state_dict(average)
-        found = self._structure.measure(self.network.encoder, self._magnification)
-        measured = self._strokes.measure([self.network.encoder], self._magnification) if self._strokes else None
-        folds = measured[0] if measured else ()
-        value = float(np.mean(folds)) if folds else found.dse
+        found = self.looks[-1] if self._still and self.looks else self._measured()
         self._cost = distributed.greatest(time.perf_counter() - began)
         training.seconds += self._cost
         step, seconds = (0, 0.0) if start else (training.step, training.seconds)
-        now = Look(step, seconds, value, found.rank, found.inter, found.intra, found.dimension, folds)
+        now = replace(found, step=step, seconds=seconds)
         before = collapsed(self.looks)
         self.looks.append(now)
         if better(self.looks, self.kind):
@@ -213,13 +210,21 @@ class Watch:
             best = {**self.network.state_dict(), **{k: training.average[k] for k in self._also}}
             self.best = {k: v.detach().cpu().clone() for k, v in best.items()}
         if not self._still:  # a curve that cannot move tells nothing
-            yield Metric("probe", value, step)
-            yield Metric("rank", found.rank, step)
+            yield Metric("probe", now.value, step)
+            yield Metric("rank", now.rank, step)
         if collapsed(self.looks) and not before:
             yield Notice(
                 f"The features are collapsing (effective rank {now.rank:.1f}, {self.looks[0].rank:.1f} at the start): "
                 "stop, and choose another method or a lower rate. What was learnt before is kept."
             )
+
+    def _measured(self) -> Look:
+        """What the probes say of the encoder now."""
+        found = self._structure.measure(self.network.encoder, self._magnification)
+        measured = self._strokes.measure([self.network.encoder], self._magnification) if self._strokes else None
+        folds = measured[0] if measured else ()
+        value = float(np.mean(folds)) if folds else found.dse
+        return Look(0, 0.0, value, found.rank, found.inter, found.intra, found.dimension, folds)
 
     def _next(self, training: Training, schedule: Schedule) -> float:
         """The part of the schedule after which to look again; of a run by steps it depends on steps alone."""
