@@ -64,7 +64,6 @@ class Planes:
         self.objects = said["kind"] == "instance"
         self.images: list[list[Tensor]] = []
         self.labels: list[Tensor] = []
-        self.inside: list[Tensor] = []
         for item in said["items"]:
             if item.get("split", "train") == "train":
                 self._read(folder, item["id"])

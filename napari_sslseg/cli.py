@@ -1,5 +1,6 @@
 """The command line: pretrain, train, predict, denoise, score, info, demo. It starts jobs and sets the exit code."""
 
+import gc
 import os
 import sys
 from dataclasses import asdict
@@ -299,6 +300,7 @@ def main(arguments: list[str] | None = None) -> None:
     code = code if isinstance(code, int) else DONE
     if arguments is None and ranks.count() == 1 and "napari" not in sys.modules:
         _leave(code)
+    gc.freeze()  # the same where others have to be waited for, as far as it goes
     sys.exit(code)
 
 

@@ -176,7 +176,7 @@ class Validation:
         dict
             ``score`` and ``scores``, and what was ``chosen``.
         """
-        if self.stop.requested or self.labelled.size is not None:  # single pixels do not tell how objects fare
+        if self.labelled.size is not None:  # single pixels do not tell how objects fare
             return look(segmenter, self.labelled, segmenter.share)[0].score(self.labelled)
         seen = choose(segmenter, self.labelled)
         if self.weight > 0:
