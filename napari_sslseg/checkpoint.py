@@ -1,12 +1,14 @@
 """Checkpoint: weights, configuration, classes and history in one safetensors file, written atomically."""
 
 import json
+import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor
 
 from napari_sslseg.errors import CheckpointError
@@ -46,7 +48,10 @@ class Checkpoint:
         said = {"format": FORMAT, "version": VERSION, "config": self.config, "history": self.history}
         with replacing(path) as unfinished:
             tensors = {k: v.detach().cpu().contiguous() for k, v in self.weights.items()}
-            unfinished.write_bytes(save(tensors, {"json": json.dumps(said)}))  # a full disk is then an OSError
+            try:
+                save_file(tensors, unfinished, {"json": json.dumps(said)})
+            except SafetensorError as error:
+                raise _refused(error) from error
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -99,3 +104,9 @@ class Checkpoint:
         """
         start = prefix + "."
         return {k.removeprefix(start): v for k, v in self.weights.items() if k.startswith(start)}
+
+
+def _refused(error: SafetensorError) -> OSError:
+    """What the operating system said, such as that the disk is full."""
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return OSError(int(found[1]), os.strerror(int(found[1]))) if found else OSError(str(error))

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from napari_sslseg import distributed, precision
 from napari_sslseg.ahead import Ahead
+from napari_sslseg.halting import Halting
 from napari_sslseg.job import Job, Metric, Progress, Rhythm, Stop
 from napari_sslseg.objective import Batch, Objective
 from napari_sslseg.runtime import Runtime
@@ -220,7 +222,7 @@ def fit(
     runtime : Runtime
         Device and seed.
     stop : Stop
-        Looked at before every step.
+        Looked at before every step, and within it on a CPU; a step that is broken off counts as never begun.
     until : float, optional
         The part of the schedule to train, 0 to 1.
     keep : callable, optional
@@ -235,7 +237,9 @@ def fit(
     saved.due()
     training.objective.train()
     kind: torch.dtype | None = None
-    with Ahead(batches, runtime.workers) as prepared:
+    slow = runtime.device.type == "cpu" and not runtime.compile and distributed.size() == 1
+    halting = Halting(training.objective, stop, active=slow)
+    with Ahead(batches, runtime.workers) as prepared, halting:
         while not distributed.stopped(stop):
             if (fraction := schedule.fraction(training.step, training.seconds)) >= until:
                 return
@@ -244,7 +248,10 @@ def fit(
             batch = prepared(training.step)
             with runtime.torch_numbers(STEP, training.step):
                 kind = kind or precision.choose(training.objective, batch, runtime.device)
-                losses = _step(training, batch, schedule.factor(fraction), precision.computing(runtime.device, kind))
+                computing = precision.computing(runtime.device, kind)
+                losses = halting.attempt(partial(_step, training, batch, schedule.factor(fraction), computing))
+            if losses is None:
+                return
             training.step += 1
             training.losses.append(losses["loss"])
             training.seconds = distributed.greatest(training.seconds + time.perf_counter() - began)

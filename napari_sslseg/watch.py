@@ -169,7 +169,10 @@ class Watch:
                 keep()
 
     def finish(self, training: Training) -> Job[dict[str, Tensor]]:
-        """Look a last time and choose.
+        """Choose the weights to keep, after a last look where the run came to its end.
+
+        A run that was stopped has no time for that look: its newest weights are kept if those last looked at were the
+        best so far, else the best.
 
         Parameters
         ----------
@@ -187,7 +190,11 @@ class Watch:
             The weights to keep, on the CPU.
         """
         if self.looks[-1].step != training.step:
-            yield from self._look(training)
+            if self.finished or self._still:
+                yield from self._look(training)
+            elif self.kept == self.looks[-1].step:
+                self._take(training)
+                self._keep(training, training.step)
         if self.kept != training.step:
             yield Notice(choice(self.looks, self.kind, self.kept))
         return self.best
@@ -195,9 +202,7 @@ class Watch:
     def _look(self, training: Training, *, start: bool = False) -> Job[None]:
         began = time.perf_counter()
         if not start:
-            prefix = "network."
-            average = {k.removeprefix(prefix): v for k, v in training.average.items() if k.startswith(prefix)}
-            self.network.load_state_dict(average)
+            self._take(training)
         found = self.looks[-1] if self._still and self.looks else self._measured()
         self._cost = distributed.greatest(time.perf_counter() - began)
         training.seconds += self._cost
@@ -206,9 +211,7 @@ class Watch:
         before = collapsed(self.looks)
         self.looks.append(now)
         if better(self.looks, self.kind):
-            self.kept = step
-            best = {**self.network.state_dict(), **{k: training.average[k] for k in self._also}}
-            self.best = {k: v.detach().cpu().clone() for k, v in best.items()}
+            self._keep(training, step)
         if not self._still:  # a curve that cannot move tells nothing
             yield Metric("probe", now.value, step)
             yield Metric("rank", now.rank, step)
@@ -217,6 +220,16 @@ class Watch:
                 f"The features are collapsing (effective rank {now.rank:.1f}, {self.looks[0].rank:.1f} at the start): "
                 "stop, and choose another method or a lower rate. What was learnt before is kept."
             )
+
+    def _take(self, training: Training) -> None:
+        prefix = "network."
+        average = {k.removeprefix(prefix): v for k, v in training.average.items() if k.startswith(prefix)}
+        self.network.load_state_dict(average)
+
+    def _keep(self, training: Training, step: int) -> None:
+        self.kept = step
+        best = {**self.network.state_dict(), **{k: training.average[k] for k in self._also}}
+        self.best = {k: v.detach().cpu().clone() for k, v in best.items()}
 
     def _measured(self) -> Look:
         """What the probes say of the encoder now."""

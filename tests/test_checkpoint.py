@@ -1,13 +1,14 @@
 """Checkpoints: round trip, versions, damage."""
 
 import json
+import os
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from napari_sslseg.checkpoint import FORMAT, Checkpoint
-from napari_sslseg.errors import CheckpointError
+from napari_sslseg.errors import CheckpointError, StorageError
 
 
 def test_a_checkpoint_survives_the_disk(tmp_path):
@@ -44,3 +45,20 @@ def test_a_newer_version_says_to_update(tmp_path):
     save_file({"a": torch.ones(1)}, tmp_path / "new.safetensors", {"json": said})
     with pytest.raises(CheckpointError, match="newer version.*pip install -U"):
         Checkpoint.load(tmp_path / "new.safetensors")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits the size of files as POSIX does")
+def test_a_full_disk_is_said_and_leaves_the_older_file(tmp_path):
+    import resource
+
+    Checkpoint({"a": torch.zeros(3)}, {}, {}).save(tmp_path / "a.safetensors")
+    before = (tmp_path / "a.safetensors").read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(StorageError, match="full"):
+            Checkpoint({"a": torch.zeros(1_000_000)}, {}, {}).save(tmp_path / "a.safetensors")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.safetensors"]
+    assert (tmp_path / "a.safetensors").read_bytes() == before

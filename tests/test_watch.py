@@ -133,6 +133,36 @@ def test_best_weights_from_before_a_stop_are_still_kept_after_it(said):
     assert same(resumed.weights, {k.removeprefix("best."): v for k, v in kept[-1].weights.items() if "best." in k})
 
 
+def stopped(after, **options):
+    """A run that is stopped at a step between two looks, which come after 2, 4, … steps; all that was heard of it."""
+    stop, heard = Stop(), []
+
+    def listen(event):
+        heard.append(event)
+        if isinstance(event, Metric) and event.name == "loss" and event.step >= after:
+            stop.request()
+
+    job = pretrain([disks()[0]], PretrainConfig(steps=8, **SMALL), stop=stop, **options)
+    return run(job, listen), heard
+
+
+def test_a_stopped_run_does_not_look_a_last_time_and_keeps_its_newest_weights(said):
+    said[:] = [0.5, 0.9]
+    learned, heard = stopped(3, labels=labels())
+    assert len(values(learned)) == 2
+    assert learned.history["probe"]["kept"] == learned.history["steps"] == 3
+    assert not notices(heard)
+    assert not same(learned.weights, learn(steps=8).weights)
+
+
+def test_a_stopped_run_keeps_the_weights_that_were_best_if_it_was_worse_at_its_last_look(said):
+    said[:] = [0.5, 0.9, 0.6]
+    learned, heard = stopped(5, labels=labels())
+    assert len(values(learned)) == 3
+    assert learned.history["probe"]["kept"] == 2
+    assert "step 2" in notices(heard)
+
+
 def test_other_strokes_than_before_the_stop_begin_the_probe_anew():
     kept = []
     learn(steps=4, keep=kept.append)
