@@ -1,12 +1,14 @@
-"""Ablation of the pixel classifier on the training images alone, in three studies.
+"""Ablation of the pixel classifier on the training images alone, in four studies.
 
     python benchmarks/pixels.py --bench ../shared/bench --tasks em_vnc_sstem,cyto_wbc --seeds 2 --study strides
     python benchmarks/pixels.py --bench ../shared/bench --tasks em_vnc_sstem,cyto_wbc --seeds 2 --study frequencies
     python benchmarks/pixels.py --bench ../shared/bench --tasks mri_hippocampus,cyto_wbc --seeds 3 --study places
+    python benchmarks/pixels.py --bench ../shared/bench --tasks em_vnc_sstem,cyto_wbc --seeds 2 --study live
 
 ``strides``: mean IoU by coarsest stride and by how it is learnt, of images as they are. ``frequencies``: mean IoU with
 and without halved images, and by what is made of class frequencies, which are found on the pixels to score on without
-their labels; the temperature comes from the strokes that training would keep apart.
+their labels; the temperature comes from the strokes that training would keep apart. ``live``: mean IoU and seconds of
+learning by the kind of classifier and by how long it learns, for feedback while painting.
 
 Needs no training of a network: what is known of labelled pixels and of some thousand others is read once a task and
 seed, and each variant is learnt from it in seconds. Objects are scored as foreground. Prints one line of JSON a cell.
@@ -16,13 +18,14 @@ import argparse
 import itertools
 import json
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import torch
 from ablation import paint, split_training
 
-from napari_sslseg import atlas, calibration, model, pixel_classifier
+from napari_sslseg import atlas, calibration, linear, model, pixel_classifier
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.image import Image
 from napari_sslseg.job import Stop
@@ -35,6 +38,8 @@ from napari_sslseg.settings import FinetuneConfig, RuntimeConfig
 from napari_sslseg.strokes import hold_out
 
 PIXELS = 20000  # read of all scored planes of an image
+LIVE = [(150, 512, 1e-3, 0.5), (60, 512, 1e-3, 0.5), (60, 512, 3e-3, 0.5), (60, 256, 3e-3, 0.5), (30, 512, 3e-3, 0.5)]
+PENALTIES = (3e-2, 1e-2, 3e-3, 1e-3, 3e-4)
 LEARNT = {"long": (400, 3e-3, 0.2), "short": (100, 1e-3, 0.2), "dropped": (150, 1e-3, 0.5)}  # steps, rate, dropout
 
 
@@ -180,6 +185,49 @@ def places(bench: Bench, seed: int):
         yield row
 
 
+def live(bench: Bench, seed: int):
+    """Rows of the fourth study."""
+    pixels = make(bench, pixel_classifier.COARSEST, pixel_classifier.REDUCTIONS)
+    known, targets, looked, truth = bench.columns(pixels)
+    values, kind = bench.labelled.values, bench.kind
+    for width, (steps, batch, rate, drop) in itertools.product((64, 32), LIVE):
+        pixel_classifier.WIDTH, pixel_classifier.STEPS, pixel_classifier.BATCH = width, steps, batch
+        pixel_classifier.RATE, pixel_classifier.DROP = rate, drop
+        classifier = make(bench, pixel_classifier.COARSEST, pixel_classifier.REDUCTIONS)
+        torch.manual_seed(seed)
+        began = time.perf_counter()
+        classifier.fit(known, targets, Stop())
+        took = time.perf_counter() - began
+        found = score(chances(classifier, looked).numpy(), truth, values, kind)
+        row = {"head": f"{width} units", "steps": steps, "batch": batch, "rate": rate, "drop": drop}
+        yield {**row, "pixels": len(known), "seconds": round(took, 3), "mean_iou": round(found, 4)}
+    for penalty in PENALTIES:
+        began = time.perf_counter()
+        head = linear.fit(known.numpy(), targets.numpy(), len(values), penalty=penalty)
+        took = time.perf_counter() - began
+        even = torch.from_numpy(head(looked.numpy())).softmax(1)
+        prior = calibration.Calibration(prior=tuple(even.mean(0).tolist()))
+        found = [score(c.numpy(), truth, values, kind) for c in (even, prior(even))]
+        row = {"head": "linear", "penalty": penalty, "pixels": len(known), "seconds": round(took, 3)}
+        yield {**row, "mean_iou": round(found[0], 4), "with_frequencies": round(found[1], 4)}
+    for name, other in others(seed).items():
+        began = time.perf_counter()
+        other.fit(known.numpy(), targets.numpy())
+        took = time.perf_counter() - began
+        found = score(other.predict_proba(looked.numpy()), truth, values, kind)
+        yield {"head": name, "pixels": len(known), "seconds": round(took, 3), "mean_iou": round(found, 4)}
+
+
+def others(seed: int) -> dict:
+    """Classifiers of scikit-learn by name."""
+    from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
+
+    return {
+        "boosted trees": HistGradientBoostingClassifier(max_iter=50, class_weight="balanced", random_state=seed),
+        "extra trees": ExtraTreesClassifier(100, min_samples_leaf=5, class_weight="balanced", random_state=seed),
+    }
+
+
 def make(bench: Bench, coarsest: int, reductions: tuple[int, ...] = (1,)) -> PixelClassifier:
     """Build a classifier of maps up to a stride, in pixels of the network."""
     pixel_classifier.COARSEST = coarsest
@@ -192,12 +240,12 @@ def main() -> None:
     p.add_argument("--bench", type=Path, required=True, help="folder of fewlabel.py")
     p.add_argument("--tasks", required=True)
     p.add_argument("--seeds", type=int, default=2)
-    p.add_argument("--study", choices=("strides", "frequencies", "places"), default="frequencies")
+    p.add_argument("--study", choices=("strides", "frequencies", "places", "live"), default="frequencies")
     options = p.parse_args()
     sys.path.insert(0, str(options.bench))
     import fewlabel
 
-    study = {"strides": strides, "frequencies": frequencies, "places": places}[options.study]
+    study = {"strides": strides, "frequencies": frequencies, "places": places, "live": live}[options.study]
     for seed, task in itertools.product(range(options.seeds), options.tasks.split(",")):
         bench = Bench(fewlabel, options.bench.parent / "data" / task, seed)
         for row in study(bench, seed):

@@ -77,8 +77,19 @@ class PixelClassifier(nn.Module):
         looks = [F.avg_pool2d(images, r) if r > 1 else images for r in self.reductions]
         return [*(m for x in looks for m in self.encoder(x)[: self.used]), filter_bank(images)]
 
-    def _grown(self, images: Tensor) -> Tensor:
-        """Images continued at the right and below, up to sides that all reductions can be made of."""
+    def grown(self, images: Tensor) -> Tensor:
+        """Continue images at the right and below, up to sides that all reductions can be made of.
+
+        Parameters
+        ----------
+        images : torch.Tensor
+            (B, C, Y, X).
+
+        Returns
+        -------
+        torch.Tensor
+            (B, C, Y, X) of the same or larger sides.
+        """
         multiple = math.lcm(*self.reductions) * self.encoder.strides[-1]
         height, width = images.shape[-2:]
         return F.pad(images, (0, -width % multiple, 0, -height % multiple), mode="replicate")
@@ -98,7 +109,7 @@ class PixelClassifier(nn.Module):
         torch.Tensor
             (N, F), maps interpolated linearly.
         """
-        images = self._grown(images)
+        images = self.grown(images)
         size = torch.tensor(images.shape[-2:], dtype=torch.float32)
         at = ((torch.from_numpy(points).float() + 0.5) * 2 / size - 1).flip(-1)[None, :, None].to(images.device)
         read = [F.grid_sample(m, at, padding_mode="border", align_corners=False) for m in self.maps(images)]
@@ -122,7 +133,7 @@ class PixelClassifier(nn.Module):
         """
         weight = self.hidden.weight / self.std
         bias = self.hidden.bias - weight @ self.mean
-        total, grown = bias[None, :, None, None], self._grown(images)
+        total, grown = bias[None, :, None, None], self.grown(images)
         for part, found in zip(weight.split(self.sizes, 1), self.maps(grown), strict=True):
             mapped = F.conv2d(found, part[:, :, None, None])
             total = total + F.interpolate(mapped, size=grown.shape[-2:], mode="bilinear", align_corners=False)

@@ -55,6 +55,11 @@ class Canvas(QObject):
         assert viewer is not None, "the viewer outlives its canvas"
         return viewer
 
+    @property
+    def alive(self) -> bool:
+        """Whether there still is a viewer."""
+        return self._viewer() is not None
+
     # ---------------------------------------------------------------- layers come and go
     def _inserted(self, event: Any) -> None:
         self.meet(event.value)
@@ -140,6 +145,37 @@ class Canvas(QObject):
         layer = layers.show_image(self.viewer, project, id)[0]
         z = round(float(layer.world_to_data(self.viewer.dims.point)[0]))
         return {id: (int(np.clip(z, 0, project.entry(id).shape[0] - 1)),)}
+
+    def view(self, most: int) -> tuple[int, tuple[int, int, int, int]] | None:
+        """Tell what of the current image is looked at.
+
+        Parameters
+        ----------
+        most : int
+            Greatest side in pixels; of a larger view the middle is taken.
+
+        Returns
+        -------
+        tuple, optional
+            The plane, and top, left, bottom and right of the part of it that is in the view; None if nothing is.
+        """
+        project, id = self.session.project, self.session.current
+        if project is None or id is None:
+            return None
+        layer = layers.show_image(self.viewer, project, id)[0]
+        height, width = project.entry(id).shape[-2:]
+        planes = self.current_plane()
+        box = [0, 0, height, width]
+        if self.viewer.dims.ndisplay == 2 and tuple(layer._slice_input.displayed) == (layer.ndim - 2, layer.ndim - 1):
+            corners = np.asarray(layer.corner_pixels)[:, -2:]
+            if (corners[1] > corners[0]).all():
+                box = [*np.maximum(corners[0], 0), *np.minimum(corners[1] + 1, (height, width))]
+        for first, last in ((0, 2), (1, 3)):
+            middle = (int(box[first]) + int(box[last])) // 2
+            box[first] = max(int(box[first]), middle - most // 2)
+            box[last] = min(int(box[last]), middle - most // 2 + most)
+        top, left, bottom, right = (int(side) for side in box)
+        return (planes[id][0] if planes else 0), (top, left, bottom, right)
 
     def show(self, predictions: Sequence[Prediction]) -> None:
         """Show masks, in the layers that showed them before where there are such.

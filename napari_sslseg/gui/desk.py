@@ -15,6 +15,7 @@ from napari_sslseg.errors import UserError
 from napari_sslseg.gui import denoised, layers
 from napari_sslseg.gui.canvas import Canvas
 from napari_sslseg.gui.jobs import Jobs, RemoteJobs
+from napari_sslseg.gui.live import Answering, Live
 from napari_sslseg.gui.marks import mark
 from napari_sslseg.gui.places import find_or_create
 from napari_sslseg.gui.worker import JobWorker
@@ -56,9 +57,17 @@ class Desk(QObject):
         The verbs; the real ones if not given.
     session : Session, optional
         What the user is doing; a new one if not given.
+    answering : Answering, optional
+        What answers in live mode; the real one if not given.
     """
 
-    def __init__(self, viewer: ViewerModel, jobs: Jobs | None = None, session: Session | None = None) -> None:
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        jobs: Jobs | None = None,
+        session: Session | None = None,
+        answering: Answering | None = None,
+    ) -> None:
         super().__init__()
         self.jobs: Jobs = jobs or RemoteJobs()
         self.session = session or Session()
@@ -66,6 +75,7 @@ class Desk(QObject):
         self.canvas = Canvas(viewer, self.session, self)
         self.canvas.painting.failed.connect(tell)
         self.canvas.met.connect(self._met)
+        self.live = Live(self.canvas, self, answering)
         self.prediction = PredictConfig()  # how to predict after training
         self._worker: JobWorker | None = None
         self._docks = 0
@@ -128,6 +138,7 @@ class Desk(QObject):
         with telling():
             if self.ready():
                 self.canvas.painting.annotate()
+                self.live.prepare()
 
     # ---------------------------------------------------------------- the three verbs
     def learn(self, config: PretrainConfig) -> None:
@@ -227,6 +238,7 @@ class Desk(QObject):
     def close(self) -> None:
         """Stop the running job and write what was painted; what the job made stays in the project."""
         self.stop()
+        self.live.close()
         self.canvas.painting.flush()
 
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from napari_sslseg.contents import Round
 from napari_sslseg.gui.process import Call, Process
 from napari_sslseg.job import Job, Stop
+from napari_sslseg.overlay import Overlay
 from napari_sslseg.prediction import Denoised, Prediction
 from napari_sslseg.project import Project
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig, RuntimeConfig
@@ -155,3 +156,23 @@ class ProjectJobs:
         from napari_sslseg.previews import denoise_project
 
         return denoise_project(project, config, ids=ids, planes=planes, runtime=runtime, stop=stop)
+
+
+class LiveJobs:
+    """The answers of live mode; a process of its own has these, and remembers between one and the next."""
+
+    def __init__(self) -> None:
+        self._feedback: Any = None
+
+    def load(self) -> None:
+        """Import what takes long."""
+        from napari_sslseg.feedback import Feedback
+
+        self._feedback = Feedback()
+
+    def refresh(self, project: Project, **arguments: Any) -> Job[Overlay]:
+        """Learn from all strokes and say what is where."""
+        if self._feedback is None:
+            self.load()  # says what is missing
+        answer: Job[Overlay] = self._feedback.refresh(project, **arguments)
+        return answer

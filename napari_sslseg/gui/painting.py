@@ -17,6 +17,7 @@ class Painting(QObject):
     """Keeps the Labels layers and the labels of the project the same."""
 
     failed = Signal(object)  # an error while labels were written
+    painted = Signal(object)  # a Stroke, on its way to the disk
 
     def __init__(self, viewer: ViewerModel, session: Session, parent: QObject) -> None:
         super().__init__(parent)
@@ -66,6 +67,7 @@ class Painting(QObject):
     def _bind(self, layer: LabelsLayer, id: str) -> None:
         assert self._writer is not None, "a project has a writer"
         self._strokes[id] = Strokes(layer, id, self._writer, self)
+        self._strokes[id].saved.connect(self.painted)
         layer.events.selected_label.connect(self._label_selected)
         for value in range(1, 10):
             layer.bind_key(str(value), lambda _, v=value: self.choose(v), overwrite=True)

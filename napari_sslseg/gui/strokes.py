@@ -1,13 +1,15 @@
 """Strokes: what is painted on a bound Labels layer goes to the project at once, only where it changed."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from napari.layers import Labels as LabelsLayer
-from qtpy.QtCore import QObject, QTimer
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sslseg.gui.writer import LabelWriter
+from napari_sslseg.overlay import Stroke
 
 DELAY = 120  # ms from a change to its writing
 Region = tuple[slice, ...]
@@ -94,6 +96,8 @@ class Strokes(QObject):
         Owner.
     """
 
+    saved = Signal(object)  # the Stroke that was handed to the writer
+
     def __init__(self, layer: LabelsLayer, id: str, writer: LabelWriter, parent: QObject) -> None:
         super().__init__(parent)
         self.layer, self.id = layer, id
@@ -104,6 +108,7 @@ class Strokes(QObject):
         self._timer.setInterval(DELAY)
         self._timer.timeout.connect(self.save)
         layer.events.data.connect(self._data_replaced)
+        layer.mouse_drag_callbacks.append(self._drag)
         self._watch()
 
     def _watch(self) -> None:
@@ -132,7 +137,16 @@ class Strokes(QObject):
         self._timer.stop()
         if self._dirty is not None:
             region, self._dirty = self._dirty, None
-            self._writer.put(self.id, self._labels.view(np.ndarray), region)
+            labels = self._labels.view(np.ndarray)
+            self._writer.put(self.id, labels, region)
+            self.saved.emit(Stroke(self.id, region, labels[region].copy()))
+
+    def _drag(self, layer: LabelsLayer, event: Any) -> Iterator[None]:
+        """Save at once when the brush is lifted."""
+        yield
+        while event.type == "mouse_move":
+            yield
+        self.save()
 
     def keep(self, region: Region) -> None:
         """Remember a region that could not be written, for the next time.
@@ -160,4 +174,5 @@ class Strokes(QObject):
         self.save()
         self._labels._listener = None
         self.layer.events.data.disconnect(self._data_replaced)
+        self.layer.mouse_drag_callbacks.remove(self._drag)
         self.deleteLater()

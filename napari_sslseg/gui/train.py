@@ -1,6 +1,6 @@
 """Step 4, Train: train on what was painted, and see whether it helped."""
 
-from qtpy.QtWidgets import QComboBox, QLabel, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from napari_sslseg.contents import Round
 from napari_sslseg.gui.desk import Desk, telling
@@ -44,8 +44,16 @@ class TrainStep(QWidget):
         self.scores = QLabel()
         self.scores.setWordWrap(True)
         self.scores.setToolTip("Agreement with strokes that were kept apart (IoU, 0 to 1), round by round")
+        self.live = QCheckBox("Live")
+        self.live.setToolTip(
+            "Masks follow the brush: a quick look at what your strokes say so far. Train for masks that are better"
+        )
+        self.following = QLabel()
+        self.following.setWordWrap(True)
+        self.panel.buttons.addWidget(self.live)
         self.panel.buttons.addWidget(self.task)
         self.panel.buttons.addWidget(self.advanced)
+        self.panel.body.addWidget(self.following)
         self.panel.body.addWidget(self.scores)
         self.panel.body.addWidget(self.form.widget)
         whole = QVBoxLayout(self)
@@ -60,6 +68,8 @@ class TrainStep(QWidget):
         self.panel.stopped.connect(self._desk.stop)
         self.task.currentIndexChanged.connect(self._task_chosen)
         self.advanced.toggled.connect(self._unfold)
+        self.live.toggled.connect(self._follow)
+        self._desk.live.changed.connect(self.refresh)
         for signal in (
             session.project_changed,
             session.classes_changed,
@@ -73,6 +83,11 @@ class TrainStep(QWidget):
     def _unfold(self, shown: bool) -> None:
         self.form.widget.setVisible(shown)
         self.advanced.setText("Advanced ▾" if shown else "Advanced ▸")
+
+    def _follow(self, on: bool) -> None:
+        with telling():
+            self._desk.live.turn(on and self._desk.ready())
+        self.refresh()
 
     def _task_chosen(self, at: int) -> None:
         with telling():
@@ -93,6 +108,12 @@ class TrainStep(QWidget):
             session.activities.get("train"), enabled=session.running is None and now is not Stage.EMPTY
         )
         rounds = project.rounds if project else ()
+        live = self._desk.live
+        self.live.blockSignals(True)
+        self.live.setChecked(live.on)
+        self.live.blockSignals(False)
+        self.following.setText(f"Live: {live.said}" if live.said else "")
+        self.following.setVisible(bool(live.said))
         self.scores.setText(scores(rounds))
         self.scores.setVisible(bool(rounds))
         self.task.blockSignals(True)

@@ -16,6 +16,7 @@ from napari_sslseg.contents import Round
 from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.dock import Dock
 from napari_sslseg.job import Event, Job, Metric, Progress, Stop
+from napari_sslseg.overlay import Overlay
 from napari_sslseg.prediction import Denoised, Prediction
 from napari_sslseg.project import Project
 
@@ -160,10 +161,47 @@ def viewer(make_napari_viewer: Callable[[], Any], nothing_left: None) -> Any:
     return make_napari_viewer()
 
 
+class FakeAnswers:
+    """Answers of live mode that follow a script: one value everywhere, once they are let go."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.go.set()
+        self.error: Exception | None = None
+        self.asked: list[dict[str, Any]] = []
+        self.value: int | None = 2
+        self.running = False
+
+    def start(self) -> None:
+        self.running = True
+
+    def close(self) -> None:
+        self.running = False
+
+    def refresh(self, project: Project, *, stop: Stop, **asked: Any) -> Job[Overlay]:
+        self.asked.append(asked)
+        yield Progress(0.0, "looking at the image")
+        while not stop.requested and not self.go.wait(0.005):
+            pass
+        if self.error is not None:
+            raise self.error
+        box = asked["box"]
+        answer = Overlay(asked["id"], asked["z"], box)
+        if self.value is None or stop.requested:
+            return answer
+        return answer._replace(labels=np.full((box.bottom - box.top, box.right - box.left), self.value, np.uint16))
+
+
 @pytest.fixture
-def dock(viewer: Any, jobs: FakeJobs) -> Dock:
-    """The dock in a viewer, with scripted jobs."""
-    dock = Dock(viewer, Desk(viewer, jobs))
+def answers() -> FakeAnswers:
+    """Scripted answers of live mode."""
+    return FakeAnswers()
+
+
+@pytest.fixture
+def dock(viewer: Any, jobs: FakeJobs, answers: FakeAnswers) -> Dock:
+    """The dock in a viewer, with scripted jobs and answers."""
+    dock = Dock(viewer, Desk(viewer, jobs, answering=answers))
     viewer.window.add_dock_widget(dock, name="SSL Segmentation")
     return dock
 

@@ -114,3 +114,33 @@ def test_closing_while_it_works_loses_nothing(opened: tuple[Any, Dock], step: st
     project = Project.open(desk.session.project.path)
     np.testing.assert_array_equal(project.labels("stack"), painted)
     assert project.pretrained is not None if step == "learn" else project.rounds
+
+
+def test_masks_follow_the_brush(opened: tuple[Any, Dock], qtbot: Any) -> None:
+    viewer, dock = opened
+    viewer.dims.set_current_step(0, 1)
+    dock.paint.panel.button.click()
+    layer, truth = viewer.layers["stack labels"], blobs()[1]
+    dock.train.live.click()
+    qtbot.waitUntil(lambda: "paint two classes" in dock.train.following.text(), timeout=MINUTE)
+    paint(layer, 1)
+    qtbot.waitUntil(lambda: "stack live" in viewer.layers and not dock.train.following.text(), timeout=MINUTE)
+    shown = viewer.layers["stack live"]
+    qtbot.waitUntil(lambda: ((shown.data[1] == 2) == truth[1]).mean() > 0.9, timeout=MINUTE)
+    assert not shown.data[[0, 2, 3]].any()
+    np.testing.assert_allclose(shown.scale, viewer.layers["stack"].scale)
+
+    viewer.dims.set_current_step(0, 3)  # never painted on
+    qtbot.waitUntil(lambda: bool(shown.data[3].any()), timeout=MINUTE)
+    assert ((shown.data[3] == 2) == truth[3]).mean() > 0.9
+
+    viewer.dims.set_current_step(0, 1)
+    qtbot.waitUntil(lambda: bool(shown.data[1].any()), timeout=MINUTE)
+    layer.data[1] = np.where(truth[1], 1, 2)  # all the other way round
+    qtbot.waitUntil(lambda: ((shown.data[1] == 1) == truth[1]).mean() > 0.9, timeout=MINUTE)
+
+    desk = dock.desk
+    viewer.close()
+    delete_later()
+    qtbot.waitUntil(lambda: not our_threads(), timeout=20_000)
+    np.testing.assert_array_equal(desk.session.project.labels("stack")[1], np.where(truth[1], 1, 2))

@@ -1,0 +1,226 @@
+"""Feedback: what the strokes of a project say of the part of an image that is looked at, right after each of them."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_sslseg import instances, model
+from napari_sslseg.annotation import Labels
+from napari_sslseg.image import Image
+from napari_sslseg.job import Job, Notice, Progress, Stop
+from napari_sslseg.live import Live, Where
+from napari_sslseg.magnify import magnification, magnify, reduce
+from napari_sslseg.overlay import Box, Overlay, Stroke
+from napari_sslseg.project import Project
+from napari_sslseg.runtime import Runtime
+from napari_sslseg.settings import FinetuneConfig, RuntimeConfig
+
+IMAGES = 32  # kept at hand
+AROUND = 4  # px around painted objects, more than their contours are wide, so that only an image's border is a border
+
+
+class _Sparse:
+    """The labels of one image, plane by plane, only where something is painted."""
+
+    def __init__(self) -> None:
+        self.planes: dict[int, npt.NDArray[np.int64]] = {}  # (N, 3): y, x, value
+
+    def put(self, region: tuple[slice, ...], labels: Labels) -> set[int]:
+        """Replace what is painted in a part; the planes that it touches are returned."""
+        labels = labels if labels.ndim == 3 else labels[None]
+        z, rows, columns = region if len(region) == 3 else (slice(0, 1), *region)
+        touched = set(range(z.start, z.start + len(labels)))
+        for k, plane in enumerate(labels):
+            before = self.planes.pop(z.start + k, np.zeros((0, 3), np.int64))
+            y, x = before[:, 0], before[:, 1]
+            outside = (y < rows.start) | (y >= rows.stop) | (x < columns.start) | (x >= columns.stop)
+            at = np.argwhere(plane)
+            corner = np.array([rows.start, columns.start])
+            new = np.column_stack([at + corner, plane[tuple(at.T)].astype(np.int64)])
+            if len(merged := np.concatenate([before[outside], new])):
+                self.planes[z.start + k] = merged
+        return touched
+
+
+class Feedback:
+    """Live mode of a project: it remembers what it has seen and read, and is asked again after each stroke.
+
+    What is remembered is for one project, pretrained encoder, task and set of images; if these change, all begins anew.
+    """
+
+    def __init__(self) -> None:
+        self._key: tuple[Any, ...] = ()
+        self._live: Live | None = None
+        self._strokes: dict[str, _Sparse] = {}
+        self._stale: set[tuple[str, int]] = set()
+        self._values: tuple[int, ...] = ()
+        self._times = 1
+        self._new = True  # nothing was read from the disk yet
+        self._project: Project | None = None
+        self._image = lru_cache(IMAGES)(self._magnified)
+
+    def refresh(
+        self,
+        project: Project,
+        *,
+        id: str,
+        z: int,
+        box: Box,
+        strokes: Iterable[Stroke] | None = None,
+        doubts: bool = False,
+        runtime: RuntimeConfig | None = None,
+        stop: Stop | None = None,
+    ) -> Job[Overlay]:
+        """Learn from all strokes and say what is where.
+
+        Parameters
+        ----------
+        project : Project
+            The project; its labels are read from the disk the first time.
+        id : str
+            The image that is looked at.
+        z : int
+            Its plane.
+        box : Box
+            The part of it; what lies outside the image is left out.
+        strokes : iterable of Stroke, optional
+            What was painted since; None to read all from the disk again.
+        doubts : bool, optional
+            Whether to say how unsure it is.
+        runtime : RuntimeConfig, optional
+            Device and seed.
+        stop : Stop, optional
+            To end early; what is known by then is kept, and the overlay is without labels.
+
+        Yields
+        ------
+        Event
+            Progress, where something has to be looked at for the first time; a notice if the pretrained encoder cannot
+            be used.
+
+        Returns
+        -------
+        Overlay
+            What is found.
+
+        Raises
+        ------
+        LabelError
+            If labels are not of the shape of their image.
+        """
+        stop = stop or Stop()
+        entry = project.entry(id)
+        height, width = entry.shape[-2:]
+        box = Box(max(0, box.top), max(0, box.left), min(height, box.bottom), min(width, box.right))
+        nothing, self._project = Overlay(id, z, box), project
+        live = yield from self._begin(project, id, runtime or RuntimeConfig())
+        if strokes is None or self._new:
+            self._read(project, entry.channels)
+            self._new = False
+        for stroke in strokes or ():
+            if project.entry(stroke.image).channels == entry.channels:
+                touched = self._strokes.setdefault(stroke.image, _Sparse()).put(stroke.region, stroke.labels)
+                self._stale |= {(stroke.image, k) for k in touched}
+        values, size = self._tell(project, live)
+        times = self._times
+        seen = Box(*(times * side for side in box))
+        image, where = self._image(id), Where(id, z)
+        if not (yield from live.look(image, where, seen, stop)):
+            return nothing
+        if not (yield from live.learn(self._image, len(values), stop)) or stop.requested:
+            return nothing
+        found = reduce(live.probabilities(image, where, seen), times)
+        unsure = _unsure(found) if doubts else None
+        if size is not None:
+            labels: npt.NDArray[Any] = instances.separate(found, size, (1.0, 1.0))
+        else:
+            labels = np.asarray(values, np.uint16)[found.argmax(0)]
+        yield Progress(1.0, "done", 0.0)
+        return nothing._replace(labels=labels, unsure=unsure)
+
+    def _begin(self, project: Project, id: str, runtime: RuntimeConfig) -> Job[Live]:
+        channels = project.entry(id).channels
+        like = [e.id for e in project.images if e.channels == channels]
+        key = (project.path, project.pretrained, project.task, channels, like, runtime)
+        if self._live is None or key != self._key:
+            yield Progress(0.0, "loading the encoder")
+            machine = Runtime.make(runtime)
+            config = FinetuneConfig()
+            start = str(project.pretrained) if project.pretrained else model.resolve(config.start, config.encoder)
+            if model.dimensions(start, config.encoder) == 3:
+                yield Notice(
+                    "The pretrained encoder looks at volumes; for feedback while painting, one of planes is used."
+                )
+                start = model.resolve(config.start, config.encoder)
+            encoder = model.build(start, config.encoder, channels, machine).encoder
+            self._times = magnification([project.image(e) for e in like])
+            self._live, self._key = Live(encoder, machine, self._times), key
+            self._strokes.clear()
+            self._stale.clear()
+            self._values, self._new = (), True
+            self._image.cache_clear()
+        return self._live
+
+    def _magnified(self, id: str) -> Image:
+        assert self._project is not None, "set by each call"
+        return magnify(self._project.image(id), self._times)
+
+    def _read(self, project: Project, channels: int) -> None:
+        """Read all labels from the disk."""
+        known = {(id, z) for id, sparse in self._strokes.items() for z in sparse.planes}
+        self._strokes = {}
+        for id in project.labelled():
+            if project.entry(id).channels == channels:
+                annotation = project.annotation(id)
+                annotation.check(project.entry(id).shape, id)
+                region = tuple(slice(0, n) for n in annotation.labels.shape)
+                sparse = self._strokes[id] = _Sparse()
+                sparse.put(region, annotation.labels)
+                known |= {(id, z) for z in sparse.planes}
+        self._stale |= known
+
+    def _tell(self, project: Project, live: Live) -> tuple[tuple[int, ...], instances.ObjectSize | None]:
+        """Tell the classifier what is painted now: label value of each of its classes, and how large objects are."""
+        planes = {(id, z): p for id, sparse in self._strokes.items() for z, p in sparse.planes.items()}
+        if project.task == "semantic":
+            values = tuple(sorted({int(v) for p in planes.values() for v in np.unique(p[:, 2])}))
+            # a class more or less renumbers them all
+            stale = self._stale if values == self._values else {*planes, *self._stale}
+            self._values = values
+            for at in stale:
+                points = planes.get(at, np.zeros((0, 3), np.int64))
+                self._paint(live, at, points[:, :2], np.searchsorted(values, points[:, 2]))
+            self._stale.clear()
+            return values, None
+        dense = {at: _dense(p, project.entry(at[0]).shape[-2:]) for at, p in planes.items()}
+        painted = [d for d, _ in dense.values() if d.max(initial=0) > 1]
+        size = instances.measure(painted) if painted else instances.ObjectSize(1.0, 100.0)
+        width = instances.contour_width(size)
+        for at in {*dense, *self._stale}:
+            plane, corner = dense.get(at, (np.zeros((1, 1), np.uint16), np.zeros(2, np.int64)))
+            targets = instances.to_targets(plane, width)
+            points = np.argwhere(targets)
+            self._paint(live, at, points + corner, targets[tuple(points.T)].astype(np.int64) - 1)
+        self._stale.clear()
+        return (1, 2, 3), size
+
+    def _paint(self, live: Live, at: tuple[str, int], points: npt.NDArray[Any], targets: npt.NDArray[Any]) -> None:
+        live.paint(Where(*at), points * self._times + self._times // 2, targets)
+
+
+def _unsure(probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
+    """How close the second best class comes to the best: one less their margin."""
+    best = np.partition(probabilities, -2, axis=0)
+    found: npt.NDArray[np.float16] = (1 - (best[-1] - best[-2])).astype(np.float16)
+    return found
+
+
+def _dense(points: npt.NDArray[np.int64], size: tuple[int, ...]) -> tuple[Labels, npt.NDArray[np.int64]]:
+    """Labels of a box a little larger than what is painted, and its corner."""
+    corner = np.maximum(points[:, :2].min(0) - AROUND, 0)
+    plane = np.zeros(np.minimum(points[:, :2].max(0) + 1 + AROUND, size) - corner, np.uint16)
+    plane[tuple((points[:, :2] - corner).T)] = points[:, 2]
+    return plane, corner

@@ -1,0 +1,287 @@
+"""Live: the masks of what is looked at follow the brush, computed by a Python process of their own."""
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import numpy as np
+from napari.layers import Labels as LabelsLayer
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_sslseg.errors import UserError
+from napari_sslseg.gui import layers, marks
+from napari_sslseg.gui.canvas import Canvas
+from napari_sslseg.gui.process import Call, Process
+from napari_sslseg.gui.worker import JobWorker
+from napari_sslseg.job import Event, Job, Notice, Progress, Stop
+from napari_sslseg.overlay import Box, Overlay, Stroke
+from napari_sslseg.project import Project
+from napari_sslseg.settings import RuntimeConfig
+
+SETTLE = 150  # ms without movement after which a new view is looked at
+MOST = 2048  # px: side of the part of a view that is shown, around its middle
+
+
+class Answering(Protocol):
+    """What answers: the real one in another process, or a scripted one in tests."""
+
+    def refresh(
+        self,
+        project: Project,
+        *,
+        id: str,
+        z: int,
+        box: Box,
+        strokes: Iterable[Stroke] | None,
+        runtime: RuntimeConfig,
+        stop: Stop,
+    ) -> Job[Overlay]:
+        """Learn from all strokes and say what is where."""
+
+    def start(self) -> None:
+        """Get ready."""
+
+    def close(self) -> None:
+        """End; it may be started again."""
+
+
+class RemoteAnswering:
+    """`Feedback` in a process of its own, beside that of the jobs, so that it answers while one of them runs."""
+
+    def __init__(self) -> None:
+        self._process = Process("napari_sslseg.gui.jobs:LiveJobs")
+
+    def refresh(self, project: Project, *, stop: Stop, **arguments: Any) -> Job[Overlay]:
+        """Learn from all strokes and say what is where."""
+        return self._process.run(Call("refresh", str(project.path.resolve()), arguments), project, stop)
+
+    def start(self) -> None:
+        """Start the process, which loads torch."""
+        self._process.start()
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.close()
+
+
+class Live(QObject):
+    """Asks again after each stroke and each move, one question at a time, and shows the newest answer.
+
+    Parameters
+    ----------
+    canvas : Canvas
+        The layers.
+    parent : QObject
+        Owner.
+    answering : Answering, optional
+        What answers.
+    """
+
+    changed = Signal()  # it was turned on or off, or has something else to say
+
+    def __init__(self, canvas: Canvas, parent: QObject, answering: Answering | None = None) -> None:
+        super().__init__(parent)
+        self._canvas, self._session = canvas, canvas.session
+        self._answering: Answering = answering or RemoteAnswering()
+        self.on = False
+        self.said = ""  # what is going on, in a few words
+        self._strokes: list[Stroke] | None = None  # since the last question; None: read all from the disk
+        self._again = False
+        self._worker: JobWorker | None = None
+        self._shown: Overlay | None = None
+        self._moved = QTimer(self)
+        self._moved.setSingleShot(True)
+        self._moved.setInterval(SETTLE)
+        self._moved.timeout.connect(self.ask)
+        canvas.painting.painted.connect(self._painted)
+        viewer, session = canvas.viewer, canvas.session
+        for event in (viewer.scene.camera.events, viewer.dims.events.current_step, viewer.dims.events.order):
+            event.connect(self._move)
+        session.current_changed.connect(self._move)
+        session.project_changed.connect(self._project_changed)
+        session.labels_rewritten.connect(self._reread)
+        session.classes_changed.connect(self._classes_changed)
+        session.activity_changed.connect(self._ended)
+
+    # ---------------------------------------------------------------- on and off
+    def prepare(self) -> None:
+        """Start what answers, which takes some seconds: somebody paints, and may soon turn it on."""
+        self._answering.start()
+
+    def turn(self, on: bool) -> None:
+        """Begin or end to follow the brush.
+
+        Parameters
+        ----------
+        on : bool
+            Whether to.
+        """
+        if on == self.on:
+            return
+        self.on, self._strokes, self.said = on, None, ""
+        if on:
+            self._canvas.painting.flush()
+            self._answering.start()
+            self._hide_masks(True)
+            self.ask()
+        else:
+            if self._worker is not None:
+                self._worker.quit()
+            self._answering.close()
+            if self._canvas.alive:
+                self._clear()
+                self._hide_masks(False)
+        self.changed.emit()
+
+    def _project_changed(self) -> None:
+        self.turn(False)
+
+    def _clear(self) -> None:
+        self._shown, project = None, self._session.project
+        if project is not None:
+            for layer in marks.marked(self._canvas.viewer, project, None, "live"):
+                self._canvas.viewer.layers.remove(layer)
+
+    def _hide_masks(self, hidden: bool) -> None:
+        project = self._session.project
+        if project is not None:
+            for layer in marks.marked(self._canvas.viewer, project, self._session.current, "result"):
+                layer.visible = self._canvas.look.visible and not hidden
+
+    # ---------------------------------------------------------------- what makes it ask
+    def _painted(self, stroke: Stroke) -> None:
+        if self.on:
+            if self._strokes is not None:
+                self._strokes.append(stroke)
+            self.ask()
+
+    def _move(self) -> None:
+        if self.on:
+            self._moved.start()
+
+    def _reread(self) -> None:
+        self._strokes = None
+        self.ask()
+
+    def _classes_changed(self) -> None:
+        project = self._session.project
+        if project is not None:
+            for layer in marks.marked(self._canvas.viewer, project, None, "live"):
+                self._colour(layer)
+
+    def _ended(self, step: str) -> None:
+        if self.on and step == "learn" and self._session.running is None:  # there is a new encoder
+            self.ask()
+
+    # ---------------------------------------------------------------- question and answer
+    def ask(self) -> None:
+        """Ask for the masks of what is looked at, now or once the question under way is answered."""
+        project, id = self._session.project, self._session.current
+        if not self.on or project is None or id is None:
+            return
+        if self._worker is not None:
+            self._again = True
+            return
+        view = self._canvas.view(MOST)
+        if view is None:
+            return
+        z, box = view
+        strokes, self._strokes, self._again = self._strokes, [], False
+        runtime = self._session.runtime
+        self._worker = JobWorker(
+            lambda stop: self._answering.refresh(
+                project, id=id, z=z, box=Box(*box), strokes=strokes, runtime=runtime, stop=stop
+            )
+        )
+        self._worker.spoke.connect(self._heard)
+        self._worker.returned.connect(self._returned)
+        self._worker.errored.connect(self._errored)
+        self._worker.start()
+
+    def _say(self, text: str) -> None:
+        if text != self.said:
+            self.said = text
+            self.changed.emit()
+
+    def _heard(self, event: Event) -> None:
+        if self.on and (isinstance(event, Notice) or (isinstance(event, Progress) and event.fraction < 1)):
+            self._say(event.text)
+
+    def _returned(self, overlay: Overlay) -> None:
+        self._worker = None
+        if not self.on:
+            return
+        if overlay.labels is None:
+            self._say("paint two classes to see masks")
+        else:
+            self._say("")
+            if self._session.project is not None and any(e.id == overlay.image for e in self._session.project.images):
+                self._show(self._session.project, overlay)
+        if self._again:
+            self.ask()
+
+    def _errored(self, error: Exception) -> None:
+        self._worker = None
+        if not self.on:
+            return
+        self._strokes = None  # whatever was under way, the next question says all
+        if isinstance(error, UserError):
+            self._say(str(error))
+            if self._again:
+                self.ask()
+        else:
+            self.turn(False)
+            self._say(f"Live ended: {error}")
+
+    # ---------------------------------------------------------------- the layer
+    def _show(self, project: Project, overlay: Overlay) -> None:
+        viewer, labels = self._canvas.viewer, overlay.labels
+        assert labels is not None, "something was found"
+        found = marks.marked(viewer, project, overlay.image, "live")
+        if found:
+            layer = found[0]
+            before = self._shown
+            if before is not None and before.image == overlay.image and before[1:3] != overlay[1:3]:
+                _part(layer.data, before)[...] = 0
+        else:
+            active = viewer.layers.selection.active
+            below = layers.show_image(viewer, project, overlay.image)
+            masks = np.zeros(project.entry(overlay.image).shape, np.uint16)
+            metadata = marks.mark(project, overlay.image, "live")
+            look = self._canvas.look
+            layer = LabelsLayer(
+                masks,
+                name=f"{overlay.image} live",
+                metadata=metadata,
+                opacity=look.opacity,
+                **layers.geometry(below[0]),
+            )
+            self._colour(layer)
+            viewer.layers.insert(viewer.layers.index(below[-1]) + 1, layer)
+            if active is not None:
+                viewer.layers.selection.active = active
+        _part(layer.data, overlay)[...] = labels
+        layer.refresh()
+        self._shown = overlay._replace(labels=None, unsure=None)
+
+    def _colour(self, layer: LabelsLayer) -> None:
+        project = self._session.project
+        if project is not None:
+            for name, value in layers.look(project, hide_background=True).items():
+                setattr(layer, name, value)
+
+    # ---------------------------------------------------------------- the end
+    def close(self) -> None:
+        """End it: nobody looks any more."""
+        self.turn(False)
+        self._answering.close()
+
+    def wait(self, seconds: float) -> bool:
+        """Block until no question is under way, at most so long, and tell whether that is so."""
+        return self._worker is None or self._worker.wait(seconds)
+
+
+def _part(masks: Any, overlay: Overlay) -> Any:
+    """The part of all masks of an image that an overlay is of."""
+    plane = masks[overlay.z] if masks.ndim == 3 else masks
+    top, left, bottom, right = overlay.box
+    return plane[top:bottom, left:right]

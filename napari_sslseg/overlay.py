@@ -1,0 +1,43 @@
+"""Overlay: what is asked and answered while somebody paints; knows neither torch nor Qt."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_sslseg.annotation import Labels
+
+
+class Box(NamedTuple):
+    """A part of a plane in pixels, ends not included."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+
+class Stroke(NamedTuple):
+    """What is painted on a part of an image.
+
+    `region` has one slice an axis, with start and stop; `labels` are all labels in it, 0 where nothing is painted.
+    """
+
+    image: str
+    region: tuple[slice, ...]
+    labels: Labels
+
+
+class Overlay(NamedTuple):
+    """What is found in a part of a plane.
+
+    `image` is its id, `z` the plane, `box` the part. `labels` (h, w) are classes from 1, or 1 background and 2..
+    objects; None while there is too little to learn from. `unsure` (h, w) in 0 to 1, where it was asked for, says how
+    close the second best class comes to the best.
+    """
+
+    image: str
+    z: int
+    box: Box
+    labels: npt.NDArray[Any] | None = None
+    unsure: npt.NDArray[np.float16] | None = None

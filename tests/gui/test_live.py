@@ -1,0 +1,277 @@
+"""Live mode in the window: when it asks, what it asks, and what it shows."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.layers import Image as ImageLayer
+
+from napari_sslseg.errors import LabelError
+from napari_sslseg.gui import live
+from napari_sslseg.gui.dock import Dock
+from napari_sslseg.overlay import Box
+from napari_sslseg.project import Project
+
+from .conftest import FakeAnswers, delete_later, our_threads
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at a new view without waiting for long."""
+    monkeypatch.setattr(live, "SETTLE", 10)
+
+
+def settled(dock: Dock) -> bool:
+    return dock.desk.live._worker is None and not dock.desk.live._moved.isActive()
+
+
+def turned_on(dock: Dock, qtbot: Any) -> Any:
+    """Paint a stroke, turn it on, and wait for the first answer; the layer one paints on."""
+    dock.desk.paint()
+    layer = dock.desk.canvas.viewer.layers.selection.active
+    layer.paint((0,) * (layer.ndim - 2) + (10, 10), 1)
+    dock.train.live.click()
+    qtbot.waitUntil(lambda: settled(dock))
+    return layer
+
+
+def test_it_shows_the_answer_over_the_image_and_leaves_the_brush_in_hand(
+    dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any
+) -> None:
+    labels = turned_on(dock, qtbot)
+    viewer = dock.desk.canvas.viewer
+    assert [layer.name for layer in viewer.layers] == ["field", "field live", "field labels"]
+    shown = viewer.layers["field live"]
+    np.testing.assert_array_equal(shown.data, np.full((64, 48), 2))
+    np.testing.assert_array_equal(shown.scale, image.scale)
+    np.testing.assert_array_equal(shown.translate, image.translate)
+    assert viewer.layers.selection.active is labels
+    assert labels.mode == "paint"
+    assert answers.asked[0]["strokes"] is None  # all that is on the disk
+    assert answers.asked[0]["box"] == Box(0, 0, 64, 48)
+    assert not dock.train.following.text()
+
+
+def test_a_stroke_is_told_with_what_is_around_it(dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any) -> None:
+    layer = turned_on(dock, qtbot)
+    before = len(answers.asked)
+    layer.brush_size = 3
+    layer.paint((30, 20), 2)
+    qtbot.waitUntil(lambda: len(answers.asked) > before and settled(dock))
+    (stroke,) = answers.asked[-1]["strokes"]
+    assert stroke.image == "field"
+    rows, columns = stroke.region
+    assert rows.start <= 30 < rows.stop
+    assert columns.start <= 20 < columns.stop
+    np.testing.assert_array_equal(stroke.labels, np.asarray(layer.data)[stroke.region])
+    assert (stroke.labels == 2).any()
+
+
+def test_strokes_painted_while_it_computes_are_told_together(
+    dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any
+) -> None:
+    layer = turned_on(dock, qtbot)
+    answers.go.clear()
+    count = len(answers.asked)
+    for at in ((5, 5), (30, 20), (40, 40)):
+        layer.paint(at, 2)
+        dock.desk.canvas.painting.flush()
+    qtbot.waitUntil(lambda: len(answers.asked) == count + 1)
+    qtbot.wait(50)
+    assert len(answers.asked) == count + 1  # one question at a time
+    answers.go.set()
+    qtbot.waitUntil(lambda: len(answers.asked) == count + 2 and settled(dock))
+    told = [s for a in answers.asked[count:] for s in a["strokes"]]
+    assert len(told) == 3
+    assert len(answers.asked[-1]["strokes"]) == 2
+
+
+def test_lifting_the_brush_tells_at_once(dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any) -> None:
+    from napari.utils._test_utils import read_only_mouse_event
+    from napari.utils.interactions import mouse_move_callbacks, mouse_press_callbacks, mouse_release_callbacks
+
+    layer = turned_on(dock, qtbot)
+    strokes = dock.desk.canvas.painting._strokes["field"]
+    saved: list[Any] = []
+    strokes.saved.connect(saved.append)
+    layer.mode, layer.selected_label = "paint", 2
+
+    def event(kind: str, pressed: bool, at: tuple[float, float]) -> Any:
+        return read_only_mouse_event(
+            type=kind, is_dragging=pressed, position=layer.data_to_world(at), dims_displayed=[0, 1]
+        )
+
+    mouse_press_callbacks(layer, event("mouse_press", False, (20, 20)))
+    mouse_move_callbacks(layer, event("mouse_move", True, (20, 30)))
+    assert not saved
+    mouse_release_callbacks(layer, event("mouse_release", False, (20, 30)))
+    assert len(saved) == 1
+    assert not strokes._timer.isActive()
+    assert (np.asarray(layer.data)[20, 20:31] == 2).all()
+    qtbot.waitUntil(lambda: settled(dock))
+
+
+def test_it_follows_the_plane_and_leaves_no_old_answer_behind(
+    dock: Dock, stack: Any, answers: FakeAnswers, qtbot: Any
+) -> None:
+    turned_on(dock, qtbot)
+    viewer = dock.desk.canvas.viewer
+    first = answers.asked[-1]["z"]
+    count = len(answers.asked)
+    viewer.dims.set_current_step(0, (first + 2) % 5)
+    qtbot.waitUntil(lambda: len(answers.asked) > count and settled(dock))
+    assert answers.asked[-1]["z"] == (first + 2) % 5
+    shown = viewer.layers["stack live"].data
+    assert (shown[(first + 2) % 5] == 2).all()
+    assert not shown[first].any()
+
+
+def test_only_the_part_in_the_view_is_asked_for(dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any) -> None:
+    turned_on(dock, qtbot)
+    layer: ImageLayer = dock.desk.canvas.viewer.layers["field"]
+    layer.corner_pixels = np.array([[10, 5], [29, 39]])  # as the canvas says when one zooms in
+    assert dock.desk.canvas.view(2048) == (0, (10, 5, 30, 40))
+    assert dock.desk.canvas.view(10) == (0, (15, 17, 25, 27))  # of a very large view the middle
+    layer.corner_pixels = np.array([[-20, -5], [200, 300]])
+    assert dock.desk.canvas.view(2048) == (0, (0, 0, 64, 48))
+
+
+def test_moving_the_view_asks_once_it_rests(dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any) -> None:
+    turned_on(dock, qtbot)
+    count = len(answers.asked)
+    for zoom in (2.0, 2.1, 2.2):
+        dock.desk.canvas.viewer.scene.camera.zoom = zoom
+    qtbot.waitUntil(lambda: len(answers.asked) > count and settled(dock))
+    assert len(answers.asked) == count + 1
+    assert answers.asked[-1]["strokes"] == []
+
+
+def test_turned_off_it_leaves_nothing_and_asks_nothing(
+    dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any
+) -> None:
+    layer = turned_on(dock, qtbot)
+    assert answers.running
+    dock.train.live.click()
+    assert not answers.running
+    assert "field live" not in dock.desk.canvas.viewer.layers
+    count = len(answers.asked)
+    layer.paint((30, 20), 2)
+    dock.desk.canvas.painting.flush()
+    qtbot.wait(50)
+    assert len(answers.asked) == count
+    dock.train.live.click()  # and on again
+    qtbot.waitUntil(lambda: len(answers.asked) > count and settled(dock))
+    assert answers.asked[count]["strokes"] is None
+
+
+def test_turned_off_while_it_computes_the_answer_is_dropped(
+    dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any
+) -> None:
+    turned_on(dock, qtbot)
+    answers.go.clear()
+    dock.desk.live.ask()
+    dock.train.live.click()
+    qtbot.waitUntil(lambda: settled(dock))
+    assert "field live" not in dock.desk.canvas.viewer.layers
+
+
+def test_with_too_little_painted_it_says_what_is_missing(
+    dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any
+) -> None:
+    answers.value = None
+    turned_on(dock, qtbot)
+    assert dock.train.following.text() == "Live: paint two classes to see masks"
+    answers.value = 2
+    dock.desk.live.ask()
+    qtbot.waitUntil(lambda: settled(dock))
+    assert not dock.train.following.text()
+
+
+def test_what_the_user_can_mend_is_said_and_it_goes_on(
+    dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any, said: list[str]
+) -> None:
+    layer = turned_on(dock, qtbot)
+    said.clear()
+    answers.error = LabelError("The labels hold no background", "Some background is needed")
+    dock.desk.live.ask()
+    qtbot.waitUntil(lambda: settled(dock))
+    assert "no background" in dock.train.following.text()
+    assert not said  # no window pops up at each stroke
+    answers.error = None
+    layer.paint((30, 20), 2)
+    qtbot.waitUntil(lambda: not dock.train.following.text())
+    assert answers.asked[-1]["strokes"] is None  # nothing is taken for told
+    assert dock.desk.live.on
+
+
+def test_any_other_failure_ends_it_and_is_said(dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any) -> None:
+    turned_on(dock, qtbot)
+    answers.error = RuntimeError("out of luck")
+    dock.desk.live.ask()
+    qtbot.waitUntil(lambda: settled(dock))
+    assert not dock.desk.live.on
+    assert not dock.train.live.isChecked()
+    assert "out of luck" in dock.train.following.text()
+
+
+def test_masks_make_way_for_it_and_come_back(dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any) -> None:
+    dock.desk.use([[image]])
+    dock.desk.predict(dock.desk.prediction)
+    qtbot.waitUntil(lambda: dock.desk.session.running is None)
+    masks = dock.desk.canvas.viewer.layers["field masks"]
+    turned_on(dock, qtbot)
+    assert not masks.visible
+    dock.train.live.click()
+    assert masks.visible
+
+
+def test_another_project_ends_it(dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any, tmp_path: Any) -> None:
+    turned_on(dock, qtbot)
+    dock.desk.session.open(Project.create(tmp_path / "other.sslseg"))
+    assert not dock.desk.live.on
+    assert not answers.running
+    assert "field live" not in dock.desk.canvas.viewer.layers
+
+
+def test_without_an_image_it_stays_off(dock: Dock, answers: FakeAnswers, said: list[str]) -> None:
+    dock.train.live.click()
+    assert not dock.train.live.isChecked()
+    assert not answers.asked
+    assert "no image" in said[0]
+
+
+def test_closing_the_dock_ends_it(viewer: Any, dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any) -> None:
+    turned_on(dock, qtbot)
+    desk = dock.desk
+    viewer.window.remove_dock_widget(dock)
+    delete_later()
+    assert not answers.running
+    assert not desk.live.on
+    assert "field live" not in viewer.layers
+    assert "field labels" in viewer.layers
+
+
+def test_closing_the_viewer_while_it_computes_ends_it(
+    viewer: Any, dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any
+) -> None:
+    layer = turned_on(dock, qtbot)
+    desk = dock.desk
+    answers.go.clear()
+    layer.paint((30, 20), 2)
+    desk.live.ask()
+    viewer.close()
+    delete_later()
+    qtbot.waitUntil(lambda: not our_threads())
+    assert not desk.live.on
+    assert not answers.running
+    assert desk.session.needed_project.labels("field")[30, 20] == 2
+
+
+def test_its_layer_has_the_colours_of_the_classes_as_they_change(
+    dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any
+) -> None:
+    turned_on(dock, qtbot)
+    session, shown = dock.desk.session, dock.desk.canvas.viewer.layers["field live"]
+    session.change_class(2, colour="#0000ff")
+    np.testing.assert_allclose(shown.colormap.color_dict[2], (0, 0, 1, 1))
+    assert shown.colormap.color_dict[1][3] == 0  # the background is transparent

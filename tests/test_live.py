@@ -1,0 +1,205 @@
+"""Live: the classifier that follows the brush."""
+
+import numpy as np
+import pytest
+import torch
+from scenes import disks, paint
+
+from napari_sslseg import live, model
+from napari_sslseg.image import Image
+from napari_sslseg.job import Stop, run
+from napari_sslseg.live import Live, Where
+from napari_sslseg.overlay import Box
+from napari_sslseg.runtime import Runtime
+from napari_sslseg.settings import RuntimeConfig
+from napari_sslseg.tile_cache import TileCache
+
+MACHINE = Runtime.make(RuntimeConfig(device="cpu"))
+HERE = Where("a", 0)
+
+
+@pytest.fixture
+def encoder():
+    return model.build("random", "unet", 1, MACHINE).encoder
+
+
+@pytest.fixture
+def scene():
+    image, truth = disks(96)
+    return image, truth, paint(truth, strokes=20)
+
+
+def teach(engine, image, labels, where=HERE):
+    points = np.argwhere(labels)
+    engine.paint(where, points, labels[tuple(points.T)].astype(int) - 1)
+    return run(engine.learn(lambda name: image, 2, Stop()))
+
+
+def whole(image):
+    return Box(0, 0, *image.shape[-2:])
+
+
+def agreement(found, truth):
+    return float((found.argmax(0) + 1 == truth).mean())
+
+
+def test_a_few_strokes_find_the_disks(encoder, scene):
+    image, truth, labels = scene
+    engine = Live(encoder, MACHINE)
+    assert teach(engine, image, labels)
+    found = engine.probabilities(image, HERE, whole(image))
+    assert found.shape == (2, 96, 96)
+    assert np.allclose(found.sum(0), 1, atol=1e-5)
+    assert agreement(found, truth) > 0.92
+    other, truth = disks(96, seed=4)
+    assert agreement(engine.probabilities(other, Where("b", 0), whole(other)), truth) > 0.85
+
+
+def test_what_is_found_is_the_linear_classifier_of_each_pixels_column(encoder, scene):
+    image, _, labels = scene
+    engine = Live(encoder, MACHINE)
+    teach(engine, image, labels)
+    points = np.random.default_rng(0).integers(0, 96, (50, 2))
+    crop = torch.from_numpy(image.normalised(0))[None]
+    columns = engine._describer.columns(crop, points).numpy()
+    logits = engine.head(columns)
+    chances = np.exp(logits - logits.max(1, keepdims=True))
+    chances /= chances.sum(1, keepdims=True)
+    found = engine.probabilities(image, HERE, whole(image))[:, points[:, 0], points[:, 1]].T
+    assert np.abs(found - chances).max() < 0.02  # half precision lies between them
+
+
+def test_a_part_is_a_part_of_the_whole(encoder, scene):
+    image, _, labels = scene
+    engine = Live(encoder, MACHINE)
+    teach(engine, image, labels)
+    all_of_it, box = engine.probabilities(image, HERE, whole(image)), Box(10, 30, 50, 41)
+    assert np.allclose(engine.probabilities(image, HERE, box), all_of_it[:, 10:50, 30:41], atol=1e-6)
+
+
+def test_tiles_meet_without_a_seam(encoder, scene, monkeypatch):
+    image, truth, labels = scene
+    engine = Live(encoder, MACHINE)
+    teach(engine, image, labels)
+    one = engine.probabilities(image, HERE, whole(image))
+    monkeypatch.setattr(live, "TILE", 40)
+    several = Live(encoder, MACHINE)
+    teach(several, image, labels)
+    found = several.probabilities(image, HERE, whole(image))
+    assert len(several._cache._near) == 9
+    assert (found.argmax(0) == one.argmax(0)).mean() > 0.98
+    assert agreement(found, truth) > 0.92
+
+
+def test_the_order_of_strokes_makes_no_difference(encoder, scene):
+    image, _, labels = scene
+    at_once, bit_by_bit = Live(encoder, MACHINE), Live(encoder, MACHINE)
+    teach(at_once, image, labels)
+    for rows in (30, 60, 96):
+        so_far = labels.copy()
+        so_far[rows:] = 0
+        teach(bit_by_bit, image, so_far)
+    found = [e.probabilities(image, HERE, whole(image)) for e in (at_once, bit_by_bit)]
+    assert np.abs(found[0] - found[1]).mean() < 0.01
+    assert (found[0].argmax(0) == found[1].argmax(0)).mean() > 0.99
+
+
+def test_what_is_erased_is_forgotten(encoder, scene):
+    image, truth, labels = scene
+    engine = Live(encoder, MACHINE)
+    wrong = labels.copy()
+    wrong[truth == 1] = 2  # all of the ground is said to be disk
+    teach(engine, image, np.where(wrong == 1, 0, wrong) + (labels == 2) * 0)
+    assert engine.head is None  # one class only
+    assert teach(engine, image, labels)
+    assert agreement(engine.probabilities(image, HERE, whole(image)), truth) > 0.92
+    assert not teach(engine, image, np.zeros_like(labels))
+    assert engine.head is None
+    assert not engine._painted
+
+
+def test_only_new_pixels_are_looked_at(encoder, scene, monkeypatch):
+    image, _, labels = scene
+    engine, read = Live(encoder, MACHINE), []
+    columns = Live._columns
+    monkeypatch.setattr(
+        Live, "_columns", lambda self, maps, points: (read.append(len(points)), columns(self, maps, points))[1]
+    )
+    fewer = labels.copy()
+    fewer[50:] = 0
+    teach(engine, image, fewer)
+    teach(engine, image, labels)
+    teach(engine, image, labels)
+    assert read == [np.count_nonzero(fewer), np.count_nonzero(labels) - np.count_nonzero(fewer)]
+
+
+def test_what_was_seen_is_not_described_again(encoder, scene, monkeypatch):
+    image, _, labels = scene
+    engine, described = Live(encoder, MACHINE), []
+    describe = Live._describe
+    monkeypatch.setattr(Live, "_describe", lambda self, *what: (described.append(what), describe(self, *what))[1])
+    assert run(engine.look(image, HERE, whole(image), Stop()))
+    assert run(engine.look(image, HERE, Box(3, 3, 9, 9), Stop()))
+    teach(engine, image, labels)
+    engine.probabilities(image, HERE, whole(image))
+    assert len(described) == 1
+
+
+def test_of_very_many_pixels_the_same_few_are_used_however_many_come_after(encoder, monkeypatch):
+    monkeypatch.setattr(live, "PLANE_PIXELS", 60)
+    monkeypatch.setattr(live, "CLASS_PIXELS", 100)
+    image, truth = disks(96)
+    engine = Live(encoder, MACHINE)
+    teach(engine, image, truth)
+    once = {w: set(p.known) for w, p in engine._painted.items()}
+    assert len(once[HERE]) == 120
+    assert teach(engine, image, truth, Where("b", 0)) and teach(engine, image, truth, Where("c", 0))
+    used = [len(pixels) for _, pixels in engine._chosen()]
+    assert sum(used) == 200
+    assert {w: set(p.known) for w, p in engine._painted.items()}[HERE] == once[HERE]
+    assert agreement(engine.probabilities(image, HERE, whole(image)), truth) > 0.92
+
+
+def test_a_stop_is_heeded_between_tiles_and_what_is_done_stays(encoder, monkeypatch):
+    monkeypatch.setattr(live, "TILE", 40)
+    image, truth = disks(96)
+    engine, stop = Live(encoder, MACHINE), Stop()
+    job = engine.look(image, HERE, whole(image), stop)
+    next(job), next(job)
+    stop.request()
+    with pytest.raises(StopIteration) as end:
+        next(job)
+    assert end.value.value is False
+    assert len(engine._cache._near) == 2
+    assert run(engine.look(image, HERE, Box(0, 0, 30, 30), stop))  # nothing to do
+    points = np.argwhere(truth)
+    engine.paint(HERE, points, truth[tuple(points.T)].astype(int) - 1)
+    assert not run(engine.learn(lambda name: image, 2, stop))
+
+
+def test_a_cache_that_holds_one_tile_serves_as_well(encoder, scene, monkeypatch):
+    monkeypatch.setattr(live, "TILE", 40)
+    image, _, labels = scene
+    roomy, tight = Live(encoder, MACHINE), Live(encoder, MACHINE, cache=TileCache(1, 0))
+    teach(roomy, image, labels)
+    teach(tight, image, labels)
+    found = [e.probabilities(image, HERE, whole(image)) for e in (roomy, tight)]
+    assert np.array_equal(*found)
+
+
+def test_numbers_beyond_half_precision_stay_finite(encoder):
+    pixels = np.zeros((1, 40, 40), np.float32)
+    pixels[:, 20:] = 1e30
+    image = Image(pixels, name="wide")
+    engine = Live(encoder, MACHINE)
+    labels = np.ones((40, 40), int)
+    labels[20:] = 2
+    assert teach(engine, image, labels)
+    assert np.isfinite(engine.probabilities(image, HERE, whole(image))).all()
+
+
+def test_the_trained_encoder_and_colours_serve_too():
+    image, truth = disks(96, channels=3)
+    engine = Live(model.build("imagenet", "efficientnet_lite0", 3, MACHINE).encoder, MACHINE)
+    assert teach(engine, image, paint(truth, strokes=20))
+    assert agreement(engine.probabilities(image, HERE, whole(image)), truth) > 0.92
