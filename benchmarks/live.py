@@ -8,7 +8,7 @@ Run it on a machine that does nothing else; with ``--window``, where there is no
 Without ``--window``: `Feedback.refresh` in this process. ``first``: seconds of the first question, in which the
 encoder is loaded and the view is described (``look``: the latter alone); ``median`` and ``worst``: of the strokes after
 it, of two classes at first, of three from the thirteenth stroke on. With ``--window``: a real viewer; from the release
-of the mouse to the first frame that is drawn with the new masks. A stroke is a straight line, 3 pixels wide and 40 long,
+of the mouse to the first frame that is drawn with the new masks. A stroke is a line, 3 pixels wide and 40 long,
 within what the truth says is one class: brightness of `retina` in three ranges. Prints one line of JSON a case.
 """
 
