@@ -2,6 +2,7 @@
 
 import weakref
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ class Canvas(QObject):
         self._viewer = weakref.ref(viewer)
         self.session = session
         self.look = masks.Look()
+        self._following = False  # live masks are shown, and others make way
         self.painting = Painting(viewer, session, self)
         self._met: Path | None = None  # project of a layer that somebody else added
         self._later = QTimer(self)  # a layer list is not changed while it tells of a change
@@ -124,7 +126,7 @@ class Canvas(QObject):
         for layer in self.viewer.layers:
             mark = marks.mark_of(layer)
             if mark is not None and mark.role != "probability":
-                layer.visible = mark.image == id and (mark.role != "result" or self.look.visible)
+                layer.visible = mark.image == id and (mark.role not in ("result", "live") or self._visible(mark.role))
         if self.viewer.layers.selection.active not in marks.marked(self.viewer, project, id, "labels"):
             self.viewer.layers.selection.active = shown[0]
         if fit:
@@ -188,7 +190,7 @@ class Canvas(QObject):
         project = self.session.project
         if project is not None:  # what is not in the viewer is on disk, and shown when its image is
             here = [p for p in predictions if marks.marked(self.viewer, project, p.image, "image")]
-            masks.show(self.viewer, project, here, self.look)
+            masks.show(self.viewer, project, here, self._mask_look)
 
     def set_look(self, look: masks.Look) -> None:
         """Change how masks are drawn.
@@ -200,4 +202,23 @@ class Canvas(QObject):
         """
         self.look = look
         if self.session.project is not None:
-            masks.apply(self.viewer, self.session.project, look)
+            masks.apply(self.viewer, self.session.project, self._mask_look)
+            masks.apply(self.viewer, self.session.project, look, "live")
+
+    def _visible(self, role: str) -> bool:
+        return (self._mask_look if role == "result" else self.look).visible
+
+    @property
+    def _mask_look(self) -> masks.Look:
+        return replace(self.look, visible=self.look.visible and not self._following)
+
+    def follow_brush(self, on: bool) -> None:
+        """Let masks make way for live ones, or come back.
+
+        Parameters
+        ----------
+        on : bool
+            Whether live masks are shown.
+        """
+        self._following = on
+        self.set_look(self.look)

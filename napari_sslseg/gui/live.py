@@ -8,7 +8,7 @@ from napari.layers import Labels as LabelsLayer
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sslseg.errors import UserError
-from napari_sslseg.gui import layers, marks
+from napari_sslseg.gui import layers, marks, masks
 from napari_sslseg.gui.canvas import Canvas
 from napari_sslseg.gui.process import Call, Process
 from napari_sslseg.gui.worker import JobWorker
@@ -99,7 +99,6 @@ class Live(QObject):
         session.current_changed.connect(self._move)
         session.project_changed.connect(self._project_changed)
         session.labels_rewritten.connect(self._reread)
-        session.classes_changed.connect(self._classes_changed)
         session.activity_changed.connect(self._ended)
 
     # ---------------------------------------------------------------- on and off
@@ -121,7 +120,7 @@ class Live(QObject):
         if on:
             self._canvas.painting.flush()
             self._answering.start()
-            self._hide_masks(True)
+            self._canvas.follow_brush(True)
             self.ask()
         else:
             if self._worker is not None:
@@ -129,7 +128,7 @@ class Live(QObject):
             self._answering.close()
             if self._canvas.alive:
                 self._clear()
-                self._hide_masks(False)
+                self._canvas.follow_brush(False)
         self.changed.emit()
 
     def _project_changed(self) -> None:
@@ -140,12 +139,6 @@ class Live(QObject):
         if project is not None:
             for layer in marks.marked(self._canvas.viewer, project, None, "live"):
                 self._canvas.viewer.layers.remove(layer)
-
-    def _hide_masks(self, hidden: bool) -> None:
-        project = self._session.project
-        if project is not None:
-            for layer in marks.marked(self._canvas.viewer, project, self._session.current, "result"):
-                layer.visible = self._canvas.look.visible and not hidden
 
     # ---------------------------------------------------------------- what makes it ask
     def _painted(self, stroke: Stroke) -> None:
@@ -161,12 +154,6 @@ class Live(QObject):
     def _reread(self) -> None:
         self._strokes = None
         self.ask()
-
-    def _classes_changed(self) -> None:
-        project = self._session.project
-        if project is not None:
-            for layer in marks.marked(self._canvas.viewer, project, None, "live"):
-                self._colour(layer)
 
     def _ended(self, step: str) -> None:
         if self.on and step == "learn" and self._session.running is None:  # there is a new encoder
@@ -245,29 +232,18 @@ class Live(QObject):
         else:
             active = viewer.layers.selection.active
             below = layers.show_image(viewer, project, overlay.image)
-            masks = np.zeros(project.entry(overlay.image).shape, np.uint16)
+            empty = np.zeros(project.entry(overlay.image).shape, np.uint16)
             metadata = marks.mark(project, overlay.image, "live")
-            look = self._canvas.look
-            layer = LabelsLayer(
-                masks,
-                name=f"{overlay.image} live",
-                metadata=metadata,
-                opacity=look.opacity,
-                **layers.geometry(below[0]),
-            )
-            self._colour(layer)
+            geometry = layers.geometry(below[0])
+            layer = LabelsLayer(empty, name=f"{overlay.image} live", metadata=metadata, **geometry)
+            masks.colour(layer, project)
+            masks.style(layer, self._canvas.look)
             viewer.layers.insert(viewer.layers.index(below[-1]) + 1, layer)
             if active is not None:
                 viewer.layers.selection.active = active
         _part(layer.data, overlay)[...] = labels
         layer.refresh()
         self._shown = overlay._replace(labels=None, unsure=None)
-
-    def _colour(self, layer: LabelsLayer) -> None:
-        project = self._session.project
-        if project is not None:
-            for name, value in layers.look(project, hide_background=True).items():
-                setattr(layer, name, value)
 
     # ---------------------------------------------------------------- the end
     def close(self) -> None:
@@ -280,8 +256,8 @@ class Live(QObject):
         return self._worker is None or self._worker.wait(seconds)
 
 
-def _part(masks: Any, overlay: Overlay) -> Any:
+def _part(whole: Any, overlay: Overlay) -> Any:
     """The part of all masks of an image that an overlay is of."""
-    plane = masks[overlay.z] if masks.ndim == 3 else masks
+    plane = whole[overlay.z] if whole.ndim == 3 else whole
     top, left, bottom, right = overlay.box
     return plane[top:bottom, left:right]

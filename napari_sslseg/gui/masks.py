@@ -66,8 +66,8 @@ def _show_masks(viewer: ViewerModel, project: Project, prediction: Prediction, l
     _update(masks, prediction.labels, prediction.planes)
     metadata = marks.mark(project, prediction.image, "result")
     layer = LabelsLayer(masks, name=f"{prediction.image} masks", metadata=metadata, **layers.geometry(below[0]))
-    _colour(layer, project)
-    _style(layer, look)
+    colour(layer, project)
+    style(layer, look)
     viewer.layers.insert(viewer.layers.index(below[-1]) + 1, layer)
 
 
@@ -107,7 +107,16 @@ def _probability_layer(data: Any, name: str, colour: str | None, below: Any) -> 
     )
 
 
-def _colour(layer: LabelsLayer, project: Project) -> None:
+def colour(layer: LabelsLayer, project: Project) -> None:
+    """Give masks the colours of the classes; the background is left transparent.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+        The masks.
+    project : Project
+        The project.
+    """
     for name, value in layers.look(project, hide_background=True).items():
         setattr(layer, name, value)
 
@@ -122,11 +131,12 @@ def recolour(viewer: ViewerModel, project: Project) -> None:
     project : Project
         The project.
     """
-    for layer in marks.marked(viewer, project, None, "result"):
-        _colour(layer, project)
+    for role in ("result", "live"):
+        for layer in marks.marked(viewer, project, None, role):
+            colour(layer, project)
 
 
-def apply(viewer: ViewerModel, project: Project, look: Look) -> None:
+def apply(viewer: ViewerModel, project: Project, look: Look, role: str = "result") -> None:
     """Draw all masks in another way.
 
     Parameters
@@ -137,11 +147,22 @@ def apply(viewer: ViewerModel, project: Project, look: Look) -> None:
         The project.
     look : Look
         How.
+    role : str, optional
+        ``result``, or ``live`` for those that follow the brush.
     """
-    for layer in marks.marked(viewer, project, None, "result"):
-        _style(layer, look)
+    for layer in marks.marked(viewer, project, None, role):
+        style(layer, look)
 
 
-def _style(layer: LabelsLayer, look: Look) -> None:
+def style(layer: LabelsLayer, look: Look) -> None:
+    """Draw masks in a way.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+        The masks.
+    look : Look
+        How.
+    """
     layer.opacity, layer.contour = look.opacity, 2 if look.outline else 0
     layer.visible = look.visible

@@ -275,3 +275,32 @@ def test_its_layer_has_the_colours_of_the_classes_as_they_change(
     session.change_class(2, colour="#0000ff")
     np.testing.assert_allclose(shown.colormap.color_dict[2], (0, 0, 1, 1))
     assert shown.colormap.color_dict[1][3] == 0  # the background is transparent
+
+
+def test_the_sliders_of_the_result_are_for_it_too(dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any) -> None:
+    turned_on(dock, qtbot)
+    shown = dock.desk.canvas.viewer.layers["field live"]
+    dock.result.opacity.setValue(20)
+    dock.result.outline.setChecked(True)
+    assert shown.opacity == pytest.approx(0.2)
+    assert shown.contour == 2
+    dock.result.visible.setChecked(False)
+    assert not shown.visible
+    dock.desk.canvas.show_current()
+    assert not shown.visible
+    dock.result.visible.setChecked(True)
+    assert shown.visible
+
+
+def test_masks_stay_away_while_it_follows(dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any) -> None:
+    turned_on(dock, qtbot)
+    dock.desk.predict(dock.desk.prediction)
+    qtbot.waitUntil(lambda: dock.desk.session.running is None)
+    layers = dock.desk.canvas.viewer.layers
+    assert not layers["field masks"].visible
+    dock.result.opacity.setValue(20)
+    dock.desk.canvas.show_current()
+    assert not layers["field masks"].visible
+    assert layers["field live"].visible
+    dock.train.live.click()
+    assert layers["field masks"].visible
