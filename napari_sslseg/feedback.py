@@ -69,7 +69,8 @@ class Feedback:
         id: str,
         z: int,
         box: Box,
-        strokes: Iterable[Stroke] | None = None,
+        strokes: Iterable[Stroke] = (),
+        reread: bool = False,
         doubts: bool = False,
         runtime: RuntimeConfig | None = None,
         stop: Stop | None = None,
@@ -87,7 +88,9 @@ class Feedback:
         box : Box
             The part of it; what lies outside the image is left out.
         strokes : iterable of Stroke, optional
-            What was painted since; None to read all from the disk again.
+            What was painted since the last question.
+        reread : bool, optional
+            Whether to read all labels from the disk again, before `strokes` are added.
         doubts : bool, optional
             Whether to say how unsure it is.
         runtime : RuntimeConfig, optional
@@ -117,10 +120,10 @@ class Feedback:
         box = Box(max(0, box.top), max(0, box.left), min(height, box.bottom), min(width, box.right))
         nothing, self._project = Overlay(id, z, box), project
         live = yield from self._begin(project, id, runtime or RuntimeConfig())
-        if strokes is None or self._new:
+        if reread or self._new:
             self._read(project, entry.channels)
             self._new = False
-        for stroke in strokes or ():
+        for stroke in strokes:
             if project.entry(stroke.image).channels == entry.channels:
                 touched = self._strokes.setdefault(stroke.image, _Sparse()).put(stroke.region, stroke.labels)
                 self._stale |= {(stroke.image, k) for k in touched}

@@ -77,8 +77,8 @@ def test_what_is_erased_is_told_too_and_everything_can_be_read_again(project):
     ask(answering, project)
     gone = Stroke("disks0", (slice(0, 96), slice(0, 96)), np.zeros((96, 96), np.uint16))
     assert ask(answering, project, strokes=[gone]).labels is None
-    assert ask(answering, project, strokes=[]).labels is None
-    assert ask(answering, project, strokes=None).labels is not None
+    assert ask(answering, project).labels is None
+    assert ask(answering, project, reread=True).labels is not None
 
 
 def test_without_two_classes_there_is_nothing_to_show(project):
@@ -160,7 +160,7 @@ def test_the_pretrained_encoder_is_used_as_soon_as_there_is_one(project):
     first = answering._live
     config = PretrainConfig(steps=2, method="restore", crop=32, batch=2, encoder_rate=1.0, rate=0.05)
     run(pretrain_project(project, config, runtime=CPU))
-    after = ask(answering, project, strokes=[], doubts=True)
+    after = ask(answering, project, doubts=True)
     assert answering._live is not first
     assert after.labels is not None
     assert not np.array_equal(before.unsure, after.unsure)
@@ -202,7 +202,7 @@ def test_a_stop_is_heeded_and_the_next_question_is_answered(project, monkeypatch
     answering, stop = Feedback(), Stop()
     stop.request()
     assert ask(answering, project, stop=stop).labels is None
-    assert ask(answering, project, strokes=[]).labels is not None
+    assert ask(answering, project).labels is not None
 
 
 def test_a_label_that_does_not_fit_is_one_clear_error(project, monkeypatch):
@@ -215,7 +215,7 @@ def test_a_label_that_does_not_fit_is_one_clear_error(project, monkeypatch):
 def test_progress_is_said_where_there_is_something_to_look_at(project, monkeypatch):
     answering, first, second = Feedback(), [], []
     ask(answering, project, heard=first)
-    ask(answering, project, strokes=[], heard=second)
+    ask(answering, project, heard=second)
     assert "looking at the image" in {e.text for e in first if isinstance(e, Progress)}
     assert {e.text for e in second} == {"done"}
 
@@ -244,5 +244,5 @@ def test_few_images_are_kept_at_hand(project, monkeypatch):
     monkeypatch.setattr(Project, "image", lambda self, id: (opened.append(id), image(self, id))[1])
     ask(answering, project)
     opened.clear()
-    ask(answering, project, strokes=[])
+    ask(answering, project)
     assert not opened

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 import numpy as np
+from napari.layers import Image as ImageLayer
 from napari.layers import Labels as LabelsLayer
+from napari.utils.colormaps import Colormap
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sslseg.errors import UserError
@@ -31,7 +33,9 @@ class Answering(Protocol):
         id: str,
         z: int,
         box: Box,
-        strokes: Iterable[Stroke] | None,
+        strokes: Iterable[Stroke],
+        reread: bool,
+        doubts: bool,
         runtime: RuntimeConfig,
         stop: Stop,
     ) -> Job[Overlay]:
@@ -83,8 +87,10 @@ class Live(QObject):
         self._canvas, self._session = canvas, canvas.session
         self._answering: Answering = answering or RemoteAnswering()
         self.on = False
+        self.doubts = False  # whether it is shown where the masks are unsure
         self.said = ""  # what is going on, in a few words
-        self._strokes: list[Stroke] | None = None  # since the last question; None: read all from the disk
+        self._strokes: list[Stroke] = []  # painted since the last question
+        self._reread = True  # whether what is on the disk is to be read first
         self._again = False
         self._worker: JobWorker | None = None
         self._shown: Overlay | None = None
@@ -98,7 +104,7 @@ class Live(QObject):
             event.connect(self._move)
         session.current_changed.connect(self._move)
         session.project_changed.connect(self._project_changed)
-        session.labels_rewritten.connect(self._reread)
+        session.labels_rewritten.connect(self._rewritten)
         session.activity_changed.connect(self._ended)
 
     # ---------------------------------------------------------------- on and off
@@ -116,7 +122,7 @@ class Live(QObject):
         """
         if on == self.on:
             return
-        self.on, self._strokes, self.said = on, None, ""
+        self.on, self._reread, self.said = on, True, ""
         if on:
             self._canvas.painting.flush()
             self._answering.start()
@@ -131,28 +137,47 @@ class Live(QObject):
                 self._canvas.follow_brush(False)
         self.changed.emit()
 
+    def show_doubts(self, on: bool) -> None:
+        """Show where the masks are unsure, or no longer.
+
+        Parameters
+        ----------
+        on : bool
+            Whether to.
+        """
+        self.doubts = on
+        if not on:
+            self._remove("unsure")
+        self.ask()
+        self.changed.emit()
+
     def _project_changed(self) -> None:
         self.turn(False)
 
     def _clear(self) -> None:
-        self._shown, project = None, self._session.project
+        self._shown = None
+        self._strokes.clear()
+        for role in ("live", "unsure"):
+            self._remove(role)
+
+    def _remove(self, role: str) -> None:
+        project = self._session.project
         if project is not None:
-            for layer in marks.marked(self._canvas.viewer, project, None, "live"):
+            for layer in marks.marked(self._canvas.viewer, project, None, role):
                 self._canvas.viewer.layers.remove(layer)
 
     # ---------------------------------------------------------------- what makes it ask
     def _painted(self, stroke: Stroke) -> None:
         if self.on:
-            if self._strokes is not None:
-                self._strokes.append(stroke)
+            self._strokes.append(stroke)
             self.ask()
 
     def _move(self) -> None:
         if self.on:
             self._moved.start()
 
-    def _reread(self) -> None:
-        self._strokes = None
+    def _rewritten(self) -> None:
+        self._reread = True
         self.ask()
 
     def _ended(self, step: str) -> None:
@@ -172,13 +197,10 @@ class Live(QObject):
         if view is None:
             return
         z, box = view
-        strokes, self._strokes, self._again = self._strokes, [], False
-        runtime = self._session.runtime
-        self._worker = JobWorker(
-            lambda stop: self._answering.refresh(
-                project, id=id, z=z, box=Box(*box), strokes=strokes, runtime=runtime, stop=stop
-            )
-        )
+        asked: dict[str, Any] = {"id": id, "z": z, "box": Box(*box), "strokes": self._strokes, "reread": self._reread}
+        asked |= {"doubts": self.doubts, "runtime": self._session.runtime}
+        self._strokes, self._reread, self._again = [], False, False
+        self._worker = JobWorker(lambda stop: self._answering.refresh(project, stop=stop, **asked))
         self._worker.spoke.connect(self._heard)
         self._worker.returned.connect(self._returned)
         self._worker.errored.connect(self._errored)
@@ -210,7 +232,7 @@ class Live(QObject):
         self._worker = None
         if not self.on:
             return
-        self._strokes = None  # whatever was under way, the next question says all
+        self._reread = True  # whatever was under way, the next question says all
         if isinstance(error, UserError):
             self._say(str(error))
             if self._again:
@@ -219,31 +241,60 @@ class Live(QObject):
             self.turn(False)
             self._say(f"Live ended: {error}")
 
-    # ---------------------------------------------------------------- the layer
+    # ---------------------------------------------------------------- the layers
     def _show(self, project: Project, overlay: Overlay) -> None:
-        viewer, labels = self._canvas.viewer, overlay.labels
-        assert labels is not None, "something was found"
-        found = marks.marked(viewer, project, overlay.image, "live")
-        if found:
-            layer = found[0]
-            before = self._shown
-            if before is not None and before.image == overlay.image and before[1:3] != overlay[1:3]:
-                _part(layer.data, before)[...] = 0
-        else:
-            active = viewer.layers.selection.active
-            below = layers.show_image(viewer, project, overlay.image)
-            empty = np.zeros(project.entry(overlay.image).shape, np.uint16)
-            metadata = marks.mark(project, overlay.image, "live")
-            geometry = layers.geometry(below[0])
-            layer = LabelsLayer(empty, name=f"{overlay.image} live", metadata=metadata, **geometry)
-            masks.colour(layer, project)
-            masks.style(layer, self._canvas.look)
-            viewer.layers.insert(viewer.layers.index(below[-1]) + 1, layer)
-            if active is not None:
-                viewer.layers.selection.active = active
-        _part(layer.data, overlay)[...] = labels
-        layer.refresh()
+        before = self._shown
+        if before is not None and before[:3] == overlay[:3]:
+            before = None  # it is painted over
+        self._put(self._masks(project, overlay.image), overlay, overlay.labels, before)
+        if overlay.unsure is not None and self.doubts:
+            self._put(self._doubts(project, overlay.image), overlay, overlay.unsure, before)
         self._shown = overlay._replace(labels=None, unsure=None)
+
+    def _put(self, layer: Any, overlay: Overlay, values: Any, before: Overlay | None) -> None:
+        if before is not None and before.image == overlay.image:
+            _part(layer.data, before)[...] = 0
+        _part(layer.data, overlay)[...] = values
+        layer.refresh()
+
+    def _masks(self, project: Project, id: str) -> Any:
+        found = marks.marked(self._canvas.viewer, project, id, "live")
+        if found:
+            return found[0]
+        layer = LabelsLayer(np.zeros(project.entry(id).shape, np.uint16), name=f"{id} live", **self._like(project, id))
+        layer.metadata = marks.mark(project, id, "live")
+        masks.colour(layer, project)
+        masks.style(layer, self._canvas.look)
+        self._insert(project, id, layer)
+        return layer
+
+    def _doubts(self, project: Project, id: str) -> Any:
+        found = marks.marked(self._canvas.viewer, project, id, "unsure")
+        if found:
+            return found[0]
+        colours = Colormap(["#00000000", "#ffe40000", "#ffe400"], name="unsure")
+        layer = ImageLayer(
+            np.zeros(project.entry(id).shape, np.float32),
+            name=f"{id} unsure",
+            colormap=colours,
+            contrast_limits=(0, 1),
+            blending="translucent",
+            **self._like(project, id),
+        )
+        layer.metadata = marks.mark(project, id, "unsure")
+        self._insert(project, id, layer, over="live")
+        return layer
+
+    def _like(self, project: Project, id: str) -> dict[str, Any]:
+        return layers.geometry(layers.show_image(self._canvas.viewer, project, id)[0])
+
+    def _insert(self, project: Project, id: str, layer: Any, over: str = "image") -> None:
+        """Put a layer over others of its image, and leave the brush in the hand."""
+        viewer = self._canvas.viewer
+        active = viewer.layers.selection.active
+        viewer.layers.insert(viewer.layers.index(marks.marked(viewer, project, id, over)[-1]) + 1, layer)
+        if active is not None:
+            viewer.layers.selection.active = active
 
     # ---------------------------------------------------------------- the end
     def close(self) -> None:

@@ -48,11 +48,14 @@ class TrainStep(QWidget):
         self.live.setToolTip(
             "Masks follow the brush: a quick look at what your strokes say so far. Train for masks that are better"
         )
+        self.doubts = QCheckBox("where unsure")
+        self.doubts.setToolTip("Light up where the next best class is nearly as likely: strokes there tell most")
         self.following = QLabel()
         self.following.setWordWrap(True)
         self.panel.buttons.addWidget(self.live)
         self.panel.buttons.addWidget(self.task)
         self.panel.buttons.addWidget(self.advanced)
+        self.panel.body.addWidget(self.doubts)
         self.panel.body.addWidget(self.following)
         self.panel.body.addWidget(self.scores)
         self.panel.body.addWidget(self.form.widget)
@@ -69,6 +72,7 @@ class TrainStep(QWidget):
         self.task.currentIndexChanged.connect(self._task_chosen)
         self.advanced.toggled.connect(self._unfold)
         self.live.toggled.connect(self._follow)
+        self.doubts.toggled.connect(self._desk.live.show_doubts)
         self._desk.live.changed.connect(self.refresh)
         for signal in (
             session.project_changed,
@@ -112,6 +116,7 @@ class TrainStep(QWidget):
         self.live.blockSignals(True)
         self.live.setChecked(live.on)
         self.live.blockSignals(False)
+        self.doubts.setVisible(live.on)
         self.following.setText(f"Live: {live.said}" if live.said else "")
         self.following.setVisible(bool(live.said))
         self.scores.setText(scores(rounds))

@@ -189,7 +189,9 @@ class FakeAnswers:
         answer = Overlay(asked["id"], asked["z"], box)
         if self.value is None or stop.requested:
             return answer
-        return answer._replace(labels=np.full((box.bottom - box.top, box.right - box.left), self.value, np.uint16))
+        size = (box.bottom - box.top, box.right - box.left)
+        unsure = np.full(size, 0.5, np.float16) if asked["doubts"] else None
+        return answer._replace(labels=np.full(size, self.value, np.uint16), unsure=unsure)
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def test_it_shows_the_answer_over_the_image_and_leaves_the_brush_in_hand(
     np.testing.assert_array_equal(shown.translate, image.translate)
     assert viewer.layers.selection.active is labels
     assert labels.mode == "paint"
-    assert answers.asked[0]["strokes"] is None  # all that is on the disk
+    assert answers.asked[0]["reread"]  # all that is on the disk
     assert answers.asked[0]["box"] == Box(0, 0, 64, 48)
     assert not dock.train.following.text()
 
@@ -144,6 +144,7 @@ def test_moving_the_view_asks_once_it_rests(dock: Dock, image: Any, answers: Fak
     qtbot.waitUntil(lambda: len(answers.asked) > count and settled(dock))
     assert len(answers.asked) == count + 1
     assert answers.asked[-1]["strokes"] == []
+    assert not answers.asked[-1]["reread"]
 
 
 def test_turned_off_it_leaves_nothing_and_asks_nothing(
@@ -161,7 +162,7 @@ def test_turned_off_it_leaves_nothing_and_asks_nothing(
     assert len(answers.asked) == count
     dock.train.live.click()  # and on again
     qtbot.waitUntil(lambda: len(answers.asked) > count and settled(dock))
-    assert answers.asked[count]["strokes"] is None
+    assert answers.asked[count]["reread"]
 
 
 def test_turned_off_while_it_computes_the_answer_is_dropped(
@@ -200,7 +201,7 @@ def test_what_the_user_can_mend_is_said_and_it_goes_on(
     answers.error = None
     layer.paint((30, 20), 2)
     qtbot.waitUntil(lambda: not dock.train.following.text())
-    assert answers.asked[-1]["strokes"] is None  # nothing is taken for told
+    assert answers.asked[-1]["reread"]  # nothing is taken for told
     assert dock.desk.live.on
 
 
@@ -304,3 +305,27 @@ def test_masks_stay_away_while_it_follows(dock: Dock, image: Any, answers: FakeA
     assert layers["field live"].visible
     dock.train.live.click()
     assert layers["field masks"].visible
+
+
+def test_where_it_is_unsure_lights_up(dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any) -> None:
+    assert not dock.train.doubts.isVisibleTo(dock)
+    labels = turned_on(dock, qtbot)
+    viewer = dock.desk.canvas.viewer
+    assert not answers.asked[-1]["doubts"]
+    assert dock.train.doubts.isVisibleTo(dock)
+    dock.train.doubts.click()
+    qtbot.waitUntil(lambda: "field unsure" in viewer.layers and settled(dock))
+    assert answers.asked[-1]["doubts"]
+    assert [layer.name for layer in viewer.layers] == ["field", "field live", "field unsure", "field labels"]
+    shown = viewer.layers["field unsure"]
+    np.testing.assert_allclose(shown.data, 0.5)
+    np.testing.assert_array_equal(shown.scale, image.scale)
+    assert viewer.layers.selection.active is labels
+    dock.train.doubts.click()
+    assert "field unsure" not in viewer.layers
+    qtbot.waitUntil(lambda: settled(dock))
+    dock.train.doubts.click()
+    qtbot.waitUntil(lambda: "field unsure" in viewer.layers and settled(dock))
+    dock.train.live.click()
+    assert "field unsure" not in viewer.layers
+    assert not dock.train.doubts.isVisibleTo(dock)
