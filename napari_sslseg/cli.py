@@ -116,7 +116,9 @@ def train(
     if common.events == "json":
         emit({"event": "result", **asdict(round), "stopped": stopped})
     else:
-        say(f"Round {round.number}: {count(round.steps, 'step')}, {scored(round.score, round.held_out)}")
+        say(
+            f"Round {round.number}: {count(round.steps, 'step')}, {scored(round.score, round.held_out, round.interval)}"
+        )
     return _code(stopped)
 
 
@@ -245,7 +247,8 @@ def info(project: Path, /, *, json: bool = False) -> int:
         say(f"    {looks.told(probe)}")
     for r in opened.rounds:
         early = "" if r.finished else ", stopped early"
-        say(f"  round {r.number}: {scored(r.score, r.held_out)}, {r.pixels} labelled pixels, {r.steps} steps{early}")
+        known = scored(r.score, r.held_out, r.interval)
+        say(f"  round {r.number}: {known}, {r.pixels} labelled pixels, {r.steps} steps{early}")
     return DONE
 
 

@@ -73,6 +73,8 @@ class Round:
         False where the user stopped it early.
     when : str
         ISO 8601 time at which it ended.
+    interval : tuple of float, optional
+        Between which values the score lies, had other strokes been kept apart (95 %); None if that cannot be told.
     """
 
     number: int
@@ -86,6 +88,7 @@ class Round:
     seconds: float
     finished: bool
     when: str = ""
+    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -166,7 +169,7 @@ class Contents:
             tuple(LabelClass(**c) for c in raw["classes"]),
             tuple(ImageEntry(**i) for i in images),
             raw["pretrained"],
-            tuple(Round(**r) for r in raw["rounds"]),
+            tuple(Round(**{**r, "interval": tuple(r.get("interval") or ()) or None}) for r in raw["rounds"]),
         )
 
     def write(self, folder: Path) -> None:

@@ -103,7 +103,7 @@ def finetune(
     schedule = loop.Schedule(config.rate, config.minutes, config.steps)
     training = loop.Training.start(Segment(network, config), schedule)
     history: dict[str, Any] = {"score": None, "scores": {}, "held_out": len(labelled.apart), "begin": begun.compared}
-    history["chosen"] = None
+    history |= {"chosen": None, "interval": None}
     if resume is not None:
         history |= {k: resume.history.get(k, v) for k, v in history.items()}
         past = resume.history

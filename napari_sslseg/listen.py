@@ -258,7 +258,7 @@ def count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def scored(score: float | None, held_out: int) -> str:
+def scored(score: float | None, held_out: int, interval: tuple[float, float] | None = None) -> str:
     """Write the score of a round.
 
     Parameters
@@ -267,12 +267,15 @@ def scored(score: float | None, held_out: int) -> str:
         Mean IoU; None where there is none.
     held_out : int
         Strokes kept apart.
+    interval : tuple of float, optional
+        Between which values it lies.
 
     Returns
     -------
     str
-        Such as ``score 0.912 (mean IoU on 3 strokes kept apart)``.
+        Such as ``score 0.912, 0.87 to 0.95 (mean IoU on 3 strokes kept apart)``.
     """
     if score is None:
         return f"no score ({'stopped before it' if held_out else 'no strokes could be kept apart'})"
-    return f"score {score:.3f} (mean IoU on {count(held_out, 'stroke')} kept apart)"
+    between = f", {interval[0]:.2f} to {interval[1]:.2f}" if interval else ""
+    return f"score {score:.3f}{between} (mean IoU on {count(held_out, 'stroke')} kept apart)"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -35,14 +36,14 @@ class Seen:
         (N, K) what they are multiplied by for the places of the pixels.
     truth : numpy.ndarray
         (N,) network classes from 1.
-    strokes : int
-        How many strokes the pixels belong to.
+    owners : numpy.ndarray
+        (N,) number of each pixel's stroke.
     """
 
     even: Tensor
     expected: Tensor
     truth: Targets
-    strokes: int
+    owners: npt.NDArray[np.intp]
 
     def score(self, labelled: Labelled, calibration: Calibration = Calibration()) -> dict[str, Any]:
         """Score it.
@@ -57,12 +58,13 @@ class Seen:
         Returns
         -------
         dict
-            ``score``: mean IoU over the classes; ``scores``: IoU by label value.
+            ``score``: mean IoU over the classes; ``scores``: IoU by label value; ``interval``: as `metrics.interval`.
         """
         found = (calibration(self.even) * self.expected).argmax(1).numpy().astype(np.uint8) + 1
         iou = metrics.count([(found, self.truth)]).iou()
         scores = {str(labelled.values[c - 1]): v for c, v in iou.items()}
-        return {"score": float(np.mean(list(iou.values()))), "scores": scores}
+        interval = metrics.interval(found, self.truth, self.owners)
+        return {"score": float(np.mean(list(iou.values()))), "scores": scores, "interval": interval}
 
     def temperature(self) -> float:
         """Find how sure the probabilities may be.
@@ -72,7 +74,7 @@ class Seen:
         float
             As `calibration.temperature`.
         """
-        return temperature(self.even.numpy(), self.truth.astype(np.int64) - 1, self.strokes)
+        return temperature(self.even.numpy(), self.truth.astype(np.int64) - 1, len(np.unique(self.owners)))
 
 
 def look(segmenter: Segmenter, labelled: Labelled, *shares: float) -> list[Seen]:
@@ -94,7 +96,7 @@ def look(segmenter: Segmenter, labelled: Labelled, *shares: float) -> list[Seen]
     """
     device = next(segmenter.parameters()).device
     around, atlas = Surround.of(segmenter.network.encoder), segmenter.atlas
-    truth, expected = [], []
+    truth, expected, owners = [], [], []
     found: list[list[Tensor]] = [[] for _ in shares]
     for window in windows(labelled.apart, around):
         image, crop = labelled.images[window.place.image], window.crop(labelled).to(device)
@@ -102,12 +104,13 @@ def look(segmenter: Segmenter, labelled: Labelled, *shares: float) -> list[Seen]
         for known, (even,) in zip(found, segmenter.mixed(crop, False, *shares), strict=True):
             known.append((even[:, around.middle] if around.depth else even)[:, y, x].T.cpu())
         truth.append(window.truth(labelled, around))
+        owners.append(window.owners)
         voxels = np.insert(window.absolute, 0, window.place.z + around.middle, 1)
         classes = len(labelled.values)
         at = atlas.at(relative(voxels, image.shape)) if atlas else np.ones((len(voxels), classes), np.float32)
         expected.append(torch.from_numpy(at))
-    said, places = np.concatenate(truth), torch.cat(expected)
-    return [Seen(torch.cat(known), places, said, len(labelled.apart)) for known in found]
+    said, places, whose = np.concatenate(truth), torch.cat(expected), np.concatenate(owners)
+    return [Seen(torch.cat(known), places, said, whose) for known in found]
 
 
 def choose(segmenter: Segmenter, labelled: Labelled) -> Seen:
@@ -174,7 +177,7 @@ class Validation:
         Returns
         -------
         dict
-            ``score`` and ``scores``, and what was ``chosen``.
+            ``score``, ``scores`` and ``interval``, and what was ``chosen``.
         """
         if self.labelled.size is not None:  # single pixels do not tell how objects fare
             return look(segmenter, self.labelled, segmenter.share)[0].score(self.labelled)

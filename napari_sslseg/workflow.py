@@ -12,11 +12,12 @@ from safetensors import SafetensorError, safe_open
 
 from napari_sslseg.contents import Round
 from napari_sslseg.errors import LabelError, ProjectError
-from napari_sslseg.job import Job, Stop
+from napari_sslseg.job import Job, Notice, Stop
 from napari_sslseg.prediction import Prediction
 from napari_sslseg.project import Project
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig, RuntimeConfig
 from napari_sslseg.unfinished import Unfinished
+from napari_sslseg.verdict import verdict
 
 if TYPE_CHECKING:
     from napari_sslseg.checkpoint import Checkpoint
@@ -169,6 +170,8 @@ def train_project(
     path = project.path / "rounds" / f"{number:03d}" / "model.safetensors"
     trained.save(path)
     stored = project.add_round(_round(project, number, path, trained, start, pairs))
+    if sentence := verdict([*project.rounds[:-1], stored]):
+        yield Notice(sentence)
     if trained.history["finished"]:
         unfinished.remove()
     return stored
@@ -193,6 +196,7 @@ def _round(
         history["steps"],
         history["seconds"],
         history["finished"],
+        interval=history["interval"],
     )
 
 

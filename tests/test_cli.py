@@ -148,7 +148,7 @@ def test_train_starts_from_what_was_pretrained_and_says_its_score(command, data,
     options = ("--steps", 4, "--set", "pixels=0", *SMALL)
     code, out, _ = command("train", data / "labels", "--project", tmp_path / "p", *options)
     assert code == 0
-    assert re.fullmatch(r"Round 1: 4 steps, score [01]\.\d{3} \(mean IoU on \d+ strokes kept apart\)\n", out)
+    assert re.fullmatch(r"Round 1: 4 steps, score [01]\.\d{3}(, [01]\.\d\d to [01]\.\d\d)? \(mean IoU on \d+ strokes kept apart\)\n", out)
     assert Project.open(tmp_path / "p").rounds[0].pretrained
 
 

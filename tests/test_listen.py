@@ -61,5 +61,6 @@ def test_what_json_has_no_number_for_is_null(capsys):
 
 def test_a_missing_score_says_why():
     assert scored(0.9124, 3) == "score 0.912 (mean IoU on 3 strokes kept apart)"
+    assert scored(0.9124, 3, (0.85, 0.954)) == "score 0.912, 0.85 to 0.95 (mean IoU on 3 strokes kept apart)"
     assert scored(None, 0) == "no score (no strokes could be kept apart)"
     assert scored(None, 3) == "no score (stopped before it)"

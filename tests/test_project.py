@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,8 +75,10 @@ def test_a_reopened_project_says_what_was_said(project):
     project.set_task("instance")
     project.set_classes([LabelClass(1, "ground", "#000000"), LabelClass(4, "cell", "#ff0000")])
     project.add_round(ROUND)
+    project.add_round(replace(ROUND, number=2, interval=(0.4, 0.625)))
     project.set_pretrained(project.path / "checkpoints" / "pretrained-001.safetensors")
     found = again(project)
+    assert [r.interval for r in found.rounds] == [None, (0.4, 0.625)]
     assert (found.task, found.classes, found.images) == (project.task, project.classes, project.images)
     assert (found.rounds, found.pretrained, found.trained) == (project.rounds, project.pretrained, project.trained)
 

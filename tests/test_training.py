@@ -155,6 +155,8 @@ def test_training_on_strokes_finds_the_classes():
     found = run(predict([image], trained, PredictConfig(tile=64, overlap=16)))[0]
     assert metrics.count([(found.labels, truth)]).iou()[2] > 0.8
     assert trained.history["score"] > 0.8
+    low, high = trained.history["interval"]
+    assert 0 <= low <= trained.history["score"] <= high <= 1
 
 
 def test_held_out_strokes_are_not_learnt_from_before_the_score():

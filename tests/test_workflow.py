@@ -1,5 +1,7 @@
 """The verbs on a project folder: what they keep, and how a stopped run goes on."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -113,6 +115,14 @@ def test_training_adds_a_round_with_its_model(trained):
 def test_scores_have_the_names_of_the_classes(trained):
     assert set(trained.rounds[0].scores) == {"ground", "disk"}
     assert trained.rounds[0].score == pytest.approx(np.mean(list(trained.rounds[0].scores.values())))
+
+
+def test_a_round_that_is_clearly_worse_is_said(project):
+    first, heard = train(project, steps=1), []
+    project.add_round(replace(first, number=2, score=1.0, interval=(0.999, 1.0)))
+    run(training(project, steps=1, seed=1), heard.append)
+    assert project.rounds[-1].score < 0.999
+    assert any(isinstance(e, Notice) and e.text.startswith("Round 3 is worse than round 2 was") for e in heard)
 
 
 def test_a_finished_run_leaves_no_unfinished_state(trained):

@@ -43,7 +43,10 @@ class TrainStep(QWidget):
         self.advanced.setToolTip("Everything else that can be set; the defaults are sensible")
         self.scores = QLabel()
         self.scores.setWordWrap(True)
-        self.scores.setToolTip("Agreement with strokes that were kept apart (IoU, 0 to 1), round by round")
+        self.scores.setToolTip(
+            "Agreement with strokes that were kept apart (IoU, 0 to 1), round by round; of the last one, in brackets, "
+            "between which values it lies (95 %)"
+        )
         self.live = QCheckBox("Live")
         self.live.setToolTip(
             "Masks follow the brush: a quick look at what your strokes say so far. Train for masks that are better"
@@ -138,12 +141,17 @@ def scores(rounds: tuple[Round, ...]) -> str:
     Returns
     -------
     str
-        Such as ``IoU by round  .61 .72 .79``.
+        Such as ``IoU by round  .61  .72  .79 (.74 to .83)``.
     """
     if not rounds:
         return ""
-    said = [f"{r.score:.2f}".removeprefix("0") if r.score is not None else "–" for r in rounds[-SHOWN:]]
-    text = "IoU by round  " + "  ".join(said)
+    text = "IoU by round  " + "  ".join(_short(r.score) if r.score is not None else "–" for r in rounds[-SHOWN:])
+    if rounds[-1].interval is not None:
+        text += " ({} to {})".format(*map(_short, rounds[-1].interval))
     if all(r.score is None and not r.held_out for r in rounds):
         text += "\nPaint more separate strokes of each class, then some are kept apart for a score"
     return text
+
+
+def _short(score: float) -> str:
+    return f"{score:.2f}".removeprefix("0")

@@ -1,0 +1,43 @@
+"""What the scores of the rounds say."""
+
+import pytest
+
+from napari_sslseg.contents import Round
+from napari_sslseg.verdict import verdict
+
+
+def rounds(*said):
+    """Rounds of these scores, each with its interval, if any."""
+    return [
+        Round(k, "model", score, {}, 4, False, 9, 9, 1.0, True, interval=interval)
+        for k, (score, interval) in enumerate(said, start=1)
+    ]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [],
+        [(0.7, (0.6, 0.8))],
+        [(0.7, (0.6, 0.8)), (0.8, (0.7, 0.9))],  # better
+        [(0.7, (0.6, 0.8)), (0.65, (0.5, 0.7))],  # worse, but perhaps by chance
+        [(0.7, None), (0.4, None)],  # nobody knows what chance does
+        [(0.7, (0.6, 0.8)), (None, None)],  # stopped before its score
+        [(None, None), (0.3, (0.2, 0.4))],
+    ],
+)
+def test_there_is_nothing_to_say(said):
+    assert verdict(rounds(*said)) is None
+
+
+def test_a_round_that_is_worse_by_more_than_chance_is_named():
+    said = verdict(rounds((0.5, (0.4, 0.6)), (0.72, (0.66, 0.78)), (0.61, (0.5, 0.7))))
+    assert said.startswith("Round 3 is worse than round 2 was (0.61; 0.72, 0.66 to 0.78)")
+
+
+def test_three_rounds_alike_are_enough():
+    alike = [(0.7, (0.6, 0.8)), (0.72, (0.62, 0.8)), (0.71, (0.63, 0.81))]
+    assert "more strokes of this kind hardly help" in verdict(rounds((0.4, (0.3, 0.5)), *alike))
+    assert verdict(rounds(*alike[:2])) is None
+    assert verdict(rounds(alike[0], (0.9, (0.85, 0.95)), (0.91, (0.85, 0.95)))) is None  # the first was far below
+    assert verdict(rounds(*alike[:2], (0.71, None))) is None
