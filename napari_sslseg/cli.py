@@ -1,4 +1,4 @@
-"""The command line: pretrain, train, predict, denoise, score, info, demo. It starts jobs and sets the exit code."""
+"""The command line: pretrain, train, predict, denoise, score, info, use, demo. It starts jobs and sets exit codes."""
 
 import gc
 import os
@@ -235,7 +235,8 @@ def info(project: Path, /, *, json: bool = False) -> int:
         classes, rounds = [c.to_dict() for c in opened.classes], [asdict(r) for r in opened.rounds]
         pretrained = str(opened.pretrained) if opened.pretrained else None
         said = {"task": opened.task, "classes": classes, "images": images, "labelled": labelled}
-        emit({**said, "pretrained": pretrained, "probe": probe, "rounds": rounds})
+        number = opened.current_round.number if opened.current_round else None
+        emit({**said, "pretrained": pretrained, "probe": probe, "rounds": rounds, "used": number})
         return DONE
     say(f"{opened.name}: {opened.task}, {count(len(opened.images), 'image')}, {len(labelled)} labelled")
     for e in opened.images:
@@ -248,11 +249,31 @@ def info(project: Path, /, *, json: bool = False) -> int:
     for r in opened.rounds:
         early = "" if r.finished else ", stopped early"
         known = scored(r.score, r.held_out, r.interval)
-        say(f"  round {r.number}: {known}, {r.pixels} labelled pixels, {r.steps} steps{early}")
+        used = ", in use" if r is opened.current_round and r is not opened.rounds[-1] else ""
+        say(f"  round {r.number}: {known}, {r.pixels} labelled pixels, {r.steps} steps{early}{used}")
     return DONE
 
 
 @app.command(sort_key=7)
+def use(project: Path, /, *, round: int) -> int:
+    """Predict with an earlier round of training from now on, until there is a newer one.
+
+    Parameters
+    ----------
+    project : Path
+        Project folder.
+    round : int
+        Its number; `info` lists them.
+    """
+    from napari_sslseg.project import Project
+
+    opened = Project.open(project)
+    opened.use_round(round)
+    say(f"{opened.name} predicts with round {round} now")
+    return DONE
+
+
+@app.command(sort_key=8)
 def demo(*, out: Path = Path("demo-output"), headless: bool = False, machine: Machine = Machine()) -> int:
     """Show the main job on a real image: pretrain, train on a few strokes, predict; with and without pretraining.
 

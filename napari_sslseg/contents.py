@@ -107,6 +107,8 @@ class Contents:
         Checkpoint of the pretrained encoder, relative to the folder.
     rounds : tuple of Round
         The training rounds so far.
+    used : int, optional
+        Number of the round that predicts; None for the latest.
     """
 
     task: str = "semantic"
@@ -114,6 +116,7 @@ class Contents:
     images: tuple[ImageEntry, ...] = ()
     pretrained: str | None = None
     rounds: tuple[Round, ...] = ()
+    used: int | None = None
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -170,6 +173,7 @@ class Contents:
             tuple(ImageEntry(**i) for i in images),
             raw["pretrained"],
             tuple(Round(**{**r, "interval": tuple(r.get("interval") or ()) or None}) for r in raw["rounds"]),
+            raw.get("used"),
         )
 
     def write(self, folder: Path) -> None:

@@ -137,9 +137,15 @@ class Project:
         return self.path / self._contents.pretrained if self._contents.pretrained else None
 
     @property
+    def current_round(self) -> Round | None:
+        """The round that predicts: the latest, unless an earlier one was chosen; None before training."""
+        latest = self.rounds[-1] if self.rounds else None
+        return next((r for r in self.rounds if r.number == self._contents.used), latest)
+
+    @property
     def trained(self) -> Path | None:
-        """Checkpoint of the latest round; None before training."""
-        return self.path / self.rounds[-1].checkpoint if self.rounds else None
+        """Checkpoint of the round that predicts; None before training."""
+        return self.path / self.current_round.checkpoint if self.current_round else None
 
     def set_task(self, task: str) -> None:
         """Choose between classes of pixels and objects.
@@ -354,7 +360,7 @@ class Project:
         self._change(pretrained=checkpoint.relative_to(self.path).as_posix())
 
     def add_round(self, round: Round) -> Round:
-        """Append a training round.
+        """Append a training round, which predicts from now on.
 
         Parameters
         ----------
@@ -368,8 +374,31 @@ class Project:
         """
         with self._lock:
             stored = replace(round, when=datetime.now(UTC).isoformat(timespec="seconds"))
-            self._change(rounds=(*self.rounds, stored))
+            self._change(rounds=(*self.rounds, stored), used=None)
             return stored
+
+    def use_round(self, number: int) -> None:
+        """Predict with a round from now on, until there is a newer one; the others stay.
+
+        Parameters
+        ----------
+        number : int
+            Its number.
+
+        Raises
+        ------
+        ProjectError
+            If there is no such round, or its model is gone.
+        """
+        found = next((r for r in self.rounds if r.number == number), None)
+        if found is None:
+            raise ProjectError(
+                f"{self.name} has no round {number}",
+                "It has " + (", ".join(str(r.number) for r in self.rounds) or "not been trained yet"),
+            )
+        if not (self.path / found.checkpoint).is_file():
+            raise ProjectError(f"The model of round {number} is gone", f"{self.path / found.checkpoint} is needed")
+        self._change(used=None if found is self.rounds[-1] else number)
 
     def next_round(self) -> int:
         """Return the number of the next round.

@@ -230,6 +230,17 @@ class Session:
         self.labels_changed.emit(id)
 
     # ---------------------------------------------------------------- the running job
+    def use_round(self, number: int) -> None:
+        """Predict with a round from now on, until there is a newer one.
+
+        Parameters
+        ----------
+        number : int
+            Its number.
+        """
+        self.needed_project.use_round(number)
+        self.rounds_changed.emit()
+
     @property
     def running(self) -> str | None:
         """The step whose job runs; None while none does."""

@@ -213,9 +213,9 @@ def _result(session: "Session", project: Project) -> tuple[Stage, str]:
     shown = session.predicted.get(session.current or "")
     if shown is None:
         return Stage.READY, "Predict to see the masks"
-    if shown < project.rounds[-1].number:
-        return Stage.STALE, "These masks are from an earlier round; predict again"
-    return Stage.DONE, "The masks are those of the latest round"
+    if project.current_round is None or shown != project.current_round.number:
+        return Stage.STALE, "These masks are from another round; predict again"
+    return Stage.DONE, f"The masks are those of round {shown}"
 
 
 def count(labels: npt.NDArray[np.integer]) -> dict[int, int]:
@@ -265,7 +265,7 @@ def predicted_rounds(project: Project) -> dict[str, int]:
     Returns
     -------
     dict of str to int
-        Number of the round by image; 0 for an earlier one than the latest.
+        Number of the round by image; 0 where it is none that predicts now, or may be none.
     """
     latest = project.rounds[-1] if project.rounds else None
     ended = datetime.fromisoformat(latest.when).timestamp() if latest else 0.0
@@ -274,5 +274,6 @@ def predicted_rounds(project: Project) -> dict[str, int]:
         files = (project.path / "predictions" / f"{entry.id}.zarr").rglob("*")
         when = max((f.stat().st_mtime for f in files if f.is_file()), default=None)
         if when is not None:
-            found[entry.id] = latest.number if latest and when >= ended else 0
+            sure = latest is not None and latest is project.current_round and when >= ended
+            found[entry.id] = latest.number if latest and sure else 0
     return found

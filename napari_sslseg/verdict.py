@@ -7,6 +7,26 @@ from napari_sslseg.contents import Round
 ENOUGH = 3  # rounds without a gain, after which more strokes of the same kind will hardly bring one
 
 
+def better(rounds: Sequence[Round]) -> Round | None:
+    """Find an earlier round than which the latest is worse by more than chance.
+
+    Parameters
+    ----------
+    rounds : sequence of Round
+        All rounds, oldest first.
+
+    Returns
+    -------
+    Round, optional
+        The best one; None if there is none, or if that cannot be told.
+    """
+    known = [r for r in rounds if r.score is not None]
+    if len(known) < 2 or known[-1] is not rounds[-1]:
+        return None
+    best = max(known[:-1], key=_score)
+    return best if best.interval is not None and _score(known[-1]) < best.interval[0] else None
+
+
 def verdict(rounds: Sequence[Round]) -> str | None:
     """Compare the latest round with those before.
 
@@ -21,27 +41,24 @@ def verdict(rounds: Sequence[Round]) -> str | None:
         A sentence if it is worse than an earlier one by more than chance, or if the last ones brought nothing; None
         if there is nothing to say, or if that cannot be told.
     """
-    known = [r for r in rounds if r.score is not None]
-    if len(known) < 2 or known[-1] is not rounds[-1]:
-        return None
-    *earlier, last = known
-    best = max(earlier, key=_score)
-    if best.interval is not None and _score(last) < best.interval[0]:
+    if (best := better(rounds)) is not None and best.interval is not None:
         low, high = best.interval
         return (
-            f"Round {last.number} is worse than round {best.number} was ({_score(last):.2f}; {_score(best):.2f}, "
-            f"{low:.2f} to {high:.2f}): some strokes painted since may be wrong"
+            f"Round {rounds[-1].number} is worse than round {best.number} was ({_score(rounds[-1]):.2f}; "
+            f"{_score(best):.2f}, {low:.2f} to {high:.2f}): some strokes painted since may be wrong. "
+            f"Round {best.number} can be used again"
         )
-    latest = known[-ENOUGH:]
-    if len(latest) == ENOUGH and all(r.interval is not None for r in latest):
-        lows, highs = zip(*(r.interval for r in latest if r.interval is not None), strict=True)
-        if all(max(lows) <= _score(r) <= min(highs) for r in latest):
-            scores = ", ".join(f"{_score(r):.2f}" for r in latest)
-            return (
-                f"The last {ENOUGH} rounds differ by no more than chance ({scores}): "
-                "more strokes of this kind hardly help any more"
-            )
-    return None
+    latest = list(rounds[-ENOUGH:])
+    if len(latest) < ENOUGH or any(r.score is None or r.interval is None for r in latest):
+        return None
+    lows, highs = zip(*(r.interval for r in latest if r.interval is not None), strict=True)
+    if not all(max(lows) <= _score(r) <= min(highs) for r in latest):
+        return None
+    scores = ", ".join(f"{_score(r):.2f}" for r in latest)
+    return (
+        f"The last {ENOUGH} rounds differ by no more than chance ({scores}): "
+        "more strokes of this kind hardly help any more"
+    )
 
 
 def _score(round: Round) -> float:

@@ -209,7 +209,7 @@ def predict_project(
     runtime: RuntimeConfig | None = None,
     stop: Stop | None = None,
 ) -> Job[list[Prediction]]:
-    """Predict images of a project with its latest round.
+    """Predict images of a project with its latest round, or the earlier one that was chosen.
 
     Parameters
     ----------
@@ -252,7 +252,7 @@ def predict_project(
 
 
 def needed_model(project: Project) -> Path:
-    """Find the network of the latest round.
+    """Find the network of the round that predicts.
 
     Parameters
     ----------

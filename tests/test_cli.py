@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -148,7 +150,10 @@ def test_train_starts_from_what_was_pretrained_and_says_its_score(command, data,
     options = ("--steps", 4, "--set", "pixels=0", *SMALL)
     code, out, _ = command("train", data / "labels", "--project", tmp_path / "p", *options)
     assert code == 0
-    assert re.fullmatch(r"Round 1: 4 steps, score [01]\.\d{3}(, [01]\.\d\d to [01]\.\d\d)? \(mean IoU on \d+ strokes kept apart\)\n", out)
+    between = r"(, [01]\.\d\d to [01]\.\d\d)?"
+    assert re.fullmatch(
+        rf"Round 1: 4 steps, score [01]\.\d{{3}}{between} \(mean IoU on \d+ strokes kept apart\)\n", out
+    )
     assert Project.open(tmp_path / "p").rounds[0].pretrained
 
 
@@ -222,6 +227,20 @@ def test_info_is_one_json_object(command, trained):
     assert code == 0
     assert said["labelled"] == ["d0", "d1"]
     assert [r["steps"] for r in said["rounds"]] == [5]
+
+
+def test_an_earlier_round_is_used_again(command, trained, tmp_path):
+    path = shutil.copytree(trained, tmp_path / "p.sslseg")
+    project = Project.open(path)
+    project.add_round(replace(project.rounds[0], number=2, checkpoint="rounds/002/model.safetensors"))  # has no file
+    assert command("predict", "--project", path, "--out", tmp_path / "out", "--ids", "d0")[0] == cli.FAILED
+    assert command("use", path, "--round", 1) == (cli.DONE, "p.sslseg predicts with round 1 now\n", "")
+    assert re.search(r"round 1: .*, in use\n  round 2: .* steps\n", command("info", path)[1])
+    assert parsed(command("info", path, "--json")[1])[0]["used"] == 1
+    code, _, said = command("use", path, "--round", 2)
+    assert code == cli.FAILED
+    assert "model of round 2 is gone" in said
+    assert Project.open(path).current_round.number == 1
 
 
 def test_info_tells_the_history_of_the_probe(command, data, tmp_path):

@@ -83,6 +83,40 @@ def test_a_reopened_project_says_what_was_said(project):
     assert (found.rounds, found.pretrained, found.trained) == (project.rounds, project.pretrained, project.trained)
 
 
+def rounds(project, count):
+    for number in range(1, count + 1):
+        round = project.add_round(replace(ROUND, number=number, checkpoint=f"rounds/{number}.safetensors"))
+        (project.path / round.checkpoint).parent.mkdir(exist_ok=True)
+        (project.path / round.checkpoint).write_bytes(b"a model")
+
+
+def test_an_earlier_round_predicts_once_it_is_chosen_and_until_there_is_a_newer_one(project):
+    assert project.current_round is None
+    rounds(project, 3)
+    assert again(project).current_round.number == 3
+    project.use_round(1)
+    found = again(project)
+    assert (found.current_round.number, found.trained.name) == (1, "1.safetensors")
+    assert found.next_round() == 4
+    project.use_round(3)
+    assert again(project).current_round.number == 3
+    project.use_round(2)
+    project.add_round(replace(ROUND, number=4))
+    assert again(project).current_round.number == 4
+
+
+def test_a_round_that_is_not_there_cannot_be_chosen(project):
+    with pytest.raises(ProjectError, match="no round 1. It has not been trained yet"):
+        project.use_round(1)
+    rounds(project, 2)
+    with pytest.raises(ProjectError, match="no round 7. It has 1, 2"):
+        project.use_round(7)
+    (project.path / "rounds" / "1.safetensors").unlink()
+    with pytest.raises(ProjectError, match="model of round 1 is gone"):
+        project.use_round(1)
+    assert again(project).current_round.number == 2
+
+
 def test_open_or_create_opens_what_is_there(project):
     assert Project.open_or_create(project.path, "instance").images == project.images
 

@@ -3,7 +3,7 @@
 import pytest
 
 from napari_sslseg.contents import Round
-from napari_sslseg.verdict import verdict
+from napari_sslseg.verdict import better, verdict
 
 
 def rounds(*said):
@@ -28,11 +28,13 @@ def rounds(*said):
 )
 def test_there_is_nothing_to_say(said):
     assert verdict(rounds(*said)) is None
+    assert better(rounds(*said)) is None
 
 
 def test_a_round_that_is_worse_by_more_than_chance_is_named():
-    said = verdict(rounds((0.5, (0.4, 0.6)), (0.72, (0.66, 0.78)), (0.61, (0.5, 0.7))))
-    assert said.startswith("Round 3 is worse than round 2 was (0.61; 0.72, 0.66 to 0.78)")
+    all_of_them = rounds((0.5, (0.4, 0.6)), (0.72, (0.66, 0.78)), (0.61, (0.5, 0.7)))
+    assert better(all_of_them) is all_of_them[1]
+    assert verdict(all_of_them).startswith("Round 3 is worse than round 2 was (0.61; 0.72, 0.66 to 0.78)")
 
 
 def test_three_rounds_alike_are_enough():

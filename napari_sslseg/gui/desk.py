@@ -153,6 +153,13 @@ class Desk(QObject):
             project, runtime = self.session.needed_project, self.session.runtime
             self._start("train", lambda stop: self.jobs.train(project, config, runtime=runtime, stop=stop))
 
+    def use_round(self, number: int) -> None:
+        """Predict with an earlier round from now on, at first the plane that is looked at."""
+        with telling():
+            self.session.use_round(number)
+            if self.session.running is None:
+                self.predict(self.prediction)
+
     def predict(self, config: PredictConfig, *, everything: bool = False) -> None:
         """Predict the plane that is looked at, or all images."""
         if not self.ready():
@@ -200,8 +207,8 @@ class Desk(QObject):
         step, self._worker = self.session.running, None
         stopped = step is not None and self.session.activities[step].stopping
         if step == "result":
-            number = self.session.needed_project.rounds[-1].number if self.session.needed_project.rounds else 0
-            self.session.predicted.update({p.image: number for p in result})
+            used = self.session.needed_project.current_round
+            self.session.predicted.update({p.image: used.number if used else 0 for p in result})
             if self._docks:
                 self.canvas.show(result)
         if step == "denoise" and self._docks:

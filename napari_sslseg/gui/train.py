@@ -1,6 +1,6 @@
 """Step 4, Train: train on what was painted, and see whether it helped."""
 
-from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from napari_sslseg.contents import Round
 from napari_sslseg.gui.desk import Desk, telling
@@ -10,6 +10,7 @@ from napari_sslseg.gui.listen import listen
 from napari_sslseg.gui.panel import Panel
 from napari_sslseg.settings import FinetuneConfig
 from napari_sslseg.stages import Stage, stage
+from napari_sslseg.verdict import better
 
 TASKS = (("Classes", "semantic"), ("Objects", "instance"))
 SHOWN = 6
@@ -55,12 +56,17 @@ class TrainStep(QWidget):
         self.doubts.setToolTip("Light up where the next best class is nearly as likely: strokes there tell most")
         self.following = QLabel()
         self.following.setWordWrap(True)
+        self.back = QPushButton()
+        self.back.setAccessibleName("Go back to the better round")
+        self.back.setToolTip("Predict with that round again, until you train anew; what you painted stays")
+        self.back.hide()
         self.panel.buttons.addWidget(self.live)
         self.panel.buttons.addWidget(self.task)
         self.panel.buttons.addWidget(self.advanced)
         self.panel.body.addWidget(self.doubts)
         self.panel.body.addWidget(self.following)
         self.panel.body.addWidget(self.scores)
+        self.panel.body.addWidget(self.back)
         self.panel.body.addWidget(self.form.widget)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
@@ -75,6 +81,7 @@ class TrainStep(QWidget):
         self.task.currentIndexChanged.connect(self._task_chosen)
         self.advanced.toggled.connect(self._unfold)
         self.live.toggled.connect(self._follow)
+        self.back.clicked.connect(self._go_back)
         self.doubts.toggled.connect(self._desk.live.show_doubts)
         self._desk.live.changed.connect(self.refresh)
         for signal in (
@@ -94,6 +101,13 @@ class TrainStep(QWidget):
     def _follow(self, on: bool) -> None:
         with telling():
             self._desk.live.turn(on and self._desk.ready())
+        self.refresh()
+
+    def _go_back(self) -> None:
+        project = self._desk.session.project
+        best = better(project.rounds) if project else None
+        if best is not None:
+            self._desk.use_round(best.number)
         self.refresh()
 
     def _task_chosen(self, at: int) -> None:
@@ -124,10 +138,14 @@ class TrainStep(QWidget):
         self.following.setVisible(bool(live.said))
         self.scores.setText(scores(rounds))
         self.scores.setVisible(bool(rounds))
+        current, best = (project.current_round, better(rounds)) if project else (None, None)
+        self.back.setVisible(best is not None and current is not best)
+        self.back.setEnabled(session.running is None)
+        self.back.setText(f"Go back to round {best.number}, which was better" if best else "")
         self.task.blockSignals(True)
         self.task.setCurrentIndex(self.task.findData(project.task if project else "semantic"))
         self.task.blockSignals(False)
-        self.panel.show_stage(now, why, f"round {rounds[-1].number}" if rounds else "")
+        self.panel.show_stage(now, why, f"round {current.number}" if current else "")
 
 
 def scores(rounds: tuple[Round, ...]) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QPushButton
 
+from napari_sslseg.contents import Round
 from napari_sslseg.errors import LabelError
 from napari_sslseg.gui.panel import time_left
 from napari_sslseg.job import Metric, Notice, Progress
@@ -261,6 +262,31 @@ def test_scores_are_shown_round_by_round(painted: Any, qtbot: Any) -> None:
         painted.train.panel.button.click()
         done(painted, qtbot)
     assert painted.train.scores.text() == "IoU by round  .60  .70"
+
+
+def test_from_a_round_that_is_worse_one_goes_back_with_a_click(painted: Any, jobs: Any, qtbot: Any) -> None:
+    project, back = painted.desk.session.project, painted.train.back
+    for score, interval in ((0.8, (0.7, 0.9)), (0.5, (0.4, 0.6))):
+        assert not back.isVisibleTo(painted)
+        number = project.next_round()
+        (project.path / f"{number}.safetensors").write_bytes(b"a model")
+        file = f"{number}.safetensors"
+        project.add_round(Round(number, file, score, {}, 9, False, 9, 9, 1.0, True, interval=interval))
+        painted.desk.session.rounds_changed.emit()
+    assert painted.train.scores.text() == "IoU by round  .80  .50 (.40 to .60)"
+    assert back.isVisibleTo(painted)
+    assert back.text() == "Go back to round 1, which was better"
+    back.click()
+    done(painted, qtbot)
+    assert project.current_round.number == 1
+    assert jobs.calls[-1][0] == "predict"
+    assert painted.desk.session.predicted["field"] == 1
+    assert painted.result.panel.light.stage is Stage.DONE
+    assert not back.isVisibleTo(painted)
+    project.use_round(2)
+    painted.desk.session.rounds_changed.emit()
+    assert painted.result.panel.light.stage is Stage.STALE
+    assert back.isVisibleTo(painted)
 
 
 def test_lights_follow_what_is_done(painted: Any, viewer: Any, qtbot: Any) -> None:
