@@ -1,12 +1,14 @@
 """Linear: multinomial logistic regression, which has one best answer, so that the same strokes give the same masks."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import minimize
+from threadpoolctl import ThreadpoolController
 
 from napari_sslseg.intensity import Floats
 
@@ -76,6 +78,13 @@ def fit(
     Linear
         What minimises penalised cross-entropy, to within a tolerance.
     """
+    with _threads().limit(limits=1, user_api="blas"):  # several would wait for each other in hundreds of small products
+        return _fitted(known, targets, classes, before, penalty)
+
+
+def _fitted(
+    known: Floats, targets: npt.NDArray[np.integer[Any]], classes: int, before: Linear | None, penalty: float
+) -> Linear:
     present, targets = np.unique(targets, return_inverse=True)
     mean, deviation = known.mean(0), np.maximum(known.std(0), 1e-4)
     standard = (known - mean) / deviation
@@ -108,3 +117,8 @@ def fit(
     weight[present] = solve_triangular(root, table[1:], check_finite=False).T / deviation
     bias[present] = table[0] - weight[present] @ mean
     return Linear(weight, bias)
+
+
+@cache
+def _threads() -> ThreadpoolController:
+    return ThreadpoolController()
