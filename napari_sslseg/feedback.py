@@ -49,9 +49,15 @@ class Feedback:
     """Live mode of a project: it remembers what it has seen and read, and is asked again after each stroke.
 
     What is remembered is for one project, pretrained encoder, task and set of images; if these change, all begins anew.
+
+    Parameters
+    ----------
+    config : FinetuneConfig, optional
+        Which encoder describes the images, and with which weights, where none was pretrained.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, config: FinetuneConfig | None = None) -> None:
+        self._config = config or FinetuneConfig()
         self._key: tuple[Any, ...] = ()
         self._live: Live | None = None
         self._strokes: dict[str, _Sparse] = {}
@@ -151,7 +157,7 @@ class Feedback:
         if self._live is None or key != self._key:
             yield Progress(0.0, "loading the encoder")
             machine = Runtime.make(runtime)
-            config = FinetuneConfig()
+            config = self._config
             start = str(project.pretrained) if project.pretrained else model.resolve(config.start, config.encoder)
             if model.dimensions(start, config.encoder) == 3:
                 yield Notice(

@@ -154,11 +154,6 @@ class Live:
             kept = {int(r): known[int(r)] for r in rank[few] if int(r) in known}
             self._painted[where] = Painted(points[few], targets[few].astype(np.int64), rank[few], kept)
 
-    def forget(self) -> None:
-        """Forget all that was painted, and nothing of what was seen."""
-        self._painted.clear()
-        self.head = None
-
     def learn(self, images: Callable[[str], Image], classes: int, stop: Stop) -> Job[bool]:
         """Learn from all that is painted.
 

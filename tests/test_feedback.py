@@ -11,11 +11,16 @@ from napari_sslseg.feedback import Feedback, _Sparse
 from napari_sslseg.job import Notice, Progress, Stop, run
 from napari_sslseg.overlay import Box, Stroke
 from napari_sslseg.project import Project
-from napari_sslseg.settings import PretrainConfig, RuntimeConfig
+from napari_sslseg.settings import FinetuneConfig, PretrainConfig, RuntimeConfig
 from napari_sslseg.workflow import pretrain_project
 
+SMALL = FinetuneConfig(encoder="unet", start="random")
 CPU = RuntimeConfig(device="cpu")
 ALL = Box(0, 0, 10_000, 10_000)
+
+
+def made():
+    return Feedback(SMALL)
 
 
 def ask(answering, project, id="disks0", z=0, box=ALL, heard=None, **more):
@@ -37,7 +42,7 @@ def agreement(overlay, truth):
 
 
 def test_the_strokes_on_the_disk_tell_of_every_image(project):
-    answering = Feedback()
+    answering = Feedback()  # with the encoder that it has if nothing else is said
     for id, seed in (("disks0", 0), ("disks1", 1)):
         overlay = ask(answering, project, id)
         assert (overlay.image, overlay.z, overlay.box) == (id, 0, Box(0, 0, 96, 96))
@@ -46,7 +51,7 @@ def test_the_strokes_on_the_disk_tell_of_every_image(project):
 
 
 def test_it_is_unsure_where_it_errs(project):
-    overlay = ask(Feedback(), project, doubts=True)
+    overlay = ask(made(), project, doubts=True)
     assert overlay.unsure.shape == (96, 96)
     assert 0 <= overlay.unsure.min() <= overlay.unsure.max() <= 1
     wrong = overlay.labels != disks()[1]
@@ -54,13 +59,13 @@ def test_it_is_unsure_where_it_errs(project):
 
 
 def test_only_what_is_looked_at_is_answered(project):
-    answering = Feedback()
+    answering = made()
     whole, part = ask(answering, project), ask(answering, project, box=Box(10, 20, 40, 96))
     assert np.array_equal(part.labels, whole.labels[10:40, 20:])
 
 
 def test_a_stroke_that_is_told_counts_as_one_on_the_disk(project):
-    told, read = Feedback(), Feedback()
+    told, read = made(), made()
     ask(told, project)
     labels = project.labels("disks0")
     labels[30:60, 10:50] = paint(disks()[1], strokes=30, seed=5)[30:60, 10:50]
@@ -73,7 +78,7 @@ def test_a_stroke_that_is_told_counts_as_one_on_the_disk(project):
 
 
 def test_what_is_erased_is_told_too_and_everything_can_be_read_again(project):
-    answering = Feedback()
+    answering = made()
     ask(answering, project)
     gone = Stroke("disks0", (slice(0, 96), slice(0, 96)), np.zeros((96, 96), np.uint16))
     assert ask(answering, project, strokes=[gone]).labels is None
@@ -83,7 +88,7 @@ def test_what_is_erased_is_told_too_and_everything_can_be_read_again(project):
 
 def test_without_two_classes_there_is_nothing_to_show(project):
     project.write_labels("disks0", np.zeros((96, 96), np.uint16))
-    answering = Feedback()
+    answering = made()
     assert ask(answering, project).labels is None
     one = np.zeros((96, 96), np.uint16)
     one[:5] = 1
@@ -95,7 +100,7 @@ def test_values_need_not_follow_each_other_and_a_new_class_is_found(project):
     project.set_classes([*project.classes, LabelClass(7, "bright", "#00ff00")])
     labels = project.labels("disks0")
     project.write_labels("disks0", np.where(labels == 2, 7, labels))
-    answering = Feedback()
+    answering = made()
     assert agreement(ask(answering, project), np.where(truth == 2, 7, 1)) > 0.92
     labels = np.where(labels == 2, 7, labels)
     labels[80:, :40] = 2  # a corner is said to be a third class
@@ -111,7 +116,7 @@ def test_planes_of_a_stack_learn_from_each_other(tmp_path):
     labels = np.zeros(image.shape, np.uint16)
     labels[1] = paint(truth[1], strokes=20)
     project.write_labels("disks0", labels)
-    answering = Feedback()
+    answering = made()
     assert agreement(ask(answering, project, z=3), truth[3]) > 0.92
     part = paint(truth[2], strokes=5, seed=3)[None]
     stroke = Stroke("disks0", (slice(2, 3), slice(0, 96), slice(0, 96)), part)
@@ -126,7 +131,7 @@ def test_objects_are_told_apart(tmp_path):
     labels = np.where(truth <= 8, truth, 0).astype(np.uint16)
     labels[::2] = np.where(labels[::2] == 1, 0, labels[::2])
     project.write_labels(image.name, labels)
-    overlay = ask(Feedback(), project, image.name)
+    overlay = ask(made(), project, image.name)
     assert overlay.labels.min() == 1
     count = len(np.unique(truth)) - 1
     assert abs(len(np.unique(overlay.labels)) - 1 - count) <= 2
@@ -138,7 +143,7 @@ def test_objects_at_the_border_of_what_is_painted_have_contours(tmp_path):
     project = Project.create(tmp_path / "p.sslseg", task="instance")
     project.add_image(image)
     project.write_labels(image.name, np.where(truth == 5, 5, 0).astype(np.uint16))  # a single one: its box ends with it
-    answering = Feedback()
+    answering = made()
     ask(answering, project, image.name)
     (painted,) = answering._live._painted.values()
     assert set(painted.targets) == {1, 2}
@@ -149,17 +154,17 @@ def test_very_small_images_are_magnified_and_answered_in_their_own_size(tmp_path
     project = Project.create(tmp_path / "p.sslseg")
     project.add_image(image)
     project.write_labels("disks0", paint(truth, strokes=20))
-    overlay = ask(Feedback(), project)
+    overlay = ask(made(), project)
     assert overlay.labels.shape == truth.shape
     assert agreement(overlay, truth) > 0.85
 
 
 def test_the_pretrained_encoder_is_used_as_soon_as_there_is_one(project):
-    answering = Feedback()
+    answering = made()
     before = ask(answering, project, doubts=True)
     first = answering._live
-    config = PretrainConfig(steps=2, method="restore", crop=32, batch=2, encoder_rate=1.0, rate=0.05)
-    run(pretrain_project(project, config, runtime=CPU))
+    config = PretrainConfig(steps=2, method="restore", encoder="unet", start="random", crop=32, batch=2)
+    run(pretrain_project(project, config, runtime=RuntimeConfig(device="cpu", seed=1)))
     after = ask(answering, project, doubts=True)
     assert answering._live is not first
     assert after.labels is not None
@@ -170,11 +175,11 @@ def test_after_learning_from_volumes_an_encoder_of_planes_serves(tmp_path):
     image, truth = balls(8, 48)
     project = Project.create(tmp_path / "p.sslseg")
     project.add_image(image)
-    project.write_labels(image.name, np.stack([paint(t) for t in truth]))
     config = PretrainConfig(steps=1, method="restore", encoder="unet3d", start="random", crop=32, batch=2)
     run(pretrain_project(project, config, runtime=CPU))
+    project.write_labels(image.name, np.stack([paint(t) for t in truth]))
     heard = []
-    overlay = ask(Feedback(), project, image.name, z=2, heard=heard)
+    overlay = ask(made(), project, image.name, z=2, heard=heard)
     assert any(isinstance(e, Notice) and "looks at volumes" in e.text for e in heard)
     assert agreement(overlay, truth[2]) > 0.8
 
@@ -183,7 +188,7 @@ def test_images_of_other_channels_are_left_out(project):
     image, truth = disks(channels=3, seed=4)
     project.add_image(image)
     project.write_labels("disks4", paint(truth, strokes=20))
-    answering = Feedback()
+    answering = made()
     assert agreement(ask(answering, project), disks()[1]) > 0.92
     assert {w.image for w in answering._live._painted} == {"disks0"}
     assert agreement(ask(answering, project, "disks4"), truth) > 0.92
@@ -191,7 +196,7 @@ def test_images_of_other_channels_are_left_out(project):
 
 
 def test_another_project_begins_anew(project, tmp_path):
-    answering = Feedback()
+    answering = made()
     ask(answering, project)
     other = Project.create(tmp_path / "other.sslseg")
     other.add_image(disks()[0])
@@ -199,7 +204,7 @@ def test_another_project_begins_anew(project, tmp_path):
 
 
 def test_a_stop_is_heeded_and_the_next_question_is_answered(project, monkeypatch):
-    answering, stop = Feedback(), Stop()
+    answering, stop = made(), Stop()
     stop.request()
     assert ask(answering, project, stop=stop).labels is None
     assert ask(answering, project).labels is not None
@@ -209,11 +214,11 @@ def test_a_label_that_does_not_fit_is_one_clear_error(project, monkeypatch):
     labels = np.zeros((5, 5), np.uint16)
     monkeypatch.setattr(Project, "labels", lambda self, id: labels)
     with pytest.raises(LabelError, match="disks0"):
-        ask(Feedback(), project)
+        ask(made(), project)
 
 
 def test_progress_is_said_where_there_is_something_to_look_at(project, monkeypatch):
-    answering, first, second = Feedback(), [], []
+    answering, first, second = made(), [], []
     ask(answering, project, heard=first)
     ask(answering, project, heard=second)
     assert "looking at the image" in {e.text for e in first if isinstance(e, Progress)}
@@ -239,7 +244,7 @@ def test_sparse_labels_are_what_was_painted_last():
 
 def test_few_images_are_kept_at_hand(project, monkeypatch):
     assert feedback.IMAGES >= 2
-    answering, opened = Feedback(), []
+    answering, opened = made(), []
     image = Project.image
     monkeypatch.setattr(Project, "image", lambda self, id: (opened.append(id), image(self, id))[1])
     ask(answering, project)

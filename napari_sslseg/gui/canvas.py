@@ -170,6 +170,8 @@ class Canvas(QObject):
         box = [0, 0, height, width]
         if self.viewer.dims.ndisplay == 2 and tuple(layer._slice_input.displayed) == (layer.ndim - 2, layer.ndim - 1):
             corners = np.asarray(layer.corner_pixels)[:, -2:]
+            if layer.multiscale:  # they are those of the level that is drawn
+                corners = np.round(corners * layer.downsample_factors[layer.data_level][-2:]).astype(int)
             if (corners[1] > corners[0]).all():
                 box = [*np.maximum(corners[0], 0), *np.minimum(corners[1] + 1, (height, width))]
         for first, last in ((0, 2), (1, 3)):

@@ -136,6 +136,17 @@ def test_only_the_part_in_the_view_is_asked_for(dock: Dock, image: Any, answers:
     assert dock.desk.canvas.view(2048) == (0, (0, 0, 64, 48))
 
 
+def test_the_view_of_a_pyramid_is_that_of_its_largest_level(dock: Dock, viewer: Any, answers: FakeAnswers) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (128, 96), np.uint8)
+    layer = viewer.add_image([pixels, pixels[::2, ::2], pixels[::4, ::4]], multiscale=True, name="pyramid")
+    dock.desk.use([[layer]])
+    layer.data_level, layer.corner_pixels = 1, np.array([[10, 5], [29, 39]])
+    z, (top, left, bottom, right) = dock.desk.canvas.view(2048) or (-1, (0, 0, 0, 0))
+    assert (z, top, left) == (0, 20, 10)
+    assert 58 < bottom <= 60
+    assert 78 < right <= 80
+
+
 def test_moving_the_view_asks_once_it_rests(dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any) -> None:
     turned_on(dock, qtbot)
     count = len(answers.asked)

@@ -13,7 +13,7 @@ import napari_sslseg
 from napari_sslseg.gui import contributions
 from napari_sslseg.project import Project
 
-from .conftest import FakeJobs
+from .conftest import FakeAnswers, FakeJobs
 from .test_jobs import done
 
 FILE = Path(napari_sslseg.__file__).with_name("napari.yaml")
@@ -75,7 +75,7 @@ def test_the_widget_opens_from_the_plugins_menu(plugin: PluginManifest, viewer: 
 def test_commands_drive_the_dock(plugin: PluginManifest, viewer: Any, qtbot: Any) -> None:
     viewer.add_image(np.eye(32), name="field")
     _, dock = viewer.window.add_plugin_dock_widget("napari-sslseg", "SSL Segmentation")
-    dock.desk.jobs = FakeJobs()
+    dock.desk.jobs, dock.desk.live._answering = FakeJobs(), FakeAnswers()
     contributions.paint(viewer)
     layer = viewer.layers["field labels"]
     layer.paint((5, 5), 1)
