@@ -31,6 +31,7 @@ class Wire:
     def __init__(self, source: BinaryIO, sink: BinaryIO) -> None:
         self.calls: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
         self.stop = Stop()
+        self.loading = threading.Event()  # set while nothing can run yet
         self._gone = threading.Event()
         self._kept: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._source, self._sink = source, sink
@@ -49,6 +50,8 @@ class Wire:
                 self.stop.request()
             else:
                 self._kept.put(Message(kind, value))
+        if self.loading.is_set() and self.calls.empty():  # over before it began: nobody waits for slow imports
+            os._exit(0)
         self._gone.set()  # the window is
         self.stop.request()
         self.calls.put(None)
@@ -112,8 +115,10 @@ def main() -> None:
     wire = Wire(os.fdopen(os.dup(0), "rb"), sink)
     module, _, name = sys.argv[1].partition(":")
     jobs = getattr(importlib.import_module(module), name)()
+    wire.loading.set()
     with contextlib.suppress(ImportError):  # then the first job says in the window what is missing
         jobs.load()
+    wire.loading.clear()
     serve(wire, jobs)
 
 

@@ -13,6 +13,8 @@ from napari_sslseg.gui.process import Call, Process
 from napari_sslseg.job import Progress, Stop, run
 from napari_sslseg.project import Project
 
+from .conftest import our_threads
+
 JOBS = '''
 """Jobs that the other process runs in these tests."""
 import os, sys, time
@@ -20,6 +22,10 @@ import numpy as np
 from napari_sslseg.errors import LabelError
 from napari_sslseg.job import Progress
 from napari_sslseg.project import Round
+
+class SlowJobs:
+    def load(self):
+        time.sleep(60)
 
 class Jobs:
     def load(self):
@@ -127,6 +133,14 @@ def test_a_process_that_dies_is_told_and_the_next_job_runs(play: Any) -> None:
     with pytest.raises(UserError, match=r"ended unexpectedly \(exit code 9\)"):
         play("die")
     assert play("add", a=1, b=1) == 2
+
+
+def test_nobody_waits_for_imports_that_are_not_needed_any_more(process: Process, qtbot: Any) -> None:
+    slow = Process("scripted_jobs:SlowJobs")
+    slow.start()
+    time.sleep(3)  # it imports by now
+    slow.close()
+    qtbot.waitUntil(lambda: not our_threads(), timeout=20_000)
 
 
 def test_a_large_result_comes_whole(play: Any) -> None:
