@@ -18,7 +18,7 @@ from napari_sslseg.encoders import Encoder
 from napari_sslseg.image import Floats, Image
 from napari_sslseg.job import Job, Progress, Stop
 from napari_sslseg.overlay import Box
-from napari_sslseg.pixel_classifier import PixelClassifier
+from napari_sslseg.pixel_classifier import PixelClassifier, read
 from napari_sslseg.runtime import Runtime, laid_out
 from napari_sslseg.tile_cache import TileCache
 
@@ -226,10 +226,7 @@ class Live:
 
     @torch.inference_mode()
     def _columns(self, maps: list[Tensor], points: Points) -> npt.NDArray[np.float16]:
-        size = torch.tensor(maps[-1].shape[-2:], dtype=torch.float32)
-        at = ((torch.from_numpy(points).float() + 0.5) * 2 / size - 1).flip(-1)[None, :, None]
-        read = [F.grid_sample(m[None].float(), at, padding_mode="border", align_corners=False) for m in maps]
-        found: npt.NDArray[np.float16] = torch.cat(read, 1)[0, :, :, 0].T.half().numpy()
+        found: npt.NDArray[np.float16] = read([m[None].float() for m in maps], points).half().numpy()
         return found
 
     # ---------------------------------------------------------------- what is found

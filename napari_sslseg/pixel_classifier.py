@@ -109,11 +109,7 @@ class PixelClassifier(nn.Module):
         torch.Tensor
             (N, F), maps interpolated linearly.
         """
-        images = self.grown(images)
-        size = torch.tensor(images.shape[-2:], dtype=torch.float32)
-        at = ((torch.from_numpy(points).float() + 0.5) * 2 / size - 1).flip(-1)[None, :, None].to(images.device)
-        read = [F.grid_sample(m, at, padding_mode="border", align_corners=False) for m in self.maps(images)]
-        return torch.cat(read, 1)[0, :, :, 0].T
+        return read(self.maps(self.grown(images)), points)
 
     def forward(self, images: Tensor) -> Tensor:
         """Compute class scores of every pixel.
@@ -171,6 +167,27 @@ class PixelClassifier(nn.Module):
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
+
+
+def read(maps: list[Tensor], points: npt.NDArray[np.intp]) -> Tensor:
+    """Read the columns of single pixels from what `PixelClassifier.maps` returned.
+
+    Parameters
+    ----------
+    maps : list of torch.Tensor
+        (1, C, h, w) each, the last one of the size of the image.
+    points : numpy.ndarray
+        (N, 2) pixels (y, x).
+
+    Returns
+    -------
+    torch.Tensor
+        (N, F), maps interpolated linearly.
+    """
+    size = torch.tensor(maps[-1].shape[-2:], dtype=torch.float32)
+    at = ((torch.from_numpy(points).float() + 0.5) * 2 / size - 1).flip(-1)[None, :, None].to(maps[-1].device)
+    found = [F.grid_sample(m, at, padding_mode="border", align_corners=False) for m in maps]
+    return torch.cat(found, 1)[0, :, :, 0].T
 
 
 def filter_bank(images: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sslseg.gui import layers, marks, masks
 from napari_sslseg.gui.painting import Painting
+from napari_sslseg.overlay import Box
 from napari_sslseg.prediction import Prediction
 from napari_sslseg.session import Session
 
@@ -148,7 +149,7 @@ class Canvas(QObject):
         z = round(float(layer.world_to_data(self.viewer.dims.point)[0]))
         return {id: (int(np.clip(z, 0, project.entry(id).shape[0] - 1)),)}
 
-    def view(self, most: int) -> tuple[int, tuple[int, int, int, int]] | None:
+    def view(self, most: int) -> tuple[int, Box] | None:
         """Tell what of the current image is looked at.
 
         Parameters
@@ -159,7 +160,7 @@ class Canvas(QObject):
         Returns
         -------
         tuple, optional
-            The plane, and top, left, bottom and right of the part of it that is in the view; None if nothing is.
+            The plane, and the part of it that is in the view; None if nothing is.
         """
         project, id = self.session.project, self.session.current
         if project is None or id is None:
@@ -178,8 +179,7 @@ class Canvas(QObject):
             middle = (int(box[first]) + int(box[last])) // 2
             box[first] = max(int(box[first]), middle - most // 2)
             box[last] = min(int(box[last]), middle - most // 2 + most)
-        top, left, bottom, right = (int(side) for side in box)
-        return (planes[id][0] if planes else 0), (top, left, bottom, right)
+        return (planes[id][0] if planes else 0), Box(*map(int, box))
 
     def show(self, predictions: Sequence[Prediction]) -> None:
         """Show masks, in the layers that showed them before where there are such.

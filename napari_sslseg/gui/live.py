@@ -1,6 +1,6 @@
 """Live: the masks of what is looked at follow the brush, computed by a Python process of their own."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import numpy as np
@@ -197,7 +197,7 @@ class Live(QObject):
         if view is None:
             return
         z, box = view
-        asked: dict[str, Any] = {"id": id, "z": z, "box": Box(*box), "strokes": self._strokes, "reread": self._reread}
+        asked: dict[str, Any] = {"id": id, "z": z, "box": box, "strokes": self._strokes, "reread": self._reread}
         asked |= {"doubts": self.doubts, "runtime": self._session.runtime}
         self._strokes, self._reread, self._again = [], False, False
         self._worker = JobWorker(lambda stop: self._answering.refresh(project, stop=stop, **asked))
@@ -258,43 +258,40 @@ class Live(QObject):
         layer.refresh()
 
     def _masks(self, project: Project, id: str) -> Any:
-        found = marks.marked(self._canvas.viewer, project, id, "live")
-        if found:
-            return found[0]
-        layer = LabelsLayer(np.zeros(project.entry(id).shape, np.uint16), name=f"{id} live", **self._like(project, id))
-        layer.metadata = marks.mark(project, id, "live")
-        masks.colour(layer, project)
-        masks.style(layer, self._canvas.look)
-        self._insert(project, id, layer)
-        return layer
+        def make(geometry: dict[str, Any]) -> LabelsLayer:
+            layer = LabelsLayer(np.zeros(project.entry(id).shape, np.uint16), name=f"{id} live", **geometry)
+            masks.colour(layer, project)
+            masks.style(layer, self._canvas.look)
+            return layer
+
+        return self._layer(project, id, "live", "image", make)
 
     def _doubts(self, project: Project, id: str) -> Any:
-        found = marks.marked(self._canvas.viewer, project, id, "unsure")
+        def make(geometry: dict[str, Any]) -> ImageLayer:
+            return ImageLayer(
+                np.zeros(project.entry(id).shape, np.float32),
+                name=f"{id} unsure",
+                colormap=Colormap(["#00000000", "#ffe40000", "#ffe400"], name="unsure"),
+                contrast_limits=(0, 1),
+                blending="translucent",
+                **geometry,
+            )
+
+        return self._layer(project, id, "unsure", "live", make)
+
+    def _layer(self, project: Project, id: str, role: str, over: str, make: Callable[[dict[str, Any]], Any]) -> Any:
+        """The layer of a role, made if need be and put over others of its image; the brush stays in the hand."""
+        viewer = self._canvas.viewer
+        found = marks.marked(viewer, project, id, role)
         if found:
             return found[0]
-        colours = Colormap(["#00000000", "#ffe40000", "#ffe400"], name="unsure")
-        layer = ImageLayer(
-            np.zeros(project.entry(id).shape, np.float32),
-            name=f"{id} unsure",
-            colormap=colours,
-            contrast_limits=(0, 1),
-            blending="translucent",
-            **self._like(project, id),
-        )
-        layer.metadata = marks.mark(project, id, "unsure")
-        self._insert(project, id, layer, over="live")
-        return layer
-
-    def _like(self, project: Project, id: str) -> dict[str, Any]:
-        return layers.geometry(layers.show_image(self._canvas.viewer, project, id)[0])
-
-    def _insert(self, project: Project, id: str, layer: Any, over: str = "image") -> None:
-        """Put a layer over others of its image, and leave the brush in the hand."""
-        viewer = self._canvas.viewer
         active = viewer.layers.selection.active
+        layer = make(layers.geometry(layers.show_image(viewer, project, id)[0]))
+        layer.metadata = marks.mark(project, id, role)
         viewer.layers.insert(viewer.layers.index(marks.marked(viewer, project, id, over)[-1]) + 1, layer)
         if active is not None:
             viewer.layers.selection.active = active
+        return layer
 
     # ---------------------------------------------------------------- the end
     def close(self) -> None:
