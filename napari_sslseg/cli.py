@@ -185,7 +185,13 @@ def denoise(
 
 @app.command(sort_key=5)
 def score(
-    predictions: Path, /, *, truth: Path, task: Literal["semantic", "instance"] = "semantic", json: bool = False
+    predictions: Path,
+    /,
+    *,
+    truth: Path,
+    task: Literal["semantic", "instance"] = "semantic",
+    distances: bool = False,
+    json: bool = False,
 ) -> int:
     """Compare predictions with true labels; where the truth is 0 nothing is counted.
 
@@ -197,20 +203,24 @@ def score(
         True labels of the same names.
     task : str
         Whether values are classes or, from 2 on, objects.
+    distances : bool
+        Measure how far outlines lie apart as well (Hausdorff distance, 95 %), in the unit of the true labels' files.
     json : bool
         Write one JSON object.
     """
     from napari_sslseg.evaluating import evaluate
 
-    report = run(evaluate(predictions, truth, task))
+    report = run(evaluate(predictions, truth, task, distances=distances))
     if json:
         emit(asdict(report))
         return DONE
     for value, iou in report.iou.items():
-        say(f"class {value}: IoU {iou:.3f}, Dice {report.dice[value]:.3f}")
+        far = f", outlines {report.hausdorff[value]:.3g} apart (95 %)" if value in report.hausdorff else ""
+        say(f"class {value}: IoU {iou:.3f}, Dice {report.dice[value]:.3f}{far}")
     say(f"mean of {count(report.files, 'file')}: IoU {report.mean_iou:.3f}, Dice {report.mean_dice:.3f}")
     if p := report.precision:
-        say(f"objects: AP {p.mean:.3f}, AP50 {p.at_50:.3f} ({p.predicted} predicted, {p.true} true)")
+        said = f"objects: AP {p.mean:.3f}, AP50 {p.at_50:.3f}, panoptic quality {p.quality:.3f}"
+        say(f"{said} ({p.predicted} predicted, {p.true} true)")
     return DONE
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_sslseg import metrics
 from napari_sslseg.errors import LabelError
-from napari_sslseg.io import find_files, read_labels, stem
+from napari_sslseg.io import find_files, read_image, read_labels, stem
 from napari_sslseg.job import Job, Progress, Stop
 
 
@@ -26,6 +26,9 @@ class Report:
         Over the classes.
     precision : Precision, optional
         Of objects; only where asked for.
+    hausdorff : dict of int to float
+        By class value, the mean over the files of how far outlines lie apart (`metrics.hausdorff95`), in the unit of
+        each file of true labels; empty unless asked for.
     """
 
     files: int
@@ -34,9 +37,12 @@ class Report:
     mean_iou: float
     mean_dice: float
     precision: metrics.Precision | None
+    hausdorff: dict[int, float]
 
 
-def evaluate(predictions: Path, truth: Path, task: str = "semantic", stop: Stop | None = None) -> Job[Report]:
+def evaluate(
+    predictions: Path, truth: Path, task: str = "semantic", stop: Stop | None = None, *, distances: bool = False
+) -> Job[Report]:
     """Compare predictions with true labels of the same file name; where the truth is 0 nothing is counted.
 
     Parameters
@@ -49,6 +55,8 @@ def evaluate(predictions: Path, truth: Path, task: str = "semantic", stop: Stop 
         ``semantic``, or ``instance`` to score objects as well.
     stop : Stop, optional
         To end early with the files compared so far.
+    distances : bool, optional
+        Whether to measure how far outlines lie apart, which takes longer.
 
     Yields
     ------
@@ -70,6 +78,7 @@ def evaluate(predictions: Path, truth: Path, task: str = "semantic", stop: Stop 
     if len(found) == len(true) == 1 and predictions.is_file() and truth.is_file():
         true = {stem(found[0]): next(iter(true.values()))}
     pairs: list[tuple[Any, Any]] = []
+    apart: dict[int, list[float]] = {}
     for k, path in enumerate(found):
         if stop is not None and stop.requested:
             break
@@ -84,16 +93,25 @@ def evaluate(predictions: Path, truth: Path, task: str = "semantic", stop: Stop 
                 f"{path.name} has shape {p.shape} and its truth {t.shape}", "Both must have the same shape"
             )
         pairs.append((np.where(t > 0, p, 0), t))
+        if distances:
+            seen = pairs[-1] if task == "semantic" else _foreground(*pairs[-1])
+            for value in np.unique(seen[1][seen[1] > 0]).astype(int).tolist():
+                spacing = read_image(true[stem(path)]).spacing[-t.ndim :]
+                if (distance := metrics.hausdorff95(*seen, value, spacing)) is not None:
+                    apart.setdefault(value, []).append(distance)
         yield Progress((k + 1) / len(found), path.name)
     if pairs and not any(t.any() for _, t in pairs):
         raise LabelError(f"{truth} holds no label but 0, which means unlabelled", "True labels go from 1 on")
-    if task == "instance":
-        counts = metrics.count([(np.minimum(p, 2).clip(1), np.minimum(t, 2)) for p, t in pairs])
-    else:
-        counts = metrics.count(pairs)
+    counts = metrics.count([_foreground(*pair) for pair in pairs] if task == "instance" else pairs)
     iou, dice = counts.iou(), counts.dice()
     precision = metrics.average_precision(pairs) if task == "instance" else None
-    return Report(len(pairs), iou, dice, _mean(iou), _mean(dice), precision)
+    hausdorff = {value: float(np.mean(found)) for value, found in sorted(apart.items())}
+    return Report(len(pairs), iou, dice, _mean(iou), _mean(dice), precision, hausdorff)
+
+
+def _foreground(prediction: metrics.Labels, truth: metrics.Labels) -> tuple[metrics.Labels, metrics.Labels]:
+    """Objects as one class, 2, beside the background, 1."""
+    return np.minimum(prediction, 2).clip(1), np.minimum(truth, 2)
 
 
 def _mean(scores: dict[int, float]) -> float:

@@ -1,10 +1,11 @@
-"""Scores of masks against the truth: intersection over union, Dice and average precision of objects."""
+"""Scores of masks against the truth: overlap and distance of classes, precision and quality of objects."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 Labels = npt.NDArray[Any]
 THRESHOLDS = tuple(float(t) for t in np.arange(0.5, 1.0, 0.05))
@@ -128,12 +129,15 @@ class Precision:
         At the threshold 0.5.
     predicted, true : int
         How many objects there are.
+    quality : float
+        Panoptic quality (Kirillov et al., CVPR 2019).
     """
 
     mean: float
     at_50: float
     predicted: int
     true: int
+    quality: float
 
 
 def average_precision(pairs: list[tuple[Labels, Labels]]) -> Precision:
@@ -149,16 +153,18 @@ def average_precision(pairs: list[tuple[Labels, Labels]]) -> Precision:
     Precision
         Over all objects of all pairs. Without any object on either side it is 1.
     """
-    hits = np.zeros(len(THRESHOLDS))
+    hits, agreed = np.zeros(len(THRESHOLDS)), 0.0
     predicted = true = 0
     for prediction, truth in pairs:
         iou = overlaps(prediction, truth)
         predicted, true = predicted + iou.shape[0], true + iou.shape[1]
         if iou.size:  # above 0.5 a match is unique
             hits += [(iou > t).sum() for t in THRESHOLDS]
+            agreed += float(iou[iou > 0.5].sum())
     total = predicted + true - hits
     precision = np.divide(hits, total, out=np.ones_like(hits), where=total > 0)
-    return Precision(float(precision.mean()), float(precision[0]), predicted, true)
+    quality = 2 * agreed / (predicted + true) if predicted + true else 1.0
+    return Precision(float(precision.mean()), float(precision[0]), predicted, true, quality)
 
 
 def overlaps(prediction: Labels, truth: Labels) -> npt.NDArray[np.float64]:
@@ -180,6 +186,87 @@ def overlaps(prediction: Labels, truth: Labels) -> npt.NDArray[np.float64]:
     union = both.sum(1, keepdims=True) + both.sum(0, keepdims=True) - both
     iou: npt.NDArray[np.float64] = both / np.maximum(union, 1)
     return iou[1:, 1:]
+
+
+def hausdorff95(prediction: Labels, truth: Labels, value: int, spacing: tuple[float, ...]) -> float | None:
+    """How far the outlines of a class lie apart, the farthest 5 % of each left out (Huttenlocher et al. 1993).
+
+    Parameters
+    ----------
+    prediction, truth : numpy.ndarray
+        ([Z,] Y, X) classes, of the same shape. Where the truth is 0 nothing is known, and neither there nor at the
+        border of the array is an outline.
+    value : int
+        The class.
+    spacing : tuple of float
+        Pixel size ([Z,] Y, X).
+
+    Returns
+    -------
+    float, optional
+        In the unit of `spacing`; None where one of the two has no outline.
+    """
+    known = truth > 0
+    found, true = _outline(prediction == value, known), _outline(truth == value, known)
+    if not found.any() or not true.any():
+        return None
+    there = ndimage.distance_transform_edt(~true, sampling=spacing)[found]
+    back = ndimage.distance_transform_edt(~found, sampling=spacing)[true]
+    return float(max(np.percentile(there, 95), np.percentile(back, 95)))
+
+
+def _outline(mask: npt.NDArray[np.bool_], known: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Known pixels of a mask that touch a known pixel outside it."""
+    edge: npt.NDArray[np.bool_] = mask & known & ndimage.binary_dilation(~mask & known)
+    return edge
+
+
+def calibration_error(
+    probabilities: npt.NDArray[np.floating[Any]], truth: npt.NDArray[np.integer[Any]], bins: int = 15
+) -> float:
+    """Expected calibration error: how far the probability of what is chosen is from how often it is right.
+
+    Every class weighs the same, so that it does not hang on how much of each was painted (Guo et al., ICML 2017).
+
+    Parameters
+    ----------
+    probabilities : numpy.ndarray
+        (N, K).
+    truth : numpy.ndarray
+        (N,) classes from 0.
+    bins : int, optional
+        Into how many steps of equal width probabilities are sorted.
+
+    Returns
+    -------
+    float
+        0 to 1.
+    """
+    weight = 1 / np.bincount(truth)[truth]
+    weight /= weight.sum()
+    sure, right = probabilities.max(1), probabilities.argmax(1) == truth
+    step = np.minimum((sure * bins).astype(int), bins - 1)
+    gap = np.bincount(step, weight * (sure - right), minlength=bins)
+    return float(np.abs(gap).sum())
+
+
+def found_objects(prediction: Labels, truth: Labels) -> dict[int, float]:
+    """Say how well each true object is found.
+
+    Parameters
+    ----------
+    prediction, truth : numpy.ndarray
+        Same shape; 0 and 1 are background, every other value is one object.
+
+    Returns
+    -------
+    dict of int to float
+        By the object's value: intersection over union with the predicted object that fits it best, 0 to 1.
+    """
+    numbers = np.unique(truth[truth > 1]).astype(int).tolist()
+    iou = overlaps(prediction, truth)
+    best = iou.max(0, initial=0.0)
+    return dict(zip(numbers, best.tolist(), strict=True))
 
 
 def _rank(labels: Labels) -> npt.NDArray[np.intp]:

@@ -97,3 +97,16 @@ def test_stopped_early_it_scores_what_it_compared(tmp_path):
 
     assert run(evaluate(tmp_path / "p", tmp_path / "t", stop=stop), stop_at_once).files == 1
     assert heard == [Progress(0.5, "a.tif")]
+
+
+def test_distances_are_in_the_unit_of_the_files(tmp_path):
+    truth = np.ones((40, 40), np.uint16)
+    truth[10:30, 10:30] = 2
+    write_labels(tmp_path / "t" / "a.tif", truth, spacing=(0.5, 0.5), unit="um")
+    write_labels(tmp_path / "p" / "a.tif", np.roll(truth, 4, 1))
+    assert run(evaluate(tmp_path / "p", tmp_path / "t")).hausdorff == {}
+    found = run(evaluate(tmp_path / "p", tmp_path / "t", distances=True)).hausdorff
+    assert found == {1: pytest.approx(2.0), 2: pytest.approx(2.0)}
+    objects = run(evaluate(tmp_path / "p", tmp_path / "t", "instance", distances=True))
+    assert objects.hausdorff[2] == pytest.approx(2.0)
+    assert objects.precision.quality == pytest.approx(320 / 480)

@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
+from torchmetrics.functional.classification import multiclass_calibration_error
+from torchmetrics.functional.detection import panoptic_quality
 
 from napari_sslseg import metrics
 
@@ -80,3 +83,72 @@ def test_more_strokes_make_an_interval_narrower():
     few, many = [(1, 10), (1, 5), (2, 9), (2, 4)], [(1, 10), (1, 5), (2, 9), (2, 4)] * 8
     widths = [np.diff(metrics.interval(*strokes(hits)))[0] for hits in (few, many)]
     assert widths[1] < 0.5 * widths[0]
+
+
+def objects(rng, shape=(60, 60), count=8):
+    """Squares at random places, numbered from 2 on."""
+    found = np.ones(shape, int)
+    for k in range(count):
+        y, x = rng.integers(0, [n - 12 for n in shape])
+        found[y : y + 12, x : x + 12] = k + 2
+    return found
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_panoptic_quality_is_that_of_torchmetrics(seed):
+    rng = np.random.default_rng(seed)
+    truth = objects(rng)
+    prediction = np.roll(truth, 2, 1)
+    prediction[prediction == 3] = 1  # one is missed
+    pair = [np.stack([np.where(v > 1, 1, 0), np.where(v > 1, v, 0)], -1)[None] for v in (prediction, truth)]
+    theirs = panoptic_quality(*map(torch.from_numpy, pair), things={1}, stuffs={0}, return_per_class=True)
+    assert metrics.average_precision([(prediction, truth)]).quality == pytest.approx(float(theirs[0, 0]))
+
+
+def test_without_objects_on_either_side_the_quality_is_one():
+    assert metrics.average_precision([(np.ones((4, 4), int), np.ones((4, 4), int))]).quality == 1
+
+
+def test_the_calibration_error_is_that_of_torchmetrics_where_classes_are_equally_frequent():
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet((1, 1, 1), 300)
+    truth = np.repeat(np.arange(3), 100)
+    theirs = multiclass_calibration_error(torch.from_numpy(probabilities), torch.from_numpy(truth), 3)
+    assert metrics.calibration_error(probabilities, truth) == pytest.approx(float(theirs), abs=1e-6)
+
+
+def test_the_calibration_error_does_not_hang_on_how_much_of_a_class_there_is():
+    probabilities, truth = np.array([[0.8, 0.2], [0.4, 0.6]]), np.array([0, 1])
+    more = [0] * 50 + [1]
+    assert metrics.calibration_error(probabilities[more], truth[more]) == pytest.approx(
+        metrics.calibration_error(probabilities, truth)
+    )
+
+
+def test_a_distance_of_outlines_is_that_of_every_pixel_to_every_other():
+    rng = np.random.default_rng(3)
+    truth, prediction = (np.where(objects(rng, count=3) > 1, 2, 1) for _ in range(2))
+    edges = []
+    for mask in (prediction == 2, truth == 2):
+        padded = np.pad(mask, 1, mode="edge")
+        inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+        edges.append(np.argwhere(mask & ~inner) * (2.0, 0.5))
+    apart = np.linalg.norm(edges[0][:, None] - edges[1][None], axis=2)
+    wanted = max(np.percentile(apart.min(1), 95), np.percentile(apart.min(0), 95))
+    assert metrics.hausdorff95(prediction, truth, 2, (2.0, 0.5)) == pytest.approx(wanted)
+
+
+def test_an_outline_is_where_both_sides_are_known():
+    truth = np.ones((20, 20), int)
+    truth[5:15, 5:15], truth[:, 15:] = 2, 0
+    prediction = np.where(truth == 0, 0, truth)
+    prediction[:, 14] = 1
+    assert metrics.hausdorff95(truth, truth, 2, (1.0, 1.0)) == 0
+    assert metrics.hausdorff95(np.ones_like(truth), truth, 2, (1.0, 1.0)) is None
+    assert metrics.hausdorff95(prediction, truth, 2, (1.0, 1.0)) > 0
+
+
+def test_found_objects_are_named_by_the_truth():
+    truth, prediction = np.ones((10, 30), int), np.ones((10, 30), int)
+    truth[:, :10], truth[:, 20:], prediction[:, 5:10] = 7, 4, 30
+    assert metrics.found_objects(prediction, truth) == {4: 0.0, 7: 0.5}
