@@ -1,7 +1,7 @@
 """Annotation: the sparse labels of one image. 0 means that nothing was said; classes have names and colours."""
 
 import colorsys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy.typing as npt
 from skimage.measure import label as connected_components
 
 from napari_sslseg.errors import LabelError
+from napari_sslseg.regions import Region
 
 Labels = npt.NDArray[np.uint16]
 
@@ -76,10 +77,13 @@ class Annotation:
         Instance task: 1 is background, every value from 2 on is one whole object.
     task : str
         ``semantic`` or ``instance``.
+    regions : tuple of Region, optional
+        Marked boxes.
     """
 
     labels: Labels
     task: str = "semantic"
+    regions: tuple[Region, ...] = ()
 
     def __post_init__(self) -> None:
         if self.labels.ndim not in (2, 3) or self.labels.dtype.kind not in "ui":
@@ -107,6 +111,42 @@ class Annotation:
                 f"The image has spatial shape {tuple(shape)}, and both must be the same",
                 "Paint on the image itself, or resample the labels with nearest-neighbour interpolation",
             )
+
+    def completed(self) -> Self:
+        """Label as background what nobody painted in boxes that are labelled completely.
+
+        Returns
+        -------
+        Annotation
+            This one, if there is no such box.
+        """
+        boxes = [r.slices(self.labels.ndim) for r in self.regions if r.complete]
+        if not boxes:
+            return self
+        labels = self.labels.copy()
+        for box in boxes:
+            labels[box][labels[box] == 0] = 1
+        return replace(self, labels=labels)
+
+    def parted(self) -> tuple[Self, Self]:
+        """Part what is in validation boxes from the rest.
+
+        Returns
+        -------
+        Annotation
+            What lies outside of all of them.
+        Annotation
+            What lies in one of them.
+        """
+        outside = self.labels.copy()
+        for box in self.validated:
+            outside[box] = 0
+        return replace(self, labels=outside), replace(self, labels=self.labels - outside)
+
+    @property
+    def validated(self) -> list[tuple[slice, ...]]:
+        """Where the validation boxes are in the labels."""
+        return [r.slices(self.labels.ndim) for r in self.regions if r.validation]
 
     def planes(self) -> tuple[int, ...]:
         """List the planes that carry labels.

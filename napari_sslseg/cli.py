@@ -1,4 +1,4 @@
-"""The command line: pretrain, train, predict, denoise, score, info, use, demo. It starts jobs and sets exit codes."""
+"""The command line: pretrain, train, predict, denoise, demo, and the commands of `inquiries`. It sets exit codes."""
 
 import gc
 import os
@@ -10,9 +10,8 @@ from typing import Annotated, Literal, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 
-from napari_sslseg import __version__, launch, ranks
+from napari_sslseg import __version__, inquiries, launch, ranks
 from napari_sslseg.errors import UserError
-from napari_sslseg.job import run
 from napari_sslseg.listen import complain, count, emit, say, scored, show, show_files
 from napari_sslseg.options import Common, Learning, Machine, names
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig
@@ -27,6 +26,13 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
+
+app.command(inquiries.score, sort_key=5)
+app.command(inquiries.info, sort_key=6)
+app.command(inquiries.use, sort_key=7)
+app.command(inquiries.mark, sort_key=8)
+app.command(inquiries.suggest, sort_key=9)
+app.command(inquiries.compare, sort_key=10)
 
 
 @app.command(sort_key=1)
@@ -116,9 +122,7 @@ def train(
     if common.events == "json":
         emit({"event": "result", **asdict(round), "stopped": stopped})
     else:
-        say(
-            f"Round {round.number}: {count(round.steps, 'step')}, {scored(round.score, round.held_out, round.interval)}"
-        )
+        say(f"Round {round.number}: {count(round.steps, 'step')}, {scored(round)}")
     return _code(stopped)
 
 
@@ -183,107 +187,7 @@ def denoise(
     return STOPPED if stopped else DONE
 
 
-@app.command(sort_key=5)
-def score(
-    predictions: Path,
-    /,
-    *,
-    truth: Path,
-    task: Literal["semantic", "instance"] = "semantic",
-    distances: bool = False,
-    json: bool = False,
-) -> int:
-    """Compare predictions with true labels; where the truth is 0 nothing is counted.
-
-    Parameters
-    ----------
-    predictions : Path
-        A label file, or a folder of them.
-    truth : Path
-        True labels of the same names.
-    task : str
-        Whether values are classes or, from 2 on, objects.
-    distances : bool
-        Measure how far outlines lie apart as well (Hausdorff distance, 95 %), in the unit of the true labels' files.
-    json : bool
-        Write one JSON object.
-    """
-    from napari_sslseg.evaluating import evaluate
-
-    report = run(evaluate(predictions, truth, task, distances=distances))
-    if json:
-        emit(asdict(report))
-        return DONE
-    for value, iou in report.iou.items():
-        far = f", outlines {report.hausdorff[value]:.3g} apart (95 %)" if value in report.hausdorff else ""
-        say(f"class {value}: IoU {iou:.3f}, Dice {report.dice[value]:.3f}{far}")
-    say(f"mean of {count(report.files, 'file')}: IoU {report.mean_iou:.3f}, Dice {report.mean_dice:.3f}")
-    if p := report.precision:
-        said = f"objects: AP {p.mean:.3f}, AP50 {p.at_50:.3f}, panoptic quality {p.quality:.3f}"
-        say(f"{said} ({p.predicted} predicted, {p.true} true)")
-    return DONE
-
-
-@app.command(sort_key=6)
-def info(project: Path, /, *, json: bool = False) -> int:
-    """Say what a project holds.
-
-    Parameters
-    ----------
-    project : Path
-        Project folder.
-    json : bool
-        Write one JSON object.
-    """
-    from napari_sslseg import looks, workflow
-    from napari_sslseg.project import Project
-
-    opened = Project.open(project)
-    labelled, probe = opened.labelled(), workflow.probe_history(opened)
-    if json:
-        images = [asdict(e) for e in opened.images]
-        classes, rounds = [c.to_dict() for c in opened.classes], [asdict(r) for r in opened.rounds]
-        pretrained = str(opened.pretrained) if opened.pretrained else None
-        said = {"task": opened.task, "classes": classes, "images": images, "labelled": labelled}
-        number = opened.current_round.number if opened.current_round else None
-        emit({**said, "pretrained": pretrained, "probe": probe, "rounds": rounds, "used": number})
-        return DONE
-    say(f"{opened.name}: {opened.task}, {count(len(opened.images), 'image')}, {len(labelled)} labelled")
-    for e in opened.images:
-        size = " x ".join(map(str, e.shape))
-        say(f"  {e.id}: {size}, {count(e.channels, 'channel')}, {e.source}" + (", labelled" * (e.id in labelled)))
-    say("  classes: " + ", ".join(f"{c.value} {c.name}" for c in opened.classes))
-    say(f"  pretrained: {opened.pretrained or 'no'}")
-    if probe:
-        say(f"    {looks.told(probe)}")
-    for r in opened.rounds:
-        early = "" if r.finished else ", stopped early"
-        known = scored(r.score, r.held_out, r.interval)
-        used = ", in use" if r is opened.current_round and r is not opened.rounds[-1] else ""
-        say(f"  round {r.number}: {known}, {r.pixels} labelled pixels, {r.steps} steps{early}{used}")
-    return DONE
-
-
-@app.command(sort_key=7)
-def use(project: Path, /, *, round: int) -> int:
-    """Predict with an earlier round of training from now on, until there is a newer one.
-
-    Parameters
-    ----------
-    project : Path
-        Project folder.
-    round : int
-        Its number; `info` lists them.
-    """
-    from napari_sslseg.project import Project
-
-    opened = Project.open(project)
-    opened.use_round(round)
-    say(f"{opened.name} predicts with round {round} now")
-    return DONE
-
-
-@app.command(sort_key=8)
+@app.command(sort_key=11)
 def demo(*, out: Path = Path("demo-output"), headless: bool = False, machine: Machine = Machine()) -> int:
     """Show the main job on a real image: pretrain, train on a few strokes, predict; with and without pretraining.
 

@@ -1,13 +1,14 @@
 """Contents: what ``project.json`` says of a project, its task, classes, images and rounds; read and written whole."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from napari_sslseg.annotation import LabelClass
 from napari_sslseg.errors import ProjectError
 from napari_sslseg.io.atomic import write_text
+from napari_sslseg.regions import Region
 
 FORMAT = "napari-sslseg project"
 VERSION = 1
@@ -75,6 +76,12 @@ class Round:
         ISO 8601 time at which it ended.
     interval : tuple of float, optional
         Between which values the score lies, had other strokes been kept apart (95 %); None if that cannot be told.
+    measures : dict
+        More scores. Of classes: by name ``dice`` and ``hausdorff`` (of validation boxes, in the unit of the images),
+        and the ``calibration_error``. Of objects: the share ``found``, and in validation boxes ``ap50``, ``ap`` and
+        ``panoptic_quality``.
+    kept_apart : str
+        What the score rests on; only scores for which it is the same can be compared.
     """
 
     number: int
@@ -89,6 +96,8 @@ class Round:
     finished: bool
     when: str = ""
     interval: tuple[float, float] | None = None
+    measures: dict[str, Any] = field(default_factory=dict)
+    kept_apart: str = "strokes"
 
 
 @dataclass(frozen=True)
@@ -109,6 +118,8 @@ class Contents:
         The training rounds so far.
     used : int, optional
         Number of the round that predicts; None for the latest.
+    regions : dict of str to tuple of Region
+        Boxes marked by the user, by image id.
     """
 
     task: str = "semantic"
@@ -117,6 +128,7 @@ class Contents:
     pretrained: str | None = None
     rounds: tuple[Round, ...] = ()
     used: int | None = None
+    regions: dict[str, tuple[Region, ...]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -174,6 +186,7 @@ class Contents:
             raw["pretrained"],
             tuple(Round(**{**r, "interval": tuple(r.get("interval") or ()) or None}) for r in raw["rounds"]),
             raw.get("used"),
+            {id: tuple(Region.from_dict(r) for r in found) for id, found in raw.get("regions", {}).items()},
         )
 
     def write(self, folder: Path) -> None:

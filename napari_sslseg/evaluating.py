@@ -94,10 +94,10 @@ def evaluate(
             )
         pairs.append((np.where(t > 0, p, 0), t))
         if distances:
-            seen = pairs[-1] if task == "semantic" else _foreground(*pairs[-1])
-            for value in np.unique(seen[1][seen[1] > 0]).astype(int).tolist():
-                spacing = read_image(true[stem(path)]).spacing[-t.ndim :]
-                if (distance := metrics.hausdorff95(*seen, value, spacing)) is not None:
+            a, b = pairs[-1] if task == "semantic" else _foreground(*pairs[-1])
+            spacing = read_image(true[stem(path)]).spacing[-t.ndim :]
+            for value in np.unique(b[b > 0]).astype(int).tolist():
+                if (distance := metrics.hausdorff95(a, b, value, spacing)) is not None:
                     apart.setdefault(value, []).append(distance)
         yield Progress((k + 1) / len(found), path.name)
     if pairs and not any(t.any() for _, t in pairs):

@@ -14,7 +14,7 @@ from napari_sslseg.columns import Columns, read_columns
 from napari_sslseg.image import Image, unusable
 from napari_sslseg.job import Job, Metric, Notice, Progress, Stop
 from napari_sslseg.labelled import Labelled, collect
-from napari_sslseg.magnify import magnification, magnify, magnify_labels
+from napari_sslseg.magnify import magnification, magnified, magnify
 from napari_sslseg.pixel_classifier import PixelClassifier
 from napari_sslseg.runtime import Runtime
 from napari_sslseg.segment import Segment
@@ -40,7 +40,8 @@ def finetune(
 ) -> Job[Checkpoint]:
     """Learn from sparse labels.
 
-    For the first 70 % of the run some whole strokes are kept apart; they give the score and are learnt from later.
+    For the first 70 % of the run some whole strokes are kept apart; they give the score and are learnt from later. What
+    lies in validation boxes gives the score instead, if there are any, and is never learnt from.
 
     Parameters
     ----------
@@ -78,7 +79,7 @@ def finetune(
     config = replace(_oriented(start, config), start=model.resolve(config.start, config.encoder))
     deep = model.dimensions(start or config.start, config.encoder) == 3
     times = 1 if deep else _magnification(start, [i for i, _ in pairs])
-    pairs = [(magnify(i, times), replace(a, labels=magnify_labels(a.labels, times))) for i, a in pairs]
+    pairs = [(magnify(i, times), magnified(a, times)) for i, a in pairs]
     labelled = collect(pairs, config.hold_out)
     channels, classes = labelled.images[0].channels, len(labelled.values)
     apart = volumes.checked(labelled.images) if deep else 1.0
@@ -103,7 +104,7 @@ def finetune(
     schedule = loop.Schedule(config.rate, config.minutes, config.steps)
     training = loop.Training.start(Segment(network, config), schedule)
     history: dict[str, Any] = {"score": None, "scores": {}, "held_out": len(labelled.apart), "begin": begun.compared}
-    history |= {"chosen": None, "interval": None}
+    history |= {"chosen": None, "interval": None, "measures": {}, "evidence": None, "kept_apart": labelled.kept_apart}
     if resume is not None:
         history |= {k: resume.history.get(k, v) for k, v in history.items()}
         past = resume.history
@@ -112,7 +113,7 @@ def finetune(
     pool = [*labelled.images, *(magnify(i, times) for i in _usable(unlabelled or [], labelled.images, deep))]
     batches = Batches(labelled, pool, config, machine, network.piece(labelled.images, config.crop))
     validation = Validation(labelled, pool, config.frequencies if begin != "random" else 0.0, machine, stop)
-    described = {**_describe(network, labelled, pairs, config), "magnification": times}
+    described = _describe(network, labelled, config, times)
 
     def save() -> None:
         if keep is not None:
@@ -124,8 +125,7 @@ def finetune(
     if wanted:
         segmenter, columns = yield from _add_pixels(segmenter, pixels, labelled, config, machine, stop)
     restore(segmenter, history["chosen"])
-    strokes = [*labelled.train, *labelled.apart]
-    if config.atlas and labelled.size is None and atlas.agree(strokes, labelled.images, labelled.values):
+    if config.atlas and labelled.size is None and atlas.agree(labelled.strokes, labelled.images, labelled.values):
         segmenter.atlas = atlas.fit(labelled.train, labelled.images, labelled.values)
         yield Notice("Classes lie in like places in all your images: masks will take that into account.")
     if resume is None:  # on a busy machine it may take longer; the network still gets most of its time
@@ -138,14 +138,15 @@ def finetune(
                 done = schedule.fraction(training.step, training.seconds)
                 history |= yield from validation.score(segmenter.eval(), min(1.0, done))
             yield Metric("score", history["score"], training.step)
-    second = batches.around(strokes, [])
+    second = batches.around(labelled.strokes, [])
     yield from loop.fit(training, second, schedule, runtime=machine, stop=stop, keep=save)
     save()
-    if columns is not None and segmenter.pixels is not None and labelled.apart and not stop.requested:
+    more = len(labelled.strokes) > len(labelled.train)
+    if columns is not None and segmenter.pixels is not None and more and not stop.requested:
         with machine.torch_numbers(7):
             columns.train(segmenter.pixels, everything=True, stop=stop)
     if segmenter.atlas is not None:
-        segmenter.atlas = atlas.fit(strokes, labelled.images, labelled.values)
+        segmenter.atlas = atlas.fit(labelled.strokes, labelled.images, labelled.values)
     done = min(1.0, schedule.fraction(training.step, training.seconds))
     training.use_average()
     yield from validation.expect(segmenter.eval(), done)
@@ -193,16 +194,15 @@ def _usable(others: list[Image], labelled: list[Image], deep: bool) -> list[Imag
     return [i for i in like if not unusable(i)]
 
 
-def _describe(
-    network: model.Network, labelled: Labelled, pairs: list[tuple[Image, Annotation]], config: FinetuneConfig
-) -> dict[str, Any]:
+def _describe(network: model.Network, labelled: Labelled, config: FinetuneConfig, times: int) -> dict[str, Any]:
     return {
         "kind": "trained",
         "network": network.describe(),
-        "task": pairs[0][1].task,
+        "task": labelled.annotations[0].task,
         "values": list(labelled.values),
-        "object_size": labelled.size.to_dict() if labelled.size else None,
+        "object_size": labelled.size.reduced(times).to_dict() if labelled.size else None,
         "finetune": config.to_dict(),
+        "magnification": times,
     }
 
 

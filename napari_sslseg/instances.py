@@ -31,6 +31,21 @@ class ObjectSize:
     least: float
     median: float
 
+    def reduced(self, times: int) -> "ObjectSize":
+        """Return the size in an image from which this one was enlarged.
+
+        Parameters
+        ----------
+        times : int
+            Magnification of Y and X.
+
+        Returns
+        -------
+        ObjectSize
+            Smaller by its square.
+        """
+        return ObjectSize(self.least / times**2, self.median / times**2)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON.
 

@@ -1,6 +1,7 @@
 """Labelled: sparse labels checked and turned into what a network learns from, and what it is scored on."""
 
-from dataclasses import dataclass
+import zlib
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from napari_sslseg.annotation import Annotation
 from napari_sslseg.errors import LabelError
 from napari_sslseg.image import Image
 from napari_sslseg.patches import Targets
-from napari_sslseg.strokes import Stroke, find_strokes, hold_out
+from napari_sslseg.strokes import Stroke, cut_up, find_strokes, hold_out
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,13 +22,18 @@ class Labelled:
     images : list of Image
         Labelled images.
     targets : list of dict
-        For each image its labelled planes: (Y, X) of 0 unlabelled, 1.. network classes.
+        For each image its labelled planes, without what is in validation boxes: (Y, X) of 0 unlabelled, 1.. network
+        classes.
     train, apart : list of Stroke
-        Strokes to learn from, and those kept apart for the score.
+        Strokes to learn from, and those kept apart for the score: some whole strokes, or all in validation boxes.
     values : tuple of int
         The label value of each network class; of objects (1, 2, 3): background, core, contour.
     size : ObjectSize, optional
         Sizes of painted objects.
+    truths : list of dict
+        As `targets`, with what is in validation boxes.
+    annotations : list of Annotation
+        What was painted on each image.
     """
 
     images: list[Image]
@@ -36,6 +42,24 @@ class Labelled:
     apart: list[Stroke]
     values: tuple[int, ...]
     size: instances.ObjectSize | None
+    truths: list[dict[int, Targets]]
+    annotations: list[Annotation]
+
+    @property
+    def validated(self) -> bool:
+        """Whether those kept apart lie in validation boxes, and are never learnt from."""
+        return any(a.validated for a in self.annotations)
+
+    @property
+    def kept_apart(self) -> str:
+        """What the score rests on; scores are only comparable if it is the same."""
+        marked = [(n, str(r)) for n, a in enumerate(self.annotations) for r in a.regions if r.validation]
+        return "strokes" if not marked else f"boxes {zlib.crc32(repr(marked).encode()):08x}"
+
+    @property
+    def strokes(self) -> list[Stroke]:
+        """All strokes that may be learnt from in the end."""
+        return self.train if self.validated else [*self.train, *self.apart]
 
 
 def collect(pairs: list[tuple[Image, Annotation]], share: float) -> Labelled:
@@ -53,9 +77,10 @@ def collect(pairs: list[tuple[Image, Annotation]], share: float) -> Labelled:
     Labelled
         What there is to learn from.
     """
-    used = [(i, a) for i, a in pairs if a.planes()]
+    used = [(i, a.completed()) for i, a in pairs if a.completed().planes()]
     task = pairs[0][1].task if pairs else "semantic"
-    present = sorted({v for _, a in used for v in a.values})
+    parted = _parted([a for _, a in used])
+    present = sorted({v for a, _ in parted for v in a.values})
     if task == "instance" and present and not (present[0] == 1 and len(present) > 1):
         raise LabelError(
             f"The labels hold {'no background' if present[0] != 1 else 'no object'}",
@@ -70,15 +95,51 @@ def collect(pairs: list[tuple[Image, Annotation]], share: float) -> Labelled:
         )
     if task == "semantic" and len(present) > 255:
         raise LabelError(f"The labels hold {len(present)} classes", "At most 255 classes can be told apart")
-    train, apart = hold_out(find_strokes([a for _, a in used]), share)
+    train = find_strokes([a for a, _ in parted])
+    apart = cut_up(find_strokes([replace(a, labels=inside.labels) for a, inside in parted]))
+    if not apart:
+        train, apart = hold_out(train, share)
     size = None
     if task == "instance":
-        size = instances.measure([a.plane(z) for _, a in used for z in a.planes()])
+        size = instances.measure([a.plane(z) for a, _ in parted for z in a.planes()])
         width = instances.contour_width(size)
-        targets = [{z: instances.to_targets(a.plane(z), width) for z in a.planes()} for _, a in used]
+        truths = [{z: instances.to_targets(a.plane(z), width) for z in a.planes()} for _, a in used]
         present = [1, 2, 3]
     else:
+        _only_learnt({v for _, inside in parted for v in inside.values} - set(present))
         table = np.zeros(max(present) + 1, np.uint8)
         table[present] = np.arange(1, len(present) + 1)
-        targets = [{z: table[a.plane(z)] for z in a.planes()} for _, a in used]
-    return Labelled([i for i, _ in used], targets, train, apart, tuple(present), size)
+        truths = [{z: table[a.plane(z)] for z in a.planes()} for _, a in used]
+    targets = [_outside(t, a) for t, (_, a) in zip(truths, used, strict=True)]
+    return Labelled([i for i, _ in used], targets, train, apart, tuple(present), size, truths, [a for _, a in used])
+
+
+def _parted(annotations: list[Annotation]) -> list[tuple[Annotation, Annotation]]:
+    """What lies outside of validation boxes, and inside."""
+    nothing = [replace(a, labels=np.zeros((1,) * a.labels.ndim, a.labels.dtype)) for a in annotations]
+    return [a.parted() if a.validated else (a, none) for a, none in zip(annotations, nothing, strict=True)]
+
+
+def _only_learnt(values: set[int]) -> None:
+    """Refuse classes that are painted nowhere but in validation boxes."""
+    if values:
+        raise LabelError(
+            f"Class {min(values)} is painted in validation boxes only",
+            "What is in them is never learnt from, so a class has to be painted elsewhere too",
+            "Paint a few strokes of it outside of them, or unmark a box",
+        )
+
+
+def _outside(planes: dict[int, Targets], annotation: Annotation) -> dict[int, Targets]:
+    """Targets without those in validation boxes; planes of which nothing is left are left out."""
+    if not annotation.validated:
+        return planes
+    found = {}
+    for z, plane in planes.items():
+        left = plane.copy()
+        for region in annotation.regions:
+            if region.validation and region.z[0] <= z < region.z[1]:
+                left[region.slices(2)] = 0
+        if left.any():
+            found[z] = left
+    return found

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn
@@ -18,6 +18,9 @@ from rich.progress import Progress as Bar
 from napari_sslseg import ranks
 from napari_sslseg.errors import UserError
 from napari_sslseg.job import Event, Job, Metric, Notice, Picture, Progress, Stop, run
+
+if TYPE_CHECKING:
+    from napari_sslseg.contents import Round
 
 R = TypeVar("R")
 
@@ -258,24 +261,50 @@ def count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def scored(score: float | None, held_out: int, interval: tuple[float, float] | None = None) -> str:
+def scored(round: "Round") -> str:
     """Write the score of a round.
 
     Parameters
     ----------
-    score : float, optional
-        Mean IoU; None where there is none.
-    held_out : int
-        Strokes kept apart.
-    interval : tuple of float, optional
-        Between which values it lies.
+    round : Round
+        The round.
 
     Returns
     -------
     str
-        Such as ``score 0.912, 0.87 to 0.95 (mean IoU on 3 strokes kept apart)``.
+        Such as ``score 0.912, 0.87 to 0.95 (mean IoU, on 3 strokes kept apart)``.
     """
-    if score is None:
-        return f"no score ({'stopped before it' if held_out else 'no strokes could be kept apart'})"
-    between = f", {interval[0]:.2f} to {interval[1]:.2f}" if interval else ""
-    return f"score {score:.3f}{between} (mean IoU on {count(held_out, 'stroke')} kept apart)"
+    if round.score is None:
+        return f"no score ({'stopped before it' if round.held_out else 'no strokes could be kept apart'})"
+    between = f", {round.interval[0]:.2f} to {round.interval[1]:.2f}" if round.interval else ""
+    what = "mean overlap of objects" if "objects" in round.scores else "mean IoU"
+    where = f"{count(round.held_out, 'stroke')} kept apart" if round.kept_apart == "strokes" else "validation boxes"
+    return f"score {round.score:.3f}{between} ({what}, on {where})"
+
+
+def measured(measures: Mapping[str, Any], unit: str) -> str:
+    """Write the other measures of a round.
+
+    Parameters
+    ----------
+    measures : mapping
+        As `Round.measures`.
+    unit : str
+        Unit of distances.
+
+    Returns
+    -------
+    str
+        Such as ``Dice cell 0.91; calibration error 0.03``; empty if there are none.
+    """
+    texts = []
+    if dice := measures.get("dice"):
+        texts.append("Dice " + ", ".join(f"{name} {value:.3f}" for name, value in dice.items()))
+    if far := measures.get("hausdorff"):
+        texts.append(
+            f"outlines apart (95 %, {unit}) " + ", ".join(f"{name} {value:.3g}" for name, value in far.items())
+        )
+    named = {"found": "objects found", "ap50": "AP50", "ap": "AP", "panoptic_quality": "panoptic quality"}
+    named["calibration_error"] = "calibration error"
+    texts += [f"{text} {measures[key]:.3f}" for key, text in named.items() if key in measures]
+    return "; ".join(texts)

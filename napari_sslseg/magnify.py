@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_sslseg.annotation import Labels
+from napari_sslseg.annotation import Annotation, Labels
 from napari_sslseg.image import Floats, Image
 
 SMALL = 96  # px: planes with a shorter side are enlarged
@@ -71,6 +71,25 @@ def magnify_labels(labels: Labels, times: int) -> Labels:
         ([Z,] times Y, times X).
     """
     return labels if times == 1 else labels.repeat(times, -2).repeat(times, -1)
+
+
+def magnified(annotation: Annotation, times: int) -> Annotation:
+    """Enlarge what was painted, and its regions.
+
+    Parameters
+    ----------
+    annotation : Annotation
+        Labels of an image.
+    times : int
+        Magnification of Y and X.
+
+    Returns
+    -------
+    Annotation
+        Labels of the enlarged image.
+    """
+    regions = tuple(r.magnified(times) for r in annotation.regions)
+    return replace(annotation, labels=magnify_labels(annotation.labels, times), regions=regions)
 
 
 def reduce(maps: Floats, times: int) -> Floats:

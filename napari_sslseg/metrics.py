@@ -75,48 +75,6 @@ def count(pairs: list[tuple[Labels, Labels]]) -> Counts:
     return Counts(overlap, predicted, true)
 
 
-def interval(
-    prediction: Labels, truth: Labels, owners: npt.NDArray[np.integer[Any]], *, repeats: int = 1000
-) -> tuple[float, float] | None:
-    """Say between which values the mean IoU lies, had other strokes been painted: a bootstrap (Efron 1979).
-
-    Strokes are drawn anew within their class, with replacement; pixels of a stroke are too alike to count for
-    themselves. Few strokes make it too narrow.
-
-    Parameters
-    ----------
-    prediction, truth : numpy.ndarray
-        (N,) classes from 1 of single pixels.
-    owners : numpy.ndarray
-        (N,) number of each pixel's stroke.
-    repeats : int, optional
-        How often strokes are drawn.
-
-    Returns
-    -------
-    tuple of float, optional
-        The middle 95 %, 0 to 1; None if a class has one stroke only, which says nothing about others.
-    """
-    if not len(owners):
-        return None
-    values, coded = np.unique(np.stack([truth, prediction]), return_inverse=True)
-    t, p = coded.reshape(2, -1)
-    k, strokes = len(values), np.unique(owners, return_inverse=True)[1]
-    number = int(strokes.max()) + 1
-    table = np.bincount((strokes * k + t) * k + p, minlength=number * k * k).reshape(number, k, k)
-    kinds = table.sum(2).argmax(1)
-    groups = [np.flatnonzero(kinds == kind) for kind in np.unique(kinds)]
-    if min(map(len, groups)) < 2:
-        return None
-    rng = np.random.default_rng(0)
-    drawn = sum(table[rng.choice(g, (repeats, len(g)))].sum(1) for g in groups)
-    overlap = np.einsum("rkk->rk", drawn).astype(float)
-    union = drawn.sum(1) + drawn.sum(2) - overlap
-    iou = np.divide(overlap, union, out=np.full_like(overlap, np.nan), where=union > 0)
-    low, high = np.percentile(np.nanmean(iou, 1), (2.5, 97.5))
-    return float(low), float(high)
-
-
 @dataclass(frozen=True)
 class Precision:
     """Average precision of objects.

@@ -18,6 +18,7 @@ from napari_sslseg.prediction import Prediction
 from napari_sslseg.runtime import Runtime
 from napari_sslseg.segmenter import Segmenter
 from napari_sslseg.settings import PredictConfig, RuntimeConfig
+from napari_sslseg.uncertainty import Uncertainty
 
 OBJECT_CLASSES = ("background", "core", "contour")
 
@@ -138,6 +139,7 @@ class _Image:
         self.size = instances.ObjectSize(**said["object_size"]) if said["object_size"] else None
         shape = (image.planes, *image.shape[-2:])
         self.labels = np.zeros(shape, np.uint16)
+        self.uncertainty = Uncertainty.empty(len(self.values), image.shape)
         self.probabilities: npt.NDArray[np.float16] | None = None
         if config.probabilities or self.size:
             self.probabilities = np.zeros((len(self.values), *shape), np.float16)
@@ -162,6 +164,7 @@ class _Image:
             expected = self.segmenter.atlas.over(self.image.shape, [z], rows, columns)[:, 0]
             band = self.segmenter.atlas.weigh(band, expected)
         self.labels[z, at] = self.values[band.argmax(0)]
+        self.uncertainty.add(z, top, band)
         if self.probabilities is not None:
             self.probabilities[:, z, at] = band
 
@@ -184,4 +187,5 @@ class _Image:
         if flat and probabilities is not None:
             probabilities = probabilities[:, 0]
         planes = None if len(self.zs) == self.image.planes else self.zs
-        return Prediction(self.image.name, self.labels[0] if flat else self.labels, names, probabilities, planes)
+        labels = self.labels[0] if flat else self.labels
+        return Prediction(self.image.name, labels, names, probabilities, planes, self.uncertainty)

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_sslseg.uncertainty import Uncertainty
+
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
@@ -24,6 +26,8 @@ class Prediction:
         (K, [Z,] Y, X) float16 or float32 in 0 to 1, summing to 1 over K.
     planes : tuple of int, optional
         The planes that were predicted; None for all.
+    uncertainty : Uncertainty, optional
+        How unsure it is, in squares.
     """
 
     image: str
@@ -31,6 +35,7 @@ class Prediction:
     classes: tuple[str, ...] = ()
     probabilities: npt.NDArray[np.floating[Any]] | None = None
     planes: tuple[int, ...] | None = None
+    uncertainty: Uncertainty | None = None
 
 
 @dataclass(frozen=True, eq=False)

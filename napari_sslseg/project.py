@@ -16,6 +16,7 @@ from napari_sslseg.errors import LabelError, ProjectError
 from napari_sslseg.image import Image
 from napari_sslseg.io import read_image
 from napari_sslseg.io.atomic import storage_errors
+from napari_sslseg.regions import Region
 from napari_sslseg.shelves import ImageShelf, LabelShelf, free_id
 
 
@@ -346,7 +347,39 @@ class Project:
         Annotation
             The labels.
         """
-        return Annotation(self.labels(id), self.task)
+        return Annotation(self.labels(id), self.task, self.regions(id))
+
+    # ---------------------------------------------------------------- marked boxes
+    def regions(self, id: str) -> tuple[Region, ...]:
+        """List the marked boxes of an image.
+
+        Parameters
+        ----------
+        id : str
+            Image id.
+
+        Returns
+        -------
+        tuple of Region
+            In the order in which they were marked.
+        """
+        return self._contents.regions.get(self.entry(id).id, ())
+
+    def set_regions(self, id: str, regions: Iterable[Region]) -> None:
+        """Replace the marked boxes of an image.
+
+        Parameters
+        ----------
+        id : str
+            Image id.
+        regions : iterable of Region
+            Boxes inside the image.
+        """
+        entry, found = self.entry(id), tuple(regions)
+        for region in found:
+            region.check(entry.shape, id)
+        with self._lock:
+            self._change(regions={**self._contents.regions, id: found})
 
     # ---------------------------------------------------------------- what was learned
     def set_pretrained(self, checkpoint: Path) -> None:

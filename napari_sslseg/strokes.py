@@ -1,7 +1,7 @@
 """Strokes: the connected pieces of sparse labels, and which of them are kept apart for the score."""
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +65,29 @@ def find_strokes(annotations: list[Annotation]) -> list[Stroke]:
                 value = int(plane[tuple(at[0])])
                 found.append(Stroke(i, z, min(value, 2) if annotation.task == "instance" else value, at))
     return found
+
+
+def cut_up(found: list[Stroke], side: int = 64) -> list[Stroke]:
+    """Cut large pieces, such as those of a part that is labelled completely, so that there are several of a class.
+
+    Parameters
+    ----------
+    found : list of Stroke
+        Strokes.
+    side : int, optional
+        They are cut along a grid of squares of this side in pixels.
+
+    Returns
+    -------
+    list of Stroke
+        Strokes that lie in one square each.
+    """
+    pieces = []
+    for stroke in found:
+        square = stroke.points // side
+        inverse = np.unique(square, axis=0, return_inverse=True)[1].reshape(-1)
+        pieces += [replace(stroke, points=stroke.points[inverse == k]) for k in range(int(inverse.max()) + 1)]
+    return pieces
 
 
 def hold_out(found: list[Stroke], share: float, least: int = 4) -> tuple[list[Stroke], list[Stroke]]:

@@ -131,7 +131,7 @@ class Window:
         numpy.ndarray
             (N,) network classes from 1.
         """
-        plane = labelled.targets[self.place.image][self.place.z + around.middle]
+        plane = labelled.truths[self.place.image][self.place.z + around.middle]
         found: Targets = plane[tuple(self.absolute.T)]
         return found
 

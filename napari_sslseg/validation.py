@@ -4,113 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import torch
-from torch import Tensor
-
-from napari_sslseg import frequencies, metrics
-from napari_sslseg.atlas import relative
-from napari_sslseg.calibration import Calibration, temperature
+from napari_sslseg import frequencies, object_score
+from napari_sslseg.calibration import Calibration
 from napari_sslseg.image import Image
 from napari_sslseg.job import Job, Stop
 from napari_sslseg.labelled import Labelled
-from napari_sslseg.patches import Targets
 from napari_sslseg.runtime import Runtime
+from napari_sslseg.seen import Seen, look
 from napari_sslseg.segmenter import Segmenter
-from napari_sslseg.surround import Surround, windows
 
 MARGIN = 0.02  # IoU on a few strokes by which the network alone must be better for the pixel classifier to be left out
 UNCALIBRATED = 0.5  # of the weight of class frequencies, where no stroke tells how sure the probabilities may be
-
-
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """What a segmenter says of the strokes kept apart, as if all classes were equally frequent.
-
-    Parameters
-    ----------
-    even : torch.Tensor
-        (N, K) probabilities, on the CPU.
-    expected : torch.Tensor
-        (N, K) what they are multiplied by for the places of the pixels.
-    truth : numpy.ndarray
-        (N,) network classes from 1.
-    owners : numpy.ndarray
-        (N,) number of each pixel's stroke.
-    """
-
-    even: Tensor
-    expected: Tensor
-    truth: Targets
-    owners: npt.NDArray[np.intp]
-
-    def score(self, labelled: Labelled, calibration: Calibration = Calibration()) -> dict[str, Any]:
-        """Score it.
-
-        Parameters
-        ----------
-        labelled : Labelled
-            What there is to learn from.
-        calibration : Calibration, optional
-            What is done to the probabilities first.
-
-        Returns
-        -------
-        dict
-            ``score``: mean IoU over the classes; ``scores``: IoU by label value; ``interval``: as `metrics.interval`.
-        """
-        found = (calibration(self.even) * self.expected).argmax(1).numpy().astype(np.uint8) + 1
-        iou = metrics.count([(found, self.truth)]).iou()
-        scores = {str(labelled.values[c - 1]): v for c, v in iou.items()}
-        interval = metrics.interval(found, self.truth, self.owners)
-        return {"score": float(np.mean(list(iou.values()))), "scores": scores, "interval": interval}
-
-    def temperature(self) -> float:
-        """Find how sure the probabilities may be.
-
-        Returns
-        -------
-        float
-            As `calibration.temperature`.
-        """
-        return temperature(self.even.numpy(), self.truth.astype(np.int64) - 1, len(np.unique(self.owners)))
-
-
-def look(segmenter: Segmenter, labelled: Labelled, *shares: float) -> list[Seen]:
-    """Look at the strokes kept apart.
-
-    Parameters
-    ----------
-    segmenter : Segmenter
-        In evaluation mode.
-    labelled : Labelled
-        What there is to learn from; at least one stroke is kept apart.
-    *shares : float
-        Weights of the pixel classifier.
-
-    Returns
-    -------
-    list of Seen
-        What is found there, for each share.
-    """
-    device = next(segmenter.parameters()).device
-    around, atlas = Surround.of(segmenter.network.encoder), segmenter.atlas
-    truth, expected, owners = [], [], []
-    found: list[list[Tensor]] = [[] for _ in shares]
-    for window in windows(labelled.apart, around):
-        image, crop = labelled.images[window.place.image], window.crop(labelled).to(device)
-        y, x = window.points.T
-        for known, (even,) in zip(found, segmenter.mixed(crop, False, *shares), strict=True):
-            known.append((even[:, around.middle] if around.depth else even)[:, y, x].T.cpu())
-        truth.append(window.truth(labelled, around))
-        owners.append(window.owners)
-        voxels = np.insert(window.absolute, 0, window.place.z + around.middle, 1)
-        classes = len(labelled.values)
-        at = atlas.at(relative(voxels, image.shape)) if atlas else np.ones((len(voxels), classes), np.float32)
-        expected.append(torch.from_numpy(at))
-    said, places, whose = np.concatenate(truth), torch.cat(expected), np.concatenate(owners)
-    return [Seen(torch.cat(known), places, said, whose) for known in found]
 
 
 def choose(segmenter: Segmenter, labelled: Labelled) -> Seen:
@@ -177,10 +81,11 @@ class Validation:
         Returns
         -------
         dict
-            ``score``, ``scores`` and ``interval``, and what was ``chosen``.
+            ``score``, ``scores``, ``interval``, ``evidence`` and ``measures``, and what was ``chosen``.
         """
         if self.labelled.size is not None:  # single pixels do not tell how objects fare
-            return look(segmenter, self.labelled, segmenter.share)[0].score(self.labelled)
+            of_objects = object_score.score(segmenter, self.labelled)
+            return of_objects or look(segmenter, self.labelled, segmenter.share)[0].score(self.labelled)
         seen = choose(segmenter, self.labelled)
         if self.weight > 0:
             segmenter.calibration = Calibration(seen.temperature())

@@ -20,7 +20,7 @@ def better(rounds: Sequence[Round]) -> Round | None:
     Round, optional
         The best one; None if there is none, or if that cannot be told.
     """
-    known = [r for r in rounds if r.score is not None]
+    known = [r for r in rounds if r.score is not None and r.kept_apart == rounds[-1].kept_apart]
     if len(known) < 2 or known[-1] is not rounds[-1]:
         return None
     best = max(known[:-1], key=_score)
@@ -48,7 +48,7 @@ def verdict(rounds: Sequence[Round]) -> str | None:
             f"{_score(best):.2f}, {low:.2f} to {high:.2f}): some strokes painted since may be wrong. "
             f"Round {best.number} can be used again"
         )
-    latest = list(rounds[-ENOUGH:])
+    latest = [r for r in rounds[-ENOUGH:] if r.kept_apart == rounds[-1].kept_apart]
     if len(latest) < ENOUGH or any(r.score is None or r.interval is None for r in latest):
         return None
     lows, highs = zip(*(r.interval for r in latest if r.interval is not None), strict=True)

@@ -18,7 +18,7 @@ from napari_sslseg.job import Job, Metric, Notice, Rhythm, Stop
 from napari_sslseg.labelled import Labelled, collect
 from napari_sslseg.looks import Look, advice, better, choice, collapsed, flat
 from napari_sslseg.loop import AUTOSAVE, Schedule, Training
-from napari_sslseg.magnify import magnify, magnify_labels
+from napari_sslseg.magnify import magnified, magnify
 from napari_sslseg.model import Network
 from napari_sslseg.probe import StrokeProbe, StructureProbe
 from napari_sslseg.runtime import Runtime
@@ -267,11 +267,7 @@ def strokes_of(labels: list[tuple[Image, Annotation]], channels: int, magnificat
     Labelled, optional
         None if too little is painted.
     """
-    pairs = [
-        (magnify(i, magnification), replace(a, labels=magnify_labels(a.labels, magnification)))
-        for i, a in labels
-        if i.channels == channels
-    ]
+    pairs = [(magnify(i, magnification), magnified(a, magnification)) for i, a in labels if i.channels == channels]
     try:
         return collect(pairs, FinetuneConfig.hold_out)
     except LabelError:  # nothing painted yet, or one class

@@ -4,12 +4,14 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from napari_sslseg import uncertainty_files
 from napari_sslseg.contents import Round
 from napari_sslseg.errors import LabelError, ProjectError
 from napari_sslseg.job import Job, Notice, Stop
@@ -150,7 +152,10 @@ def train_project(
         )
     pairs = [(project.image(id), project.annotation(id)) for id in ids]
     start = str(project.pretrained) if pretrained and project.pretrained else None
-    painted = [[id, hashlib.sha256(a.labels.tobytes()).hexdigest()] for id, (_, a) in zip(ids, pairs, strict=True)]
+    painted = [
+        [id, hashlib.sha256(a.labels.tobytes()).hexdigest(), *map(repr, a.regions)]
+        for id, (_, a) in zip(ids, pairs, strict=True)
+    ]
     asked = [config.to_dict(), runtime.seed, start and Path(start).name, project.task, painted]
     unfinished = Unfinished(project.path / "unfinished" / "train.safetensors", asked)
     others = [project.image(e.id) for e in project.images if e.id not in ids]
@@ -184,12 +189,13 @@ def _round(
     pretrained = start is not None and (history["begin"] or {"start": start})["start"] == start
     names = {str(c.value): c.name for c in project.classes}
     if project.task == "instance":
-        names = {"1": "background", "2": "core", "3": "contour"}
+        names = {"1": "background", "2": "core", "3": "contour", "objects": "objects"}
+    named = partial(_named, names)
     return Round(
         number,
         path.relative_to(project.path).as_posix(),
         history["score"],
-        {names.get(v, f"class {v}"): s for v, s in history["scores"].items()},
+        named(history["scores"]),
         history["held_out"],
         pretrained,
         sum(int(np.count_nonzero(a.labels)) for _, a in pairs),
@@ -197,7 +203,13 @@ def _round(
         history["seconds"],
         history["finished"],
         interval=history["interval"],
+        measures={k: named(v) if isinstance(v, dict) else v for k, v in history["measures"].items()},
+        kept_apart=history["kept_apart"],
     )
+
+
+def _named(names: dict[str, str], scores: dict[str, float]) -> dict[str, float]:
+    return {names.get(v, f"class {v}"): s for v, s in scores.items()}
 
 
 def predict_project(
@@ -239,12 +251,16 @@ def predict_project(
     from napari_sslseg.checkpoint import Checkpoint
     from napari_sslseg.predicting import predict
 
-    checkpoint = Checkpoint.load(needed_model(project))
+    model = needed_model(project)
+    checkpoint = Checkpoint.load(model)
     wanted = [e.id for e in project.images] if ids is None else [project.entry(id).id for id in ids]
     images = [replace(project.image(id), name=id) for id in wanted]
     found = yield from predict(images, checkpoint, config, planes=planes, runtime=runtime, stop=stop)
     for prediction in found:
         project.write_prediction(prediction.image, prediction.labels, prediction.planes)
+        if prediction.uncertainty is not None:
+            known = replace(prediction.uncertainty, model=model.parent.name)
+            uncertainty_files.write(project, prediction.image, known)
     names = {str(c.value): c.name for c in project.classes}
     if checkpoint.config["task"] == "instance":
         return found

@@ -20,7 +20,7 @@ from napari_sslseg.job import Progress
 from napari_sslseg.project import Project
 
 SMALL = ("--encoder", "unet", "--set", "crop=32", "--set", "batch=4")
-VERBS = ("pretrain", "train", "predict", "denoise", "score", "info", "demo")
+VERBS = ("pretrain", "train", "predict", "denoise", "score", "info", "use", "mark", "suggest", "compare", "demo")
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +152,7 @@ def test_train_starts_from_what_was_pretrained_and_says_its_score(command, data,
     assert code == 0
     between = r"(, [01]\.\d\d to [01]\.\d\d)?"
     assert re.fullmatch(
-        rf"Round 1: 4 steps, score [01]\.\d{{3}}{between} \(mean IoU on \d+ strokes kept apart\)\n", out
+        rf"Round 1: 4 steps, score [01]\.\d{{3}}{between} \(mean IoU, on \d+ strokes kept apart\)\n", out
     )
     assert Project.open(tmp_path / "p").rounds[0].pretrained
 
@@ -235,7 +235,7 @@ def test_an_earlier_round_is_used_again(command, trained, tmp_path):
     project.add_round(replace(project.rounds[0], number=2, checkpoint="rounds/002/model.safetensors"))  # has no file
     assert command("predict", "--project", path, "--out", tmp_path / "out", "--ids", "d0")[0] == cli.FAILED
     assert command("use", path, "--round", 1) == (cli.DONE, "p.sslseg predicts with round 1 now\n", "")
-    assert re.search(r"round 1: .*, in use\n  round 2: .* steps\n", command("info", path)[1])
+    assert re.search(r"round 1: .*, in use\n(    .*\n)?  round 2: .* steps\n", command("info", path)[1])
     assert parsed(command("info", path, "--json")[1])[0]["used"] == 1
     code, _, said = command("use", path, "--round", 2)
     assert code == cli.FAILED
@@ -377,3 +377,31 @@ def test_ctrl_c_is_as_before_after_a_job(command, data, trained, tmp_path):
     before = signal.getsignal(signal.SIGINT)
     command("predict", data / "images", "--project", trained, "--out", tmp_path)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_boxes_are_marked_listed_and_forgotten(command, trained, tmp_path):
+    path = shutil.copytree(trained, tmp_path / "p.sslseg")
+    code, out, _ = command("mark", path, "--image", "d0", "--box", "0:20,10:40", "--validation", "--complete")
+    assert (code, out) == (cli.DONE, "d0: 1 box\n  0:1,0:20,10:40 validation, complete\n")
+    assert "    box 0:1,0:20,10:40 validation, complete\n" in command("info", path)[1]
+    assert json.loads(command("info", path, "--json")[1])["regions"]["d0"][0]["x"] == [10, 40]
+    assert command("mark", path, "--image", "d0", "--box", "0:99,0:9", "--validation")[0] == cli.FAILED
+    assert command("mark", path, "--image", "d0", "--clear")[1] == "d0: 0 boxes\n"
+
+
+def test_where_to_paint_next_is_said(command, trained, tmp_path):
+    trained = shutil.copytree(trained, tmp_path / "p.sslseg")
+    Project.open(trained).write_labels("d1", np.zeros((64, 64), np.uint16))
+    code, out, _ = command("suggest", trained, "--number", 2, "--size", 32)
+    assert code == cli.DONE
+    assert re.fullmatch(r"(\d\. d[01], plane 0, rows \d+:\d+, columns \d+:\d+: unsure \(0\.\d\d\)\n){2}", out)
+    lines = [
+        json.loads(line) for line in command("suggest", trained, "--number", 2, "--events", "json")[1].splitlines()
+    ]
+    assert next(line["rank"] for line in lines if line["event"] == "suggestion") == 1
+
+
+def test_a_project_that_was_not_pretrained_cannot_be_compared(command, trained):
+    code, _, err = command("compare", trained)
+    assert code == cli.FAILED
+    assert "has not been pretrained" in err

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from napari_sslseg.contents import Round
 from napari_sslseg.job import Metric, Notice, Picture, Progress
-from napari_sslseg.listen import BarListener, JsonListener, clock, emit, scored
+from napari_sslseg.listen import BarListener, JsonListener, clock, emit, measured, scored
 
 
 @pytest.mark.parametrize(
@@ -59,8 +60,27 @@ def test_what_json_has_no_number_for_is_null(capsys):
     assert capsys.readouterr().out == '{"a": null, "b": [null, 1.5], "c": {"d": [null]}}\n'
 
 
+def round_of(score, held_out, interval=None, scores=None, kept_apart="strokes"):
+    return Round(
+        1, "m", score, scores or {}, held_out, False, 9, 9, 1.0, True, interval=interval, kept_apart=kept_apart
+    )
+
+
+def test_the_score_of_objects_and_of_boxes_says_so():
+    objects = round_of(0.5, 3, scores={"objects": 0.5}, kept_apart="boxes 1f")
+    assert scored(objects) == "score 0.500 (mean overlap of objects, on validation boxes)"
+
+
+def test_other_measures_are_said_where_there_are_any():
+    assert measured({}, "um") == ""
+    assert measured({"dice": {"cell": 0.9}, "hausdorff": {"cell": 2.345}, "calibration_error": 0.05}, "um") == (
+        "Dice cell 0.900; outlines apart (95 %, um) cell 2.35; calibration error 0.050"
+    )
+    assert measured({"found": 1.0, "ap50": 0.5}, "um") == "objects found 1.000; AP50 0.500"
+
+
 def test_a_missing_score_says_why():
-    assert scored(0.9124, 3) == "score 0.912 (mean IoU on 3 strokes kept apart)"
-    assert scored(0.9124, 3, (0.85, 0.954)) == "score 0.912, 0.85 to 0.95 (mean IoU on 3 strokes kept apart)"
-    assert scored(None, 0) == "no score (no strokes could be kept apart)"
-    assert scored(None, 3) == "no score (stopped before it)"
+    assert scored(round_of(0.9124, 3)) == "score 0.912 (mean IoU, on 3 strokes kept apart)"
+    assert scored(round_of(0.9124, 3, (0.85, 0.954))) == "score 0.912, 0.85 to 0.95 (mean IoU, on 3 strokes kept apart)"
+    assert scored(round_of(None, 0)) == "no score (no strokes could be kept apart)"
+    assert scored(round_of(None, 3)) == "no score (stopped before it)"

@@ -49,42 +49,6 @@ def test_nothing_to_find_and_nothing_found_is_perfect():
     assert metrics.average_precision([(np.ones((4, 4), int), np.ones((4, 4), int))]).mean == 1.0
 
 
-def strokes(hits):
-    """Pixels of strokes of 10 pixels each: their class, and how many of them are found as it (else as the other)."""
-    truth = np.repeat([c for c, _ in hits], 10)
-    found = np.concatenate([np.where(np.arange(10) < n, c, 3 - c) for c, n in hits])
-    return found, truth, np.repeat(np.arange(len(hits)), 10)
-
-
-def test_an_interval_is_that_of_drawing_whole_strokes_anew():
-    hits = [(1, 10), (1, 4), (1, 9), (2, 10), (2, 6)]
-    found, truth, owners = strokes(hits)
-    low, high = metrics.interval(found, truth, owners, repeats=4000)
-    rng, drawn = np.random.default_rng(1), []
-    for _ in range(4000):  # the definition, stroke by stroke
-        chosen = [*rng.choice([0, 1, 2], 3), *rng.choice([3, 4], 2)]
-        again = strokes([hits[k] for k in chosen])[:2]
-        drawn.append(np.mean(list(metrics.count([again]).iou().values())))
-    assert np.allclose((low, high), np.percentile(drawn, (2.5, 97.5)), atol=0.02)
-    assert low < np.mean(list(metrics.count([(found, truth)]).iou().values())) < high
-
-
-def test_strokes_that_are_all_found_leave_no_doubt():
-    assert metrics.interval(*strokes([(1, 10), (1, 10), (2, 10), (2, 10)])) == (1.0, 1.0)
-
-
-def test_one_stroke_of_a_class_says_nothing_about_others():
-    assert metrics.interval(*strokes([(1, 10), (1, 8), (2, 10)])) is None
-    nothing = np.zeros(0, int)
-    assert metrics.interval(nothing, nothing, nothing) is None
-
-
-def test_more_strokes_make_an_interval_narrower():
-    few, many = [(1, 10), (1, 5), (2, 9), (2, 4)], [(1, 10), (1, 5), (2, 9), (2, 4)] * 8
-    widths = [np.diff(metrics.interval(*strokes(hits)))[0] for hits in (few, many)]
-    assert widths[1] < 0.5 * widths[0]
-
-
 def objects(rng, shape=(60, 60), count=8):
     """Squares at random places, numbered from 2 on."""
     found = np.ones(shape, int)

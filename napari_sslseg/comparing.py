@@ -1,0 +1,191 @@
+"""Comparison: train with and without pretraining on the same labels, and say which is better and how surely."""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from napari_sslseg.errors import LabelError, ProjectError
+from napari_sslseg.evidence import Difference, Evidence, difference, stored
+from napari_sslseg.job import Job, Progress, Stop
+from napari_sslseg.project import Project
+from napari_sslseg.settings import FinetuneConfig, RuntimeConfig
+
+if TYPE_CHECKING:
+    from napari_sslseg.checkpoint import Checkpoint
+
+SURE = 0.95
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came of it.
+
+    Parameters
+    ----------
+    with_ssl, without_ssl : tuple of float
+        The score of each trial.
+    held_out : int
+        How many strokes, or pieces of validation boxes, they rest on.
+    difference : Difference, optional
+        Of the scores with pretraining less those without; None if it cannot be told how sure it is.
+    used : bool
+        Whether training began with the pretrained encoder at all; it does not where the strokes speak against it, and
+        then there is nothing to compare.
+    """
+
+    with_ssl: tuple[float, ...]
+    without_ssl: tuple[float, ...]
+    held_out: int
+    difference: Difference | None
+    used: bool = True
+
+    def text(self) -> str:
+        """Say it in a sentence or two.
+
+        Returns
+        -------
+        str
+            Which is better, by how much, how sure.
+        """
+        if not self.used:
+            return "Your strokes speak against the pretrained encoder, so training leaves it out: no difference."
+        ours, other = (sum(s) / len(s) for s in (self.with_ssl, self.without_ssl))
+        scores = f"with pretraining {ours:.3f}, without {other:.3f} ({self.held_out} kept apart"
+        scores += f", {len(self.with_ssl)} trainings each)" if len(self.with_ssl) > 1 else ")"
+        if self.difference is None:
+            return f"{scores}: too little is kept apart to say how sure that is. Paint more strokes of each class."
+        low, high = self.difference.interval
+        known = f"{scores}; difference {self.difference.mean:+.3f}, {low:+.3f} to {high:+.3f}"
+        if self.difference.sure < SURE:
+            return f"No difference beyond chance: {known}."
+        better = "better" if self.difference.mean > 0 else "worse"
+        return f"Pretraining makes it {better} ({self.difference.sure:.0%} sure): {known}."
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON.
+
+        Returns
+        -------
+        dict
+            All of it, and ``text``.
+        """
+        told = self.difference and {
+            "mean": self.difference.mean,
+            "interval": list(self.difference.interval),
+            "sure": self.difference.sure,
+        }
+        return {
+            "with_ssl": list(self.with_ssl),
+            "without_ssl": list(self.without_ssl),
+            "held_out": self.held_out,
+            "difference": told,
+            "used": self.used,
+            "text": self.text(),
+        }
+
+
+def compare_project(
+    project: Project,
+    config: FinetuneConfig,
+    *,
+    trials: int = 2,
+    runtime: RuntimeConfig | None = None,
+    stop: Stop | None = None,
+) -> Job[Comparison]:
+    """Train on all labels of a project so far, with and without its pretrained encoder; the project is not changed.
+
+    Strokes kept apart are the same in all trainings, and each pair of them has a seed of its own.
+
+    Parameters
+    ----------
+    project : Project
+        A pretrained project with labels.
+    config : FinetuneConfig
+        Length, rates, losses.
+    trials : int, optional
+        Trainings each way; their spread is part of how sure the result is.
+    runtime : RuntimeConfig, optional
+        Device and seed.
+    stop : Stop, optional
+        To end early; pairs of trainings that are done count.
+
+    Yields
+    ------
+    Event
+        Progress.
+
+    Returns
+    -------
+    Comparison
+        What came of it.
+
+    Raises
+    ------
+    ProjectError
+        If the project is not pretrained, or it was stopped before the first pair.
+    LabelError
+        If nothing can be kept apart to compare on.
+    """
+    runtime, stop = runtime or RuntimeConfig(), stop or Stop()
+    if project.pretrained is None:
+        raise ProjectError(
+            f"{project.name} has not been pretrained", "There is nothing to compare", "Pretrain it first"
+        )
+    start = str(project.pretrained)
+    found: dict[bool, list[Evidence]] = {True: [], False: []}
+    scores: dict[bool, list[float]] = {True: [], False: []}
+    held_out, used = 0, True
+    for k in range(2 * trials):
+        pretrained, own = k % 2 == 0, replace(runtime, seed=runtime.seed + k // 2)
+        trained = yield from _trained(project, config, start if pretrained else None, own, stop, (k, 2 * trials))
+        evidence = stored(trained.history)
+        if stop.requested and not trained.history["finished"]:
+            break
+        if evidence is None:
+            raise LabelError(
+                "Too few strokes are painted to keep some of them apart",
+                "At least four separate strokes of a class are needed, or a validation box",
+                "Paint more strokes of each class",
+            )
+        held_out = len({row[0] for row in evidence.to_list()}) if evidence.cells.shape[1] > 1 else len(evidence.cells)
+        if pretrained and (trained.history["begin"] or {"start": start})["start"] != start:
+            used = False
+            break
+        found[pretrained].append(evidence)
+        scores[pretrained].append(trained.history["score"])
+    pairs = min(map(len, found.values()))
+    if used and not pairs:
+        raise ProjectError("Comparing was stopped before the first pair of trainings", "There is nothing to compare")
+    told = difference(found[True][:pairs], found[False][:pairs]) if used else None
+    yield Progress(1.0, "done", 0.0)
+    return Comparison(tuple(scores[True][:pairs]), tuple(scores[False][:pairs]), held_out, told, used)
+
+
+def _trained(
+    project: Project,
+    config: FinetuneConfig,
+    start: str | None,
+    runtime: RuntimeConfig,
+    stop: Stop,
+    part: tuple[int, int],
+) -> "Job[Checkpoint]":
+    """One training; its progress is a part of the whole."""
+    from napari_sslseg.finetuning import finetune
+
+    ids = project.labelled()
+    pairs = [(project.image(id), project.annotation(id)) for id in ids]
+    others = [project.image(e.id) for e in project.images if e.id not in ids]
+    job = finetune(pairs, config, start=start, unlabelled=others, runtime=runtime, stop=stop)
+    done, all_of_them = part
+    which = f"training {done + 1} of {all_of_them}, {'with' if start else 'without'} pretraining"
+    while True:
+        try:
+            event = next(job)
+        except StopIteration as end:
+            trained: Checkpoint = end.value
+            return trained
+        if isinstance(event, Progress):
+            left = event.seconds_left
+            more = (all_of_them - done - 1) * 60 * config.minutes if left is not None and not config.steps else 0
+            left = left + more if left is not None else None
+            event = Progress((done + event.fraction) / all_of_them, which, left)
+        yield event

@@ -1,0 +1,200 @@
+"""Seen: what a segmenter says of single pixels, of strokes kept apart or of whole boxes, and how right that is."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from napari_sslseg import metrics
+from napari_sslseg.atlas import relative
+from napari_sslseg.calibration import Calibration, temperature
+from napari_sslseg.evidence import Evidence
+from napari_sslseg.labelled import Labelled
+from napari_sslseg.patches import Targets
+from napari_sslseg.segmenter import Segmenter
+from napari_sslseg.strokes import Stroke
+from napari_sslseg.surround import Surround, windows
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a segmenter says of some pixels, as if all classes were equally frequent.
+
+    Parameters
+    ----------
+    even : torch.Tensor
+        (N, K) probabilities, on the CPU.
+    expected : torch.Tensor
+        (N, K) what they are multiplied by for the places of the pixels.
+    truth : numpy.ndarray
+        (N,) network classes from 1.
+    owners : numpy.ndarray
+        (N,) number of each pixel's stroke.
+    places : numpy.ndarray
+        (N, 4) image, z, y, x of each pixel.
+    """
+
+    even: Tensor
+    expected: Tensor
+    truth: Targets
+    owners: npt.NDArray[np.intp]
+    places: npt.NDArray[np.intp]
+
+    def score(self, labelled: Labelled, calibration: Calibration = Calibration()) -> dict[str, Any]:
+        """Score it.
+
+        Parameters
+        ----------
+        labelled : Labelled
+            What there is to learn from.
+        calibration : Calibration, optional
+            What is done to the probabilities first.
+
+        Returns
+        -------
+        dict
+            ``score``: mean IoU over the classes; ``scores``: IoU by label value; ``evidence``: as `Evidence.to_list`;
+            ``interval``: as `Evidence.interval`; ``measures``: ``dice`` by label value, ``calibration_error``, and of
+            validation boxes ``hausdorff`` by label value, in the unit of the images.
+        """
+        weighed = calibration(self.even) * self.expected
+        found = weighed.argmax(1).numpy().astype(np.uint8) + 1
+        counts = metrics.count([(found, self.truth)])
+        iou, named = counts.iou(), {c: str(v) for c, v in enumerate(labelled.values, 1)}
+        evidence = Evidence.of_strokes(found, self.truth, self.owners)
+        sure = (weighed / weighed.sum(1, keepdim=True)).numpy()
+        measures = {
+            "dice": {named[c]: v for c, v in counts.dice().items()},
+            "calibration_error": metrics.calibration_error(sure, self.truth.astype(np.int64) - 1),
+            "hausdorff": {named[c]: v for c, v in self._hausdorff(labelled, found).items()},
+        }
+        scores = {named[c]: v for c, v in iou.items()}
+        score = float(np.mean(list(iou.values())))
+        known = {"interval": evidence.interval(), "evidence": evidence.to_list()}
+        return {"score": score, "scores": scores, **known, "measures": measures}
+
+    def _hausdorff(self, labelled: Labelled, found: Targets) -> dict[int, float]:
+        """By network class, the mean over the validation boxes that have an outline of it."""
+        apart: dict[int, list[float]] = {}
+        for number, box in boxes(labelled):
+            low, high = np.array([(s.start, s.stop) for s in box]).T
+            at = (self.places[:, 0] == number) & np.all((self.places[:, 1:] >= low) & (self.places[:, 1:] < high), 1)
+            prediction, truth = np.zeros((2, *(high - low)), np.uint8)
+            inside = tuple((self.places[at, 1:] - low).T)
+            prediction[inside], truth[inside] = found[at], self.truth[at]
+            spacing = (1.0, *labelled.images[number].spacing)[-3:]
+            for value in np.unique(truth[truth > 0]).tolist():
+                if (distance := metrics.hausdorff95(prediction, truth, value, spacing)) is not None:
+                    apart.setdefault(value, []).append(distance)
+        return {value: float(np.mean(distances)) for value, distances in sorted(apart.items())}
+
+    def temperature(self) -> float:
+        """Find how sure the probabilities may be.
+
+        Returns
+        -------
+        float
+            As `calibration.temperature`.
+        """
+        return temperature(self.even.numpy(), self.truth.astype(np.int64) - 1, len(np.unique(self.owners)))
+
+
+def boxes(labelled: Labelled) -> Iterator[tuple[int, tuple[slice, ...]]]:
+    """List the validation boxes.
+
+    Parameters
+    ----------
+    labelled : Labelled
+        What there is to learn from.
+
+    Yields
+    ------
+    int
+        Index of the image.
+    tuple of slice
+        Z, Y, X.
+    """
+    for number, annotation in enumerate(labelled.annotations):
+        yield from ((number, r.slices(3)) for r in annotation.regions if r.validation)
+
+
+def look(segmenter: Segmenter, labelled: Labelled, *shares: float) -> list[Seen]:
+    """Look at the strokes kept apart.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        In evaluation mode.
+    labelled : Labelled
+        What there is to learn from; at least one stroke is kept apart.
+    *shares : float
+        Weights of the pixel classifier.
+
+    Returns
+    -------
+    list of Seen
+        What is found there, for each share.
+    """
+    around, atlas = Surround.of(segmenter.network.encoder), segmenter.atlas
+    truth, expected, owners, places = [], [], [], []
+    found: list[list[Tensor]] = [[] for _ in shares]
+    for window in windows(labelled.apart, around):
+        image = labelled.images[window.place.image]
+        crop = window.crop(labelled)
+        for known, each in zip(found, _at(segmenter, crop, window.points, around, shares), strict=True):
+            known.append(each)
+        truth.append(window.truth(labelled, around))
+        owners.append(window.owners)
+        voxels = np.insert(window.absolute, 0, window.place.z + around.middle, 1)
+        classes = len(labelled.values)
+        at = atlas.at(relative(voxels, image.shape)) if atlas else np.ones((len(voxels), classes), np.float32)
+        expected.append(torch.from_numpy(at))
+        places.append(np.insert(voxels, 0, window.place.image, 1))
+    said, weights, whose, where = np.concatenate(truth), torch.cat(expected), np.concatenate(owners), places
+    return [Seen(torch.cat(known), weights, said, whose, np.concatenate(where)) for known in found]
+
+
+def look_at(segmenter: Segmenter, labelled: Labelled, number: int, box: tuple[slice, ...]) -> npt.NDArray[np.float32]:
+    """Look at all of a box of an image.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        In evaluation mode.
+    labelled : Labelled
+        Holds the images.
+    number : int
+        Index of the image.
+    box : tuple of slice
+        Z, Y, X; inside the image.
+
+    Returns
+    -------
+    numpy.ndarray
+        (K, Z, Y, X) probabilities, as if all classes were equally frequent.
+    """
+    around = Surround.of(segmenter.network.encoder)
+    planes, rows, columns = box
+    points = np.argwhere(np.ones((rows.stop - rows.start, columns.stop - columns.start), bool))
+    points += np.array([rows.start, columns.start])
+    strokes = [Stroke(number, z, 1, points) for z in range(planes.start, planes.stop)]
+    result = np.zeros((len(labelled.values), *(s.stop - s.start for s in box)), np.float32)
+    for window in windows(strokes, around):
+        (known,) = _at(segmenter, window.crop(labelled), window.points, around, (segmenter.share,))
+        y, x = (window.absolute - np.array([rows.start, columns.start])).T
+        result[:, window.place.z + around.middle - planes.start, y, x] = known.numpy().T
+    return result
+
+
+def _at(
+    segmenter: Segmenter, crop: Tensor, points: npt.NDArray[np.intp], around: Surround, shares: tuple[float, ...]
+) -> Iterator[Tensor]:
+    """(N, K) probabilities at points of a square or of the middle plane of a box, on the CPU, for each share."""
+    y, x = points.T
+    crop = crop.to(next(segmenter.parameters()).device)
+    for (even,) in segmenter.mixed(crop, False, *shares):
+        yield (even[:, around.middle] if around.depth else even)[:, y, x].T.cpu()
