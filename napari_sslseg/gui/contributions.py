@@ -158,6 +158,17 @@ def paint(viewer: Viewer) -> None:
     _dock(viewer).desk.paint()
 
 
+def suggest(viewer: Viewer) -> None:
+    """Go to the next part that is worth painting on.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+    _dock(viewer).desk.suggest()
+
+
 def train(viewer: Viewer) -> None:
     """Train on what was painted.
 

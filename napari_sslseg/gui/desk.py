@@ -14,6 +14,7 @@ from qtpy.QtCore import QCoreApplication, QObject
 from napari_sslseg.errors import UserError
 from napari_sslseg.gui import denoised, layers
 from napari_sslseg.gui.canvas import Canvas
+from napari_sslseg.gui.guide import Guide
 from napari_sslseg.gui.jobs import Jobs, RemoteJobs
 from napari_sslseg.gui.live import Answering, Live
 from napari_sslseg.gui.marks import mark
@@ -75,6 +76,7 @@ class Desk(QObject):
         self.canvas = Canvas(viewer, self.session, self)
         self.canvas.painting.failed.connect(tell)
         self.canvas.met.connect(self._met)
+        self.guide = Guide(self.canvas, self)
         self.live = Live(self.canvas, self, answering)
         self.prediction = PredictConfig()  # how to predict after training
         self._worker: JobWorker | None = None
@@ -183,6 +185,16 @@ class Desk(QObject):
             lambda stop: self.jobs.denoise(project, config, ids=ids, planes=planes, runtime=runtime, stop=stop),
         )
 
+    def suggest(self) -> None:
+        """Go to the next part to paint on; where there is none left, ask for more."""
+        if not self.ready():
+            return
+        if self.guide.more:
+            self.guide.step(1)
+        elif self.session.running is None:
+            project, runtime = self.session.needed_project, self.session.runtime
+            self._start("suggest", lambda stop: self.jobs.suggest(project, runtime=runtime, stop=stop))
+
     # ---------------------------------------------------------------- the running job
     def _start(self, step: str, make: Callable[[Stop], Job[Any]]) -> None:
         with telling():
@@ -214,7 +226,10 @@ class Desk(QObject):
         if step == "denoise" and self._docks:
             for found in result:
                 denoised.show(self.canvas.viewer, self.session.needed_project, found)
-        self.session.end("Stopped; what was done so far is kept" if stopped else "")
+        if step == "suggest" and self._docks:
+            self.guide.set(result)
+        nothing = "" if step != "suggest" or result else "Nothing to suggest: all of it is painted"
+        self.session.end("Stopped; what was done so far is kept" if stopped else nothing)
         if step == "train" and self._docks:
             self.predict(self.prediction)
         self._rest()

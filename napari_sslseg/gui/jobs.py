@@ -12,6 +12,7 @@ from napari_sslseg.overlay import Overlay
 from napari_sslseg.prediction import Denoised, Prediction
 from napari_sslseg.project import Project
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig, RuntimeConfig
+from napari_sslseg.suggesting import Suggestion
 
 
 class Jobs(Protocol):
@@ -46,6 +47,9 @@ class Jobs(Protocol):
         stop: Stop,
     ) -> Job[list[Denoised]]:
         """Denoise images, or some of their planes."""
+
+    def suggest(self, project: Project, *, runtime: RuntimeConfig, stop: Stop) -> Job[list[Suggestion]]:
+        """Say where to paint next."""
 
     def start(self) -> None:
         """Get ready: jobs will come."""
@@ -93,6 +97,10 @@ class RemoteJobs:
     ) -> Job[list[Denoised]]:
         """Denoise images, or some of their planes."""
         return self._run("denoise", project, stop, config=config, ids=ids, planes=planes, runtime=runtime)
+
+    def suggest(self, project: Project, *, runtime: RuntimeConfig, stop: Stop) -> Job[list[Suggestion]]:
+        """Say where to paint next."""
+        return self._run("suggest", project, stop, runtime=runtime)
 
     def _run(self, verb: str, project: Project, stop: Stop, **arguments: Any) -> Job[Any]:
         return self._process.run(Call(verb, str(project.path.resolve()), arguments), project, stop)
@@ -156,6 +164,12 @@ class ProjectJobs:
         from napari_sslseg.previews import denoise_project
 
         return denoise_project(project, config, ids=ids, planes=planes, runtime=runtime, stop=stop)
+
+    def suggest(self, project: Project, *, runtime: RuntimeConfig, stop: Stop) -> Job[list[Suggestion]]:
+        """Say where to paint next."""
+        from napari_sslseg.next_strokes import suggest
+
+        return suggest(project, runtime=runtime, stop=stop)
 
 
 class LiveJobs:

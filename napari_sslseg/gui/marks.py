@@ -22,7 +22,7 @@ class Mark:
     image : str
         Id of the image.
     role : str
-        ``image``, ``labels``, ``result``, ``live``, ``unsure``, ``probability`` or ``denoised``.
+        ``image``, ``labels``, ``result``, ``live``, ``unsure``, ``probability``, ``denoised`` or ``suggestion``.
     """
 
     project: str
@@ -57,7 +57,7 @@ def mark(project: Project, id: str, role: str) -> dict[str, Any]:
     id : str
         Id of the image.
     role : str
-        ``image``, ``labels``, ``result``, ``live``, ``unsure``, ``probability`` or ``denoised``.
+        ``image``, ``labels``, ``result``, ``live``, ``unsure``, ``probability``, ``denoised`` or ``suggestion``.
 
     Returns
     -------

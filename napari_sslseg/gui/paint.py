@@ -5,6 +5,7 @@ from qtpy.QtWidgets import QHBoxLayout, QMessageBox, QPushButton, QVBoxLayout, Q
 from napari_sslseg.annotation import LabelClass
 from napari_sslseg.gui.classes import ClassTable
 from napari_sslseg.gui.desk import Desk, telling
+from napari_sslseg.gui.guide_row import GuideRow
 from napari_sslseg.gui.listen import listen
 from napari_sslseg.gui.panel import Panel
 from napari_sslseg.session import Session
@@ -33,11 +34,13 @@ class PaintStep(QWidget):
         self.remove.setAccessibleName("Remove the chosen class")
         self.eraser = QPushButton("eraser")
         self.eraser.setToolTip("Take back what was painted: these pixels say nothing again (key 0)")
+        self.guide = GuideRow(desk)
         row = QHBoxLayout()
         for button in (self.add, self.remove, self.eraser):
             row.addWidget(button)
         self.panel.body.insertWidget(0, self.table)
         self.panel.body.addLayout(row)
+        self.panel.body.addWidget(self.guide)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(self.panel)
@@ -47,6 +50,8 @@ class PaintStep(QWidget):
     def _connect(self) -> None:
         desk, session = self._desk, self._desk.session
         self.panel.started.connect(desk.paint)
+        self.panel.stopped.connect(desk.stop)
+        desk.canvas.painting.stepped.connect(desk.guide.step)
         self.table.chosen.connect(desk.canvas.painting.choose)
         self.table.renamed.connect(self._rename)
         self.table.recoloured.connect(self._recolour)
@@ -60,6 +65,7 @@ class PaintStep(QWidget):
             session.labels_changed,
             session.chosen_changed,
             session.activity_changed,
+            session.event,
         ):
             listen(self, signal, self.refresh)
 
@@ -110,6 +116,8 @@ class PaintStep(QWidget):
         self.add.setText("+ object" if objects else "+ class")
         for button, shown in ((self.add, True), (self.remove, not objects), (self.eraser, True)):
             button.setVisible(bool(classes) and shown)
+        self.panel.show_activity(session.activities.get("suggest"))
+        self.guide.refresh()
         total = sum(painted.values())
         self.panel.show_stage(*stage(session, "paint"), f"{total:,} px" if total else "a few strokes are enough")
 

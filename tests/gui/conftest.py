@@ -19,6 +19,7 @@ from napari_sslseg.job import Event, Job, Metric, Progress, Stop
 from napari_sslseg.overlay import Overlay
 from napari_sslseg.prediction import Denoised, Prediction
 from napari_sslseg.project import Project
+from napari_sslseg.suggesting import Suggestion
 
 
 def our_threads() -> list[threading.Thread]:
@@ -43,6 +44,7 @@ class FakeJobs:
         self.error: Exception | None = None
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.value = 2
+        self.suggestions: list[Suggestion] = []
 
     def hold(self) -> None:
         """Let the jobs that start now wait."""
@@ -97,6 +99,12 @@ class FakeJobs:
         chosen = planes[entry.id] if planes else None
         size = (len(chosen), *entry.shape[1:]) if chosen else entry.shape
         return [Denoised(entry.id, np.full((entry.channels, *size), 100.5, np.float32), chosen)]
+
+    def suggest(self, project: Project, *, runtime: Any, stop: Stop) -> Job[list[Suggestion]]:
+        self.calls.append(("suggest", {}))
+        if not (yield from self._play(stop)):
+            return []
+        return self.suggestions
 
     def _prediction(self, project: Project, id: str, config: Any, planes: Any) -> Prediction:
         labels = np.full(project.entry(id).shape, self.value, np.uint16)
