@@ -106,8 +106,8 @@ class Guide(QObject):
             viewer.dims.set_point(viewer.dims.ndim - 3, place[0])
         height, width = project.entry(suggestion.image).shape[-2:]
         closer = min(height / max(box.bottom - box.top, 1), width / max(box.right - box.left, 1))
-        viewer.camera.zoom *= max(1.0, AROUND * closer)
-        viewer.camera.center = (*viewer.camera.center[:-2], *place[-2:])
+        viewer.scene.camera.zoom *= max(1.0, AROUND * closer)
+        viewer.scene.camera.center = (*viewer.scene.camera.center[:-2], *place[-2:])
         self._draw(corners, layers.geometry(image), suggestion)
         canvas.painting.annotate()
 

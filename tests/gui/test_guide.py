@@ -30,7 +30,7 @@ def test_a_click_goes_to_the_best_part_ready_to_paint(guided: Any, viewer: Any) 
     assert layer.name == "stack labels"
     assert layer.mode == "paint"
     assert guided.desk.canvas.current_plane() == {"stack": (3,)}
-    np.testing.assert_allclose(viewer.camera.center[-2:], ((16 - 0.5) * 0.5, (24 - 0.5) * 0.5))
+    np.testing.assert_allclose(viewer.scene.camera.center[-2:], ((16 - 0.5) * 0.5, (24 - 0.5) * 0.5))
     (box,) = boxes(viewer)
     np.testing.assert_allclose(box.data[0].min(0), (3, 7.5, 15.5))
     np.testing.assert_allclose(box.data[0].max(0), (3, 23.5, 31.5))
