@@ -161,7 +161,7 @@ def suggest(
     /,
     *,
     number: int = 8,
-    size: int = 256,
+    size: int | None = None,
     machine: Machine = Machine(),
 ) -> int:
     """Say where to paint next: what the masks are unsure of, or, before training, what is typical of the images.
@@ -173,7 +173,7 @@ def suggest(
     number : int
         How many parts of images.
     size : int
-        Their side in pixels.
+        Their side in pixels; if not given, a quarter of the shorter side of a plane, 64 to 256.
     """
     from napari_sslseg import next_strokes
     from napari_sslseg.project import Project

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 PLANES = 24  # that are predicted for it, where no masks were asked for yet
 PARTS = 120  # that are looked at, before there is a model
 SIDE = 256  # px: what the encoder is shown of each
+SIZES = (64, 256)  # px: least and greatest side of a part that nobody chose
 FLAT = 0.2  # share of them, those with the least contrast, that is left out: mostly empty ground
 
 
@@ -29,7 +30,7 @@ def suggest(
     project: Project,
     *,
     count: int = 8,
-    size: int = 256,
+    size: int | None = None,
     runtime: RuntimeConfig | None = None,
     stop: Stop | None = None,
 ) -> Job[list[Suggestion]]:
@@ -45,7 +46,7 @@ def suggest(
     count : int, optional
         How many parts.
     size : int, optional
-        Side of a part in pixels.
+        Side of a part in pixels; if not given, a quarter of the shorter side of a plane, 64 to 256.
     runtime : RuntimeConfig, optional
         Device and seed.
     stop : Stop, optional
@@ -64,6 +65,7 @@ def suggest(
     runtime, stop = runtime or RuntimeConfig(), stop or Stop()
     if not project.images:
         return []
+    size = size or int(np.clip(np.median([min(e.shape[-2:]) for e in project.images]) / 4, *SIZES))
     if project.current_round is None:
         return (yield from _typical(project, count, size, runtime, stop))
     if not _known(project):
