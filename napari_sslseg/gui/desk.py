@@ -13,6 +13,7 @@ from qtpy.QtCore import QCoreApplication, QObject
 
 from napari_sslseg.errors import UserError
 from napari_sslseg.gui import denoised, layers
+from napari_sslseg.gui.boxes import Boxes
 from napari_sslseg.gui.canvas import Canvas
 from napari_sslseg.gui.guide import Guide
 from napari_sslseg.gui.jobs import Jobs, RemoteJobs
@@ -77,6 +78,9 @@ class Desk(QObject):
         self.canvas.painting.failed.connect(tell)
         self.canvas.met.connect(self._met)
         self.guide = Guide(self.canvas, self)
+        self.boxes = Boxes(self.canvas, self)
+        self.boxes.failed.connect(tell)
+        self.canvas.painting.boxed.connect(self.draw_box)
         self.live = Live(self.canvas, self, answering)
         self.prediction = PredictConfig()  # how to predict after training
         self._worker: JobWorker | None = None
@@ -184,6 +188,12 @@ class Desk(QObject):
             "denoise",
             lambda stop: self.jobs.denoise(project, config, ids=ids, planes=planes, runtime=runtime, stop=stop),
         )
+
+    def draw_box(self) -> None:
+        """Let the user draw a validation box on the current image."""
+        with telling():
+            if self.ready():
+                self.boxes.draw()
 
     def suggest(self) -> None:
         """Go to the next part to paint on; where there is none left, ask for more."""

@@ -1,12 +1,12 @@
-"""Row of buttons in step 3: where to paint next, one suggestion after the other."""
+"""Rows of buttons in step 3: where to paint next, one suggestion after the other; and boxes to check masks in."""
 
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_sslseg.gui.desk import Desk
 
 
 class GuideRow(QWidget):
-    """Asks for suggestions and steps through them.
+    """Asks for suggestions and steps through them; has validation boxes drawn.
 
     Parameters
     ----------
@@ -26,8 +26,19 @@ class GuideRow(QWidget):
         self.before.setAccessibleName("Suggestion before")
         self.after.setToolTip("On to the next suggestion (key N)")
         self.after.setAccessibleName("Next suggestion")
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
+        self.box = QPushButton("▭ Check box")
+        self.box.setToolTip(
+            "Draw a box (key V): what you paint in it is never learnt from, and the score is taken there.\n"
+            "Choose a box and press Delete to take it away"
+        )
+        self.complete = QCheckBox("all labelled")
+        self.complete.setToolTip("What you did not paint in these boxes is background")
+        whole, row, boxes = QVBoxLayout(self), QHBoxLayout(), QHBoxLayout()
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addLayout(row)
+        whole.addLayout(boxes)
+        boxes.addWidget(self.box, 1)
+        boxes.addWidget(self.complete)
         row.addWidget(self.where, 1)
         for button in (self.before, self.after):
             button.setMaximumWidth(32)
@@ -36,6 +47,8 @@ class GuideRow(QWidget):
         self.where.clicked.connect(desk.suggest)
         self.before.clicked.connect(lambda: desk.guide.step(-1))
         self.after.clicked.connect(lambda: desk.guide.step(1))
+        self.box.clicked.connect(desk.draw_box)
+        self.complete.toggled.connect(desk.boxes.set_complete)
         desk.guide.changed.connect(self.refresh)
         self.refresh()
 
@@ -46,3 +59,9 @@ class GuideRow(QWidget):
         self.which.setText(guide.said)
         for widget in (self.before, self.which, self.after):
             widget.setVisible(bool(guide.said))
+        project, id = self._desk.session.project, self._desk.session.current
+        boxes = [r for r in project.regions(id) if r.validation] if project and id else []
+        self.complete.setVisible(bool(boxes))
+        self.complete.blockSignals(True)
+        self.complete.setChecked(bool(boxes) and all(r.complete for r in boxes))
+        self.complete.blockSignals(False)

@@ -22,7 +22,8 @@ class Mark:
     image : str
         Id of the image.
     role : str
-        ``image``, ``labels``, ``result``, ``live``, ``unsure``, ``probability``, ``denoised`` or ``suggestion``.
+        ``image``, ``labels``, ``result``, ``live``, ``unsure``, ``probability``, ``denoised``,
+        ``suggestion`` or ``validation``.
     """
 
     project: str
@@ -57,7 +58,8 @@ def mark(project: Project, id: str, role: str) -> dict[str, Any]:
     id : str
         Id of the image.
     role : str
-        ``image``, ``labels``, ``result``, ``live``, ``unsure``, ``probability``, ``denoised`` or ``suggestion``.
+        ``image``, ``labels``, ``result``, ``live``, ``unsure``, ``probability``, ``denoised``,
+        ``suggestion`` or ``validation``.
 
     Returns
     -------

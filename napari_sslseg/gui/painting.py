@@ -18,6 +18,7 @@ class Painting(QObject):
 
     failed = Signal(object)  # an error while labels were written
     painted = Signal(object)  # a Stroke, on its way to the disk
+    boxed = Signal()  # a key asks to draw a validation box
     stepped = Signal(int)  # a key asks for the next suggestion, 1, or the one before, -1
 
     def __init__(self, viewer: ViewerModel, session: Session, parent: QObject) -> None:
@@ -73,6 +74,7 @@ class Painting(QObject):
         for value in range(1, 10):
             layer.bind_key(str(value), lambda _, v=value: self.choose(v), overwrite=True)
         layer.bind_key("0", lambda _: self.choose(0), overwrite=True)
+        layer.bind_key("v", lambda _: self.boxed.emit(), overwrite=True)
         layer.bind_key("n", lambda _: self.stepped.emit(1), overwrite=True)
         layer.bind_key("p", lambda _: self.stepped.emit(-1), overwrite=True)
         layer.brush_size = max(3, round(min(layer.data.shape[-2:]) / 120))
