@@ -1,11 +1,11 @@
-"""Commands about what a project holds: info, use, mark, suggest, compare; and score, about files."""
+"""Commands about what a project holds: info, use, mark, suggest, compare; and score and split, about files."""
 
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal
 
 from napari_sslseg.job import run
-from napari_sslseg.listen import count, emit, measured, say, scored, show
+from napari_sslseg.listen import count, emit, measured, say, scored, show, show_files
 from napari_sslseg.options import Common, Learning, Machine
 from napari_sslseg.regions import Region
 from napari_sslseg.settings import FinetuneConfig
@@ -193,6 +193,26 @@ def suggest(
             say(f"{rank}. {s.image}, plane {s.z}, rows {rows}, columns {columns}: {what}")
     if not found and machine.events != "json":
         say("Nothing to suggest: stopped, or everything is painted.")
+    return STOPPED if stopped else DONE
+
+
+def split(masks: list[Path], /, *, value: int, out: Path, neck: float = 0.82, machine: Machine = Machine()) -> int:
+    """Make objects of one class of masks, by cutting it where it is narrow; needs no network.
+
+    Parameters
+    ----------
+    masks : list of Path
+        Label files and folders.
+    value : int
+        The class.
+    out : Path
+        Folder to write to: 1 background, 2.. objects.
+    neck : float
+        How narrow: 0 cuts nowhere, nearly 1 everywhere.
+    """
+    from napari_sslseg.splitting import split_files
+
+    stopped = show_files("Splitting", lambda stop: split_files(masks, value, out, neck, stop=stop), out, machine.events)
     return STOPPED if stopped else DONE
 
 

@@ -20,7 +20,20 @@ from napari_sslseg.job import Progress
 from napari_sslseg.project import Project
 
 SMALL = ("--encoder", "unet", "--set", "crop=32", "--set", "batch=4")
-VERBS = ("pretrain", "train", "predict", "denoise", "score", "info", "use", "mark", "suggest", "compare", "demo")
+VERBS = (
+    "pretrain",
+    "train",
+    "predict",
+    "denoise",
+    "score",
+    "split",
+    "info",
+    "use",
+    "mark",
+    "suggest",
+    "compare",
+    "demo",
+)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,110 @@
+"""Splitting: single objects from a mask of one class, where they touch; needs no network."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+from skimage.morphology import local_maxima, reconstruction
+from skimage.segmentation import watershed
+
+from napari_sslseg.errors import LabelError, StorageError
+from napari_sslseg.io import find_files, read_image, read_labels, write_labels
+from napari_sslseg.job import Job, Progress, Stop
+
+NECK = 0.82  # a place this much narrower than the narrower of the two parts that it joins is a border
+BLUR = 1.0  # px: outlines are smoothed by so much, of which each pixel's step would else be a neck
+
+
+def split(mask: npt.NDArray[np.bool_], spacing: tuple[float, ...], neck: float = NECK) -> npt.NDArray[np.int32]:
+    """Cut a mask at its necks: a watershed of the distance to its border, from its tops (Soille and Vincent 1990).
+
+    A top counts if, on the way to a higher one, the distance falls below `neck` times its own. So it does not matter
+    how large objects are.
+
+    Parameters
+    ----------
+    mask : numpy.ndarray
+        ([Z,] Y, X) bool.
+    spacing : tuple of float
+        Pixel size ([Z,] Y, X).
+    neck : float, optional
+        0 cuts nowhere but leaves connected parts, nearly 1 cuts everywhere.
+
+    Returns
+    -------
+    numpy.ndarray
+        ([Z,] Y, X): 1 outside of the mask, 2.. one object each.
+    """
+    whole, _ = ndimage.label(mask, ndimage.generate_binary_structure(mask.ndim, mask.ndim))
+    if neck <= 0 or not mask.any():
+        return (whole + 1).astype(np.int32)
+    step = min(spacing)
+    deep = ndimage.distance_transform_edt(mask, sampling=[s / step for s in spacing])
+    deep = ndimage.gaussian_filter(deep, [BLUR * step / s for s in spacing])
+    height = np.log(np.maximum(deep, 0.25))
+    fall = -np.log(min(neck, 0.999))
+    tops = local_maxima(reconstruction(height - fall, height, method="dilation")) & mask
+    seeds, count = ndimage.label(tops, np.ones((3,) * mask.ndim))
+    found = watershed(-height, seeds, mask=mask)
+    lost = mask & (found == 0)  # parts without a top of their own, such as single pixels
+    found[lost] = ndimage.label(lost)[0][lost] + count
+    return (found + 1).astype(np.int32)
+
+
+def split_files(
+    paths: Iterable[str | Path], value: int, out: Path, neck: float = NECK, stop: Stop | None = None
+) -> Job[list[Path]]:
+    """Split one class of label files, such as predicted masks, into objects.
+
+    Parameters
+    ----------
+    paths : iterable of str or Path
+        Label files and folders.
+    value : int
+        The class.
+    out : Path
+        Folder to write to: files of the same names, in which 1 is background and each object has a number from 2 on.
+    neck : float, optional
+        As in `split`.
+    stop : Stop, optional
+        To end early; files that are written stay.
+
+    Yields
+    ------
+    Event
+        Progress.
+
+    Returns
+    -------
+    list of Path
+        The files that were written.
+
+    Raises
+    ------
+    LabelError
+        If no file holds the class.
+    StorageError
+        If a file of that name is there already; then nothing is written.
+    """
+    files = find_files(paths)
+    taken = [out / p.name for p in files if (out / p.name).exists()]
+    if taken:
+        raise StorageError(f"{taken[0]} exists already", "Nothing is written over", "Choose another folder")
+    written, held = [], False
+    for k, path in enumerate(files):
+        if stop is not None and stop.requested:
+            return written
+        labels, image = read_labels(path), read_image(path)
+        spacing = image.spacing[-labels.ndim :]
+        held = held or bool((labels == value).any())
+        write_labels(out / path.name, split(labels == value, spacing, neck), spacing=spacing, unit=image.unit)
+        written.append(out / path.name)
+        yield Progress((k + 1) / len(files), path.name)
+    if not held:
+        raise LabelError(f"No file holds class {value}", "It is the value that was painted for it")
+    return written
+
+
+__all__ = ["NECK", "split", "split_files"]

@@ -1,0 +1,69 @@
+"""Objects from masks of one class: cut where it is narrow, whatever its size and the spacing."""
+
+import numpy as np
+import pytest
+
+from napari_sslseg.errors import LabelError, StorageError
+from napari_sslseg.io import read_labels, write_labels
+from napari_sslseg.job import Stop, run
+from napari_sslseg.splitting import split, split_files
+
+
+def pair(radius, apart, size=None):
+    """Two disks that overlap where they are less than two radii apart."""
+    size = size or 6 * radius
+    y, x = np.mgrid[:size, :size]
+    return [(y - size / 2) ** 2 + (x - size / 2 - side * apart / 2) ** 2 < radius**2 for side in (-1, 1)]
+
+
+@pytest.mark.parametrize("radius", [8, 20, 50])
+def test_two_disks_that_touch_are_two_objects(radius):
+    one, other = pair(radius, 1.6 * radius)
+    found = split(one | other, (1.0, 1.0))
+    assert np.unique(found).tolist() == [1, 2, 3]
+    for disk in (one & ~other, other & ~one):
+        assert np.bincount(found[disk]).max() > 0.97 * disk.sum()
+
+
+@pytest.mark.parametrize("radius", [8, 20, 50])
+def test_a_disk_or_an_ellipse_is_one(radius):
+    y, x = np.mgrid[: 4 * radius, : 8 * radius]
+    for long in (1, 2.5):
+        ellipse = (y - 2 * radius) ** 2 + ((x - 4 * radius) / long) ** 2 < radius**2
+        assert np.unique(split(ellipse, (1.0, 1.0))).tolist() == [1, 2]
+
+
+def test_where_nothing_is_cut_connected_parts_are_left():
+    one, other = pair(10, 16)
+    assert split(one | other, (1.0, 1.0), neck=0).max() == 2
+    assert split(one | other, (1.0, 1.0), neck=0.3).max() == 2
+
+
+def test_planes_that_lie_far_apart_are_measured_so():
+    z, y, x = np.mgrid[:9, :48, :64]
+    balls = [((z - 4) * 4) ** 2 + (y - 24) ** 2 + (x - c) ** 2 < 14**2 for c in (20, 43)]
+    found = split(balls[0] | balls[1], (4.0, 1.0, 1.0))
+    assert np.unique(found).tolist() == [1, 2, 3]
+    assert len(np.unique(found[balls[0] & ~balls[1]])) == 1
+
+
+def test_no_pixel_of_the_mask_is_lost():
+    mask = np.random.default_rng(0).random((60, 60)) > 0.6
+    found = split(mask, (1.0, 1.0))
+    assert ((found > 1) == mask).all()
+    assert not split(np.zeros((5, 5), bool), (1.0, 1.0)).max() > 1
+
+
+def test_files_are_split_and_keep_their_spacing(tmp_path):
+    one, other = pair(12, 19)
+    labels = np.where(one | other, 2, 1).astype(np.uint16)
+    write_labels(tmp_path / "in" / "a.tif", labels, spacing=(0.5, 0.5), unit="um")
+    (written,) = run(split_files([tmp_path / "in"], 2, tmp_path / "out"))
+    assert np.unique(read_labels(written)).tolist() == [1, 2, 3]
+    with pytest.raises(StorageError, match="exists already"):
+        run(split_files([tmp_path / "in"], 2, tmp_path / "out"))
+    with pytest.raises(LabelError, match="No file holds class 7"):
+        run(split_files([tmp_path / "in"], 7, tmp_path / "other"))
+    stop = Stop()
+    stop.request()
+    assert run(split_files([tmp_path / "in"], 2, tmp_path / "stopped", stop=stop)) == []
