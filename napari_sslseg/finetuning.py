@@ -119,8 +119,7 @@ def finetune(
         if keep is not None:
             keep(Checkpoint(training.tensors(), described, _history(training, history)))
 
-    # never over an encoder that has learnt nothing; for classes only where strokes kept apart can confirm it
-    wanted = config.pixels > 0 and begin != "random" and bool(labelled.apart or labelled.size) and not deep
+    wanted = config.pixels > 0 and begin != "random" and not deep  # never over an encoder that has learnt nothing
     segmenter, columns = Segmenter(network, None, 0.0), None
     if wanted:
         segmenter, columns = yield from _add_pixels(segmenter, pixels, labelled, config, machine, stop)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,7 +40,7 @@ def split(mask: npt.NDArray[np.bool_], spacing: tuple[float, ...], neck: float =
     """
     whole, _ = ndimage.label(mask, ndimage.generate_binary_structure(mask.ndim, mask.ndim))
     if neck <= 0 or not mask.any():
-        return (whole + 1).astype(np.int32)
+        return _numbered(whole)
     step = min(spacing)
     deep = ndimage.distance_transform_edt(mask, sampling=[s / step for s in spacing])
     deep = ndimage.gaussian_filter(deep, [BLUR * step / s for s in spacing])
@@ -50,7 +51,13 @@ def split(mask: npt.NDArray[np.bool_], spacing: tuple[float, ...], neck: float =
     found = watershed(-height, seeds, mask=mask)
     lost = mask & (found == 0)  # parts without a top of their own, such as single pixels
     found[lost] = ndimage.label(lost)[0][lost] + count
-    return (found + 1).astype(np.int32)
+    return _numbered(found)
+
+
+def _numbered(objects: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int32]:
+    """Objects from 2 on, 1 for what is none."""
+    result: npt.NDArray[np.int32] = objects.astype(np.int32) + np.int32(1)
+    return result
 
 
 def split_files(
@@ -92,7 +99,8 @@ def split_files(
     taken = [out / p.name for p in files if (out / p.name).exists()]
     if taken:
         raise StorageError(f"{taken[0]} exists already", "Nothing is written over", "Choose another folder")
-    written, held = [], False
+    written: list[Path] = []
+    held = False
     for k, path in enumerate(files):
         if stop is not None and stop.requested:
             return written
