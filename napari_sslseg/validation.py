@@ -14,11 +14,28 @@ from napari_sslseg.seen import Seen, look
 from napari_sslseg.segmenter import Segmenter
 
 MARGIN = 0.02  # IoU on a few strokes by which the network alone must be better for the pixel classifier to be left out
+ENOUGH = 2  # strokes of each class kept apart, for them to speak against the pixel classifier
 UNCALIBRATED = 0.5  # of the weight of class frequencies, where no stroke tells how sure the probabilities may be
 
 
+def telling(labelled: Labelled) -> bool:
+    """Tell whether enough is kept apart to choose by: some strokes of every class.
+
+    Parameters
+    ----------
+    labelled : Labelled
+        What there is to learn from.
+
+    Returns
+    -------
+    bool
+        False where a class is hardly kept apart, and would not count in the choice.
+    """
+    return all(sum(s.value == v for s in labelled.apart) >= ENOUGH for v in labelled.values)
+
+
 def choose(segmenter: Segmenter, labelled: Labelled) -> Seen:
-    """Keep the pixel classifier unless the strokes kept apart are found clearly worse with it than without.
+    """Keep the pixel classifier unless enough strokes kept apart are found clearly worse with it than without.
 
     Parameters
     ----------
@@ -33,7 +50,7 @@ def choose(segmenter: Segmenter, labelled: Labelled) -> Seen:
         What the one that is kept finds.
     """
     alone, together = look(segmenter, labelled, 0.0, segmenter.share)
-    if alone.score(labelled)["score"] > together.score(labelled)["score"] + MARGIN:
+    if telling(labelled) and alone.score(labelled)["score"] > together.score(labelled)["score"] + MARGIN:
         segmenter.share = 0.0
         return alone
     return together

@@ -1,5 +1,7 @@
 """The classifier of single pixels, and its average with the network."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -171,9 +173,19 @@ def test_it_can_be_left_out_objects_take_less_of_it_and_untrained_encoders_do_wi
 
 
 @pytest.mark.parametrize(
-    "together, alone, share", [(0.6, 0.7, 0.0), (0.7, 0.6, 0.5), (0.7, 0.7, 0.5), (0.69, 0.7, 0.5)]
+    "together, alone, apart, share",
+    [
+        (0.6, 0.7, (1, 1, 2, 2), 0.0),
+        (0.7, 0.6, (1, 1, 2, 2), 0.5),
+        (0.7, 0.7, (1, 1, 2, 2), 0.5),
+        (0.69, 0.7, (1, 1, 2, 2), 0.5),
+        (0.2, 0.7, (1, 1, 1, 2), 0.5),  # one stroke of a class says little
+        (0.2, 0.7, (1, 1, 1, 1), 0.5),
+    ],
 )
-def test_it_is_kept_unless_the_strokes_kept_apart_are_found_worse_with_it(monkeypatch, together, alone, share):
+def test_it_is_kept_unless_enough_strokes_kept_apart_are_found_worse_with_it(
+    monkeypatch, together, alone, apart, share
+):
     class Fake:
         def __init__(self, score):
             self.found = score
@@ -185,7 +197,8 @@ def test_it_is_kept_unless_the_strokes_kept_apart_are_found_worse_with_it(monkey
         validation, "look", lambda s, labelled, *shares: [Fake(together if v else alone) for v in shares]
     )
     segmenter = Segmenter(Network("unet", "fpn", 1, 2), classifier(), 0.5)
-    assert validation.choose(segmenter, None).found == (together if share else alone)
+    labelled = SimpleNamespace(apart=[SimpleNamespace(value=v) for v in apart], values=(1, 2))
+    assert validation.choose(segmenter, labelled).found == (together if share else alone)
     assert segmenter.share == share
 
 
