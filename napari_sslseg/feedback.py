@@ -15,6 +15,7 @@ from napari_sslseg.live import Live, Where
 from napari_sslseg.magnify import magnification, magnify, reduce
 from napari_sslseg.overlay import Box, Overlay, Stroke
 from napari_sslseg.project import Project
+from napari_sslseg.regions import Region
 from napari_sslseg.runtime import Runtime
 from napari_sslseg.settings import FinetuneConfig, RuntimeConfig
 
@@ -63,6 +64,7 @@ class Feedback:
         self._strokes: dict[str, _Sparse] = {}
         self._stale: set[tuple[str, int]] = set()
         self._values: tuple[int, ...] = ()
+        self._marked: dict[str, tuple[Region, ...]] = {}
         self._times = 1
         self._new = True  # nothing was read from the disk yet
         self._project: Project | None = None
@@ -193,7 +195,13 @@ class Feedback:
 
     def _tell(self, project: Project, live: Live) -> tuple[tuple[int, ...], instances.ObjectSize | None]:
         """Tell the classifier what is painted now: label value of each of its classes, and how large objects are."""
-        planes = {(id, z): p for id, sparse in self._strokes.items() for z, p in sparse.planes.items()}
+        every = {(id, z): p for id, sparse in self._strokes.items() for z, p in sparse.planes.items()}
+        outside = {(id, z): _outside(project, id, z, p) for (id, z), p in every.items()}
+        planes = {at: p for at, p in outside.items() if len(p)}
+        marked = {id: project.regions(id) for id in self._strokes}
+        if marked != self._marked:
+            self._stale |= set(every)
+            self._marked = marked
         if project.task == "semantic":
             values = tuple(sorted({int(v) for p in planes.values() for v in np.unique(p[:, 2])}))
             # a class more or less renumbers them all
@@ -218,6 +226,17 @@ class Feedback:
 
     def _paint(self, live: Live, at: tuple[str, int], points: npt.NDArray[Any], targets: npt.NDArray[Any]) -> None:
         live.paint(Where(*at), points * self._times + self._times // 2, targets)
+
+
+def _outside(project: Project, id: str, z: int, points: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Painted pixels that do not lie in validation boxes."""
+    y, x = points[:, 0], points[:, 1]
+    kept = np.ones(len(points), bool)
+    for region in project.regions(id):
+        if region.validation and region.z[0] <= z < region.z[1]:
+            (y0, y1), (x0, x1) = region.y, region.x
+            kept &= ~((y >= y0) & (y < y1) & (x >= x0) & (x < x1))
+    return points[kept]
 
 
 def _unsure(probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:

@@ -11,6 +11,7 @@ from napari_sslseg.feedback import Feedback, _Sparse
 from napari_sslseg.job import Notice, Progress, Stop, run
 from napari_sslseg.overlay import Box, Stroke
 from napari_sslseg.project import Project
+from napari_sslseg.regions import Region
 from napari_sslseg.settings import FinetuneConfig, PretrainConfig, RuntimeConfig
 from napari_sslseg.workflow import pretrain_project
 
@@ -75,6 +76,21 @@ def test_a_stroke_that_is_told_counts_as_one_on_the_disk(project):
     assert (found.labels == ask(read, project).labels).mean() > 0.995
     points = {w: (p.points.tolist(), p.targets.tolist()) for w, p in told._live._painted.items()}
     assert points == {w: (p.points.tolist(), p.targets.tolist()) for w, p in read._live._painted.items()}
+
+
+def test_what_lies_in_a_validation_box_is_not_learnt_from(project):
+    answering = made()
+    before = ask(answering, project)
+    labels = project.labels("disks0")
+    wrong = labels.copy()
+    wrong[:48] = np.where(labels[:48] > 0, 3 - labels[:48], 0)
+    project.set_regions("disks0", [Region((0, 1), (0, 48), (0, 96), validation=True)])
+    boxed = ask(answering, project)
+    assert not np.array_equal(boxed.labels, before.labels)
+    fresh = ask(made(), project)
+    project.write_labels("disks0", wrong)
+    assert np.array_equal(ask(made(), project).labels, fresh.labels)  # whatever is painted there
+    assert (boxed.labels == fresh.labels).mean() > 0.995
 
 
 def test_what_is_erased_is_told_too_and_everything_can_be_read_again(project):
