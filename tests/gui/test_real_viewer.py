@@ -41,7 +41,7 @@ def opened(make_napari_viewer: Callable[..., Any], nothing_left: None, tmp_path:
         small = {"encoder": "unet", "start": "random", "steps": steps, "batch": 4, "crop": 32}
         for name, value in small.items():
             step.form[name].value = value
-    dock.train.form["hold_out"].value = 0.0
+    dock.train.form["hold_out"].value = dock.train.form["pixels"].value = 0.0
     yield viewer, dock
 
 
