@@ -166,8 +166,8 @@ def test_an_atlas_outlives_json():
 
 def test_training_says_and_stores_it_and_prediction_uses_it():
     heard = []
-    with_atlas = run(finetune(pairs(), FinetuneConfig(**SMALL, hold_out=0.0)), heard.append)
-    without = run(finetune(pairs(), FinetuneConfig(**SMALL, hold_out=0.0, atlas=False)))
+    with_atlas = run(finetune(pairs(), FinetuneConfig(**SMALL, hold_out=0.0, pixels=0.0)), heard.append)
+    without = run(finetune(pairs(), FinetuneConfig(**SMALL, hold_out=0.0, pixels=0.0, atlas=False)))
     assert any("like places" in e.text for e in heard if isinstance(e, Notice))
     assert "atlas" not in without.config
     machine = Runtime.make(RuntimeConfig())

@@ -12,7 +12,7 @@ from napari_sslseg.settings import FinetuneConfig, PretrainConfig
 from napari_sslseg.workflow import pretrain_project
 
 SMALL = {"encoder": "unet", "start": "random", "crop": 32, "batch": 4}
-CONFIG = FinetuneConfig(steps=4, pixels=0.0, **SMALL)
+CONFIG = FinetuneConfig(steps=2, pixels=0.0, **SMALL)
 
 
 @pytest.fixture(scope="module")

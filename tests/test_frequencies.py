@@ -113,7 +113,8 @@ def test_a_run_that_goes_on_after_its_score_keeps_what_was_chosen():
 def test_without_strokes_kept_apart_frequencies_count_half():
     image, annotation, _ = annotated()
     full, half = (
-        run(finetune([(image, annotation)], FinetuneConfig(**SMALL, hold_out=0.0, frequencies=f))) for f in (1.0, 0.5)
+        run(finetune([(image, annotation)], FinetuneConfig(**SMALL, hold_out=0.0, pixels=0.0, frequencies=f)))
+        for f in (1.0, 0.5)
     )
     assert full.config["calibration"]["temperature"] == 1
     assert sum(v**2 for v in full.config["calibration"]["prior"]) == pytest.approx(1)
