@@ -21,7 +21,7 @@ from ablation import split_training
 from napari_sslseg import linear, model, suggesting
 from napari_sslseg.image import Image
 from napari_sslseg.job import Stop, run
-from napari_sslseg.live import Live, Where
+from napari_sslseg.live import Live, Where, _around, _tiles
 from napari_sslseg.magnify import magnification, magnify
 from napari_sslseg.overlay import Box
 from napari_sslseg.runtime import Runtime
@@ -91,13 +91,9 @@ class Bench:
 
     def columns(self, image: Image, points: np.ndarray) -> np.ndarray:
         """What is known of pixels of a plane."""
-        live = Live.__new__(Live)
-        live.__dict__ = {**self.live.__dict__, "_painted": {}}
-        where = Where(image.name, 0)
+        live, where = self.live, Where(image.name, 0)
         points = points * self.times + self.times // 2
         known = np.zeros((len(points), 0), np.float32)
-        from napari_sslseg.live import _around, _tiles
-
         for tile in _tiles(image.shape[-2:], Box(0, 0, *image.shape[-2:])):
             y, x = points.T
             here = (y >= tile.top) & (y < tile.bottom) & (x >= tile.left) & (x < tile.right)

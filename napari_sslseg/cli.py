@@ -12,11 +12,12 @@ from cyclopts import App, CycloptsError, Parameter
 
 from napari_sslseg import __version__, inquiries, launch, ranks
 from napari_sslseg.errors import UserError
+from napari_sslseg.inquiries import DONE, STOPPED
 from napari_sslseg.listen import complain, count, emit, say, scored, show, show_files
 from napari_sslseg.options import Common, Learning, Machine, names
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig
 
-DONE, FAILED, STOPPED = 0, 2, 130
+FAILED = 2
 
 app = App(
     name="napari-sslseg",

@@ -1,16 +1,14 @@
 """Comparison: train with and without pretraining on the same labels, and say which is better and how surely."""
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from napari_sslseg.errors import LabelError, ProjectError
 from napari_sslseg.evidence import Difference, Evidence, difference, stored
-from napari_sslseg.job import Job, Progress, Stop
+from napari_sslseg.job import Job, Progress, Stop, share
 from napari_sslseg.project import Project
 from napari_sslseg.settings import FinetuneConfig, RuntimeConfig
-
-if TYPE_CHECKING:
-    from napari_sslseg.checkpoint import Checkpoint
+from napari_sslseg.workflow import began_with, material
 
 SURE = 0.95
 
@@ -68,19 +66,7 @@ class Comparison:
         dict
             All of it, and ``text``.
         """
-        told = self.difference and {
-            "mean": self.difference.mean,
-            "interval": list(self.difference.interval),
-            "sure": self.difference.sure,
-        }
-        return {
-            "with_ssl": list(self.with_ssl),
-            "without_ssl": list(self.without_ssl),
-            "held_out": self.held_out,
-            "difference": told,
-            "used": self.used,
-            "text": self.text(),
-        }
+        return {**asdict(self), "text": self.text()}
 
 
 def compare_project(
@@ -130,13 +116,17 @@ def compare_project(
         raise ProjectError(
             f"{project.name} has not been pretrained", "There is nothing to compare", "Pretrain it first"
         )
-    start = str(project.pretrained)
+    from napari_sslseg.finetuning import finetune
+
+    start, (pairs, others) = str(project.pretrained), material(project)
     found: dict[bool, list[Evidence]] = {True: [], False: []}
     scores: dict[bool, list[float]] = {True: [], False: []}
-    held_out, used = 0, True
-    for k in range(2 * trials):
-        pretrained, own = k % 2 == 0, replace(runtime, seed=runtime.seed + k // 2)
-        trained = yield from _trained(project, config, start if pretrained else None, own, stop, (k, 2 * trials))
+    held_out, used, total = 0, True, 2 * trials
+    for k in range(total):
+        ssl, own = k % 2 == 0, replace(runtime, seed=runtime.seed + k // 2)
+        job = finetune(pairs, config, start=start if ssl else None, unlabelled=others, runtime=own, stop=stop)
+        text = f"training {k + 1} of {total}, {'with' if ssl else 'without'} pretraining"
+        trained = yield from share(job, k / total, (k + 1) / total, text)
         evidence = stored(trained.history)
         if stop.requested and not trained.history["finished"]:
             break
@@ -146,46 +136,15 @@ def compare_project(
                 "At least four separate strokes of a class are needed, or a validation box",
                 "Paint more strokes of each class",
             )
-        held_out = len({row[0] for row in evidence.to_list()}) if evidence.cells.shape[1] > 1 else len(evidence.cells)
-        if pretrained and (trained.history["begin"] or {"start": start})["start"] != start:
+        held_out = len(evidence)
+        if ssl and not began_with(trained, start):
             used = False
             break
-        found[pretrained].append(evidence)
-        scores[pretrained].append(trained.history["score"])
-    pairs = min(map(len, found.values()))
-    if used and not pairs:
+        found[ssl].append(evidence)
+        scores[ssl].append(trained.history["score"])
+    done = min(map(len, found.values()))
+    if used and not done:
         raise ProjectError("Comparing was stopped before the first pair of trainings", "There is nothing to compare")
-    told = difference(found[True][:pairs], found[False][:pairs]) if used else None
+    told = difference(found[True][:done], found[False][:done]) if used else None
     yield Progress(1.0, "done", 0.0)
-    return Comparison(tuple(scores[True][:pairs]), tuple(scores[False][:pairs]), held_out, told, used)
-
-
-def _trained(
-    project: Project,
-    config: FinetuneConfig,
-    start: str | None,
-    runtime: RuntimeConfig,
-    stop: Stop,
-    part: tuple[int, int],
-) -> "Job[Checkpoint]":
-    """One training; its progress is a part of the whole."""
-    from napari_sslseg.finetuning import finetune
-
-    ids = project.labelled()
-    pairs = [(project.image(id), project.annotation(id)) for id in ids]
-    others = [project.image(e.id) for e in project.images if e.id not in ids]
-    job = finetune(pairs, config, start=start, unlabelled=others, runtime=runtime, stop=stop)
-    done, all_of_them = part
-    which = f"training {done + 1} of {all_of_them}, {'with' if start else 'without'} pretraining"
-    while True:
-        try:
-            event = next(job)
-        except StopIteration as end:
-            trained: Checkpoint = end.value
-            return trained
-        if isinstance(event, Progress):
-            left = event.seconds_left
-            more = (all_of_them - done - 1) * 60 * config.minutes if left is not None and not config.steps else 0
-            left = left + more if left is not None else None
-            event = Progress((done + event.fraction) / all_of_them, which, left)
-        yield event
+    return Comparison(tuple(scores[True][:done]), tuple(scores[False][:done]), held_out, told, used)

@@ -78,7 +78,7 @@ def evaluate(
     if len(found) == len(true) == 1 and predictions.is_file() and truth.is_file():
         true = {stem(found[0]): next(iter(true.values()))}
     pairs: list[tuple[Any, Any]] = []
-    apart: dict[int, list[float]] = {}
+    outlined: list[tuple[Any, Any, tuple[float, ...]]] = []
     for k, path in enumerate(found):
         if stop is not None and stop.requested:
             break
@@ -94,18 +94,15 @@ def evaluate(
             )
         pairs.append((np.where(t > 0, p, 0), t))
         if distances:
-            a, b = pairs[-1] if task == "semantic" else _foreground(*pairs[-1])
-            spacing = read_image(true[stem(path)]).spacing[-t.ndim :]
-            for value in np.unique(b[b > 0]).astype(int).tolist():
-                if (distance := metrics.hausdorff95(a, b, value, spacing)) is not None:
-                    apart.setdefault(value, []).append(distance)
+            masks = pairs[-1] if task == "semantic" else _foreground(*pairs[-1])
+            outlined.append((*masks, read_image(true[stem(path)]).spacing[-t.ndim :]))
         yield Progress((k + 1) / len(found), path.name)
     if pairs and not any(t.any() for _, t in pairs):
         raise LabelError(f"{truth} holds no label but 0, which means unlabelled", "True labels go from 1 on")
     counts = metrics.count([_foreground(*pair) for pair in pairs] if task == "instance" else pairs)
     iou, dice = counts.iou(), counts.dice()
     precision = metrics.average_precision(pairs) if task == "instance" else None
-    hausdorff = {value: float(np.mean(found)) for value, found in sorted(apart.items())}
+    hausdorff = metrics.mean_hausdorff95(outlined)
     return Report(len(pairs), iou, dice, _mean(iou), _mean(dice), precision, hausdorff)
 
 

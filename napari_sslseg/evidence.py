@@ -64,6 +64,9 @@ class Evidence:
         """
         return cls(np.array(overlap, float).reshape(-1, 1))
 
+    def __len__(self) -> int:
+        return len(np.unique(self.cells[:, 0])) if self.cells.shape[1] > 1 else len(self.cells)
+
     @property
     def alone(self) -> bool:
         """Whether there is a single object, or a class with a single stroke, which says nothing about others."""

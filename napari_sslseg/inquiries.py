@@ -152,7 +152,7 @@ def mark(
         planes = entry.shape[0] if len(entry.shape) == 3 else 1
         kept = (*kept, replace(parse(box, planes), validation=validation, complete=complete))
     opened.set_regions(image, kept)
-    say(f"{image}: {count(len(kept), 'box').replace('boxs', 'boxes')}" + "".join(f"\n  {_marked(r)}" for r in kept))
+    say(f"{image}: {count(len(kept), 'box', 'boxes')}" + "".join(f"\n  {_marked(r)}" for r in kept))
     return DONE
 
 
@@ -196,7 +196,9 @@ def suggest(
     return STOPPED if stopped else DONE
 
 
-def split(masks: list[Path], /, *, value: int, out: Path, neck: float = 0.82, machine: Machine = Machine()) -> int:
+def split(
+    masks: list[Path], /, *, value: int, out: Path, neck: float | None = None, machine: Machine = Machine()
+) -> int:
     """Make objects of one class of masks, by cutting it where it is narrow; needs no network.
 
     Parameters
@@ -208,11 +210,16 @@ def split(masks: list[Path], /, *, value: int, out: Path, neck: float = 0.82, ma
     out : Path
         Folder to write to: 1 background, 2.. objects.
     neck : float
-        How narrow: 0 cuts nowhere, nearly 1 everywhere.
+        How narrow: 0 cuts nowhere, nearly 1 everywhere; if not given, what suits round objects.
     """
-    from napari_sslseg.splitting import split_files
+    from napari_sslseg.splitting import NECK, split_files
 
-    stopped = show_files("Splitting", lambda stop: split_files(masks, value, out, neck, stop=stop), out, machine.events)
+    stopped = show_files(
+        "Splitting",
+        lambda stop: split_files(masks, value, out, NECK if neck is None else neck, stop=stop),
+        out,
+        machine.events,
+    )
     return STOPPED if stopped else DONE
 
 

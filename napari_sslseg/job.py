@@ -167,7 +167,7 @@ def run(job: Job[R], listen: Callable[[Event], Any] = ignore) -> R:
         job.close()
 
 
-def share(job: Job[R], start: float, end: float) -> Job[R]:
+def share(job: Job[R], start: float, end: float, text: str = "") -> Job[R]:
     """Run a job as one part of a larger one: its progress 0..1 becomes start..end, its time left that of the whole.
 
     Parameters
@@ -176,6 +176,8 @@ def share(job: Job[R], start: float, end: float) -> Job[R]:
         The part.
     start, end : float
         Where the part begins and ends in the whole, 0 to 1.
+    text : str, optional
+        What the progress says instead of what the part says.
 
     Yields
     ------
@@ -194,14 +196,14 @@ def share(job: Job[R], start: float, end: float) -> Job[R]:
             except StopIteration as stop:
                 result: R = stop.value
                 return result
-            yield _mapped(event, start, end) if isinstance(event, Progress) else event
+            yield _mapped(event, start, end, text) if isinstance(event, Progress) else event
     finally:
         job.close()
 
 
-def _mapped(part: Progress, start: float, end: float) -> Progress:
+def _mapped(part: Progress, start: float, end: float, text: str) -> Progress:
     """The progress of the whole; what is left of it takes as long as its share says."""
     whole, left = start + (end - start) * part.fraction, part.seconds_left
     if left is not None and end < 1:
         left = left * (1 - whole) / (end - whole) if whole < end else None
-    return Progress(whole, part.text, left)
+    return Progress(whole, text or part.text, left)

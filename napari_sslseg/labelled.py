@@ -77,7 +77,8 @@ def collect(pairs: list[tuple[Image, Annotation]], share: float) -> Labelled:
     Labelled
         What there is to learn from.
     """
-    used = [(i, a.completed()) for i, a in pairs if a.completed().planes()]
+    whole = [(i, a.completed()) for i, a in pairs]
+    used = [(i, a) for i, a in whole if a.planes()]
     task = pairs[0][1].task if pairs else "semantic"
     parted = _parted([a for _, a in used])
     present = sorted({v for a, _ in parted for v in a.values})
@@ -110,7 +111,7 @@ def collect(pairs: list[tuple[Image, Annotation]], share: float) -> Labelled:
         table = np.zeros(max(present) + 1, np.uint8)
         table[present] = np.arange(1, len(present) + 1)
         truths = [{z: table[a.plane(z)] for z in a.planes()} for _, a in used]
-    targets = [_outside(t, a) for t, (_, a) in zip(truths, used, strict=True)]
+    targets = [_outside(t, outside) for t, (outside, _) in zip(truths, parted, strict=True)]
     return Labelled([i for i, _ in used], targets, train, apart, tuple(present), size, truths, [a for _, a in used])
 
 
@@ -130,16 +131,8 @@ def _only_learnt(values: set[int]) -> None:
         )
 
 
-def _outside(planes: dict[int, Targets], annotation: Annotation) -> dict[int, Targets]:
+def _outside(planes: dict[int, Targets], outside: Annotation) -> dict[int, Targets]:
     """Targets without those in validation boxes; planes of which nothing is left are left out."""
-    if not annotation.validated:
+    if not outside.validated:
         return planes
-    found = {}
-    for z, plane in planes.items():
-        left = plane.copy()
-        for region in annotation.regions:
-            if region.validation and region.z[0] <= z < region.z[1]:
-                left[region.slices(2)] = 0
-        if left.any():
-            found[z] = left
-    return found
+    return {z: plane * (outside.plane(z) > 0) for z, plane in planes.items() if outside.plane(z).any()}

@@ -243,7 +243,7 @@ def show_files(title: str, start: Callable[[Stop], Job[list[Path]]], out: Path, 
     return stopped
 
 
-def count(number: int, what: str) -> str:
+def count(number: int, what: str, many: str = "") -> str:
     """Write how many there are.
 
     Parameters
@@ -252,13 +252,15 @@ def count(number: int, what: str) -> str:
         How many.
     what : str
         Of what, in the singular.
+    many : str, optional
+        The plural, unless it is made with an s.
 
     Returns
     -------
     str
         Such as ``2 files``.
     """
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+    return f"{number} {what}" if number == 1 else f"{number} {many or what + 's'}"
 
 
 def scored(round: "Round") -> str:

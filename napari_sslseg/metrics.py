@@ -1,5 +1,6 @@
 """Scores of masks against the truth: overlap and distance of classes, precision and quality of objects."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -171,6 +172,27 @@ def hausdorff95(prediction: Labels, truth: Labels, value: int, spacing: tuple[fl
     there = ndimage.distance_transform_edt(~true, sampling=spacing)[found]
     back = ndimage.distance_transform_edt(~found, sampling=spacing)[true]
     return float(max(np.percentile(there, 95), np.percentile(back, 95)))
+
+
+def mean_hausdorff95(triples: Iterable[tuple[Labels, Labels, tuple[float, ...]]]) -> dict[int, float]:
+    """Average how far outlines lie apart over images or boxes, class by class.
+
+    Parameters
+    ----------
+    triples : iterable of (numpy.ndarray, numpy.ndarray, tuple of float)
+        Prediction, truth and pixel size, as of `hausdorff95`.
+
+    Returns
+    -------
+    dict of int to float
+        By class value; without those that have no outline anywhere.
+    """
+    apart: dict[int, list[float]] = {}
+    for prediction, truth, spacing in triples:
+        for value in np.unique(truth[truth > 0]).astype(int).tolist():
+            if (distance := hausdorff95(prediction, truth, value, spacing)) is not None:
+                apart.setdefault(value, []).append(distance)
+    return {value: float(np.mean(found)) for value, found in sorted(apart.items())}
 
 
 def _outline(mask: npt.NDArray[np.bool_], known: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

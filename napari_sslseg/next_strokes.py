@@ -74,7 +74,8 @@ def suggest(
         yield from job
     known = _known(project)
     shapes = {id: project.entry(id).shape for id in known}
-    painted = {id: _painted(project, id, found.side) for id, found in known.items()}
+    labelled = project.labelled()
+    painted = {id: _painted(project, id, found.side, id in labelled) for id, found in known.items()}
     yield Progress(1.0, "done", 0.0)
     return suggesting.unsure(known, shapes, painted, count, size, runtime.seed)
 
@@ -94,12 +95,12 @@ def _some_planes(project: Project, rng: np.random.Generator) -> dict[str, tuple[
     return {id: tuple(z for other, z in drawn if other == id) for id in dict.fromkeys(id for id, _ in drawn)}
 
 
-def _painted(project: Project, id: str, side: int) -> npt.NDArray[np.float32]:
+def _painted(project: Project, id: str, side: int, labelled: bool) -> npt.NDArray[np.float32]:
     """(Z, rows, columns) how much of each square is painted; 1 in validation boxes."""
     shape = (1, *project.entry(id).shape)[-3:]
     rows, columns = (-(-n // side) for n in shape[1:])
     result = np.zeros((shape[0], rows, columns), np.float32)
-    if id in project.labelled():
+    if labelled:
         labels = project.labels(id).reshape(shape)
         for z in np.flatnonzero(labels.any(axis=(1, 2))).tolist():
             y, x = np.nonzero(labels[z])
@@ -141,9 +142,9 @@ def _typical(project: Project, count: int, size: int, runtime: RuntimeConfig, st
 
 def _parts(project: Project, size: int, rng: np.random.Generator) -> Iterator[tuple[str, int, Box]]:
     """Parts of all images on a grid, drawn at random, without those that are painted on."""
-    every = []
+    every, labelled = [], project.labelled()
     for entry in project.images:
-        taken = _painted(project, entry.id, size)
+        taken = _painted(project, entry.id, size, entry.id in labelled)
         every += [(entry, int(z), int(r), int(c)) for z, r, c in np.argwhere(taken <= suggesting.PAINTED)]
     for k in rng.permutation(len(every))[:PARTS].tolist():
         entry, z, row, column = every[k]

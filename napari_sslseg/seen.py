@@ -70,27 +70,22 @@ class Seen:
         measures = {
             "dice": {named[c]: v for c, v in counts.dice().items()},
             "calibration_error": metrics.calibration_error(sure, self.truth.astype(np.int64) - 1),
-            "hausdorff": {named[c]: v for c, v in self._hausdorff(labelled, found).items()},
+            "hausdorff": {named[c]: v for c, v in metrics.mean_hausdorff95(self._in_boxes(labelled, found)).items()},
         }
         scores = {named[c]: v for c, v in iou.items()}
         score = float(np.mean(list(iou.values())))
         known = {"interval": evidence.interval(), "evidence": evidence.to_list()}
         return {"score": score, "scores": scores, **known, "measures": measures}
 
-    def _hausdorff(self, labelled: Labelled, found: Targets) -> dict[int, float]:
-        """By network class, the mean over the validation boxes that have an outline of it."""
-        apart: dict[int, list[float]] = {}
+    def _in_boxes(self, labelled: Labelled, found: Targets) -> Iterator[tuple[Targets, Targets, tuple[float, ...]]]:
+        """Of each validation box what is found, what is true, and the pixel size."""
         for number, box in boxes(labelled):
             low, high = np.array([(s.start, s.stop) for s in box]).T
             at = (self.places[:, 0] == number) & np.all((self.places[:, 1:] >= low) & (self.places[:, 1:] < high), 1)
             prediction, truth = np.zeros((2, *(high - low)), np.uint8)
             inside = tuple((self.places[at, 1:] - low).T)
             prediction[inside], truth[inside] = found[at], self.truth[at]
-            spacing = (1.0, *labelled.images[number].spacing)[-3:]
-            for value in np.unique(truth[truth > 0]).tolist():
-                if (distance := metrics.hausdorff95(prediction, truth, value, spacing)) is not None:
-                    apart.setdefault(value, []).append(distance)
-        return {value: float(np.mean(distances)) for value, distances in sorted(apart.items())}
+            yield prediction, truth, (1.0, *labelled.images[number].spacing)[-3:]
 
     def temperature(self) -> float:
         """Find how sure the probabilities may be.

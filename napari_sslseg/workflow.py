@@ -12,8 +12,10 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from napari_sslseg import uncertainty_files
+from napari_sslseg.annotation import Annotation
 from napari_sslseg.contents import Round
 from napari_sslseg.errors import LabelError, ProjectError
+from napari_sslseg.image import Image
 from napari_sslseg.job import Job, Notice, Stop
 from napari_sslseg.prediction import Prediction
 from napari_sslseg.project import Project
@@ -144,13 +146,8 @@ def train_project(
     """
     from napari_sslseg.finetuning import finetune
 
-    runtime = runtime or RuntimeConfig()
-    ids = project.labelled()
-    if not ids:
-        raise LabelError(
-            "The project has no labels yet", "At least two classes are needed", "Paint a few strokes of each class"
-        )
-    pairs = [(project.image(id), project.annotation(id)) for id in ids]
+    runtime, ids = runtime or RuntimeConfig(), project.labelled()
+    pairs, others = material(project)
     start = str(project.pretrained) if pretrained and project.pretrained else None
     painted = [
         [id, hashlib.sha256(a.labels.tobytes()).hexdigest(), *map(repr, a.regions)]
@@ -158,7 +155,6 @@ def train_project(
     ]
     asked = [config.to_dict(), runtime.seed, start and Path(start).name, project.task, painted]
     unfinished = Unfinished(project.path / "unfinished" / "train.safetensors", asked)
-    others = [project.image(e.id) for e in project.images if e.id not in ids]
     job = finetune(
         pairs,
         config,
@@ -182,11 +178,59 @@ def train_project(
     return stored
 
 
+def material(project: Project) -> tuple[list[tuple[Image, Annotation]], list[Image]]:
+    """Read what there is to train on.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+
+    Returns
+    -------
+    list of (Image, Annotation)
+        Labelled images.
+    list of Image
+        The others.
+
+    Raises
+    ------
+    LabelError
+        If nothing is labelled.
+    """
+    ids = project.labelled()
+    if not ids:
+        raise LabelError(
+            "The project has no labels yet", "At least two classes are needed", "Paint a few strokes of each class"
+        )
+    pairs = [(project.image(id), project.annotation(id)) for id in ids]
+    return pairs, [project.image(e.id) for e in project.images if e.id not in ids]
+
+
+def began_with(trained: "Checkpoint", start: str) -> bool:
+    """Tell whether a training began with a pretrained encoder, or left it out since strokes spoke against it.
+
+    Parameters
+    ----------
+    trained : Checkpoint
+        What was trained.
+    start : str
+        The pretrained checkpoint that it was given.
+
+    Returns
+    -------
+    bool
+        True if it began with it.
+    """
+    compared = trained.history["begin"]
+    return compared is None or bool(compared["start"] == start)
+
+
 def _round(
     project: Project, number: int, path: Path, trained: "Checkpoint", start: str | None, pairs: list[Any]
 ) -> Round:
     history = trained.history
-    pretrained = start is not None and (history["begin"] or {"start": start})["start"] == start
+    pretrained = start is not None and began_with(trained, start)
     names = {str(c.value): c.name for c in project.classes}
     if project.task == "instance":
         names = {"1": "background", "2": "core", "3": "contour", "objects": "objects"}

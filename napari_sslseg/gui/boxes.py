@@ -111,10 +111,8 @@ class Boxes(QObject):
 
 
 def _corners(region: Region, ndim: int) -> Any:
-    """Corners of a box, at the edges of its pixels, in the middle plane."""
-    (y0, y1), (x0, x1) = region.y, region.x
-    flat = np.array([[y0, x0], [y0, x1], [y1, x1], [y1, x0]]) - 0.5
-    return flat if ndim == 2 else np.insert(flat, 0, (region.z[0] + region.z[1] - 1) // 2, 1)
+    """Corners of a box, in the middle plane."""
+    return layers.corners(region.y, region.x, None if ndim == 2 else (region.z[0] + region.z[1] - 1) // 2)
 
 
 def _region(corners: Any, complete: bool, shape: tuple[int, ...]) -> Region | None:

@@ -97,10 +97,8 @@ class Guide(QObject):
         canvas.show_current(fit=True)
         image = layers.show_image(viewer, project, suggestion.image)[0]
         box = suggestion.box
-        rows, columns = (box.top - 0.5, box.bottom - 0.5), (box.left - 0.5, box.right - 0.5)  # edges of pixels
-        corners = np.array([[rows[i], columns[j]] for i, j in ((0, 0), (0, 1), (1, 1), (1, 0))])
-        if image.ndim == 3:
-            corners = np.insert(corners, 0, suggestion.z, axis=1)
+        deep = suggestion.z if image.ndim == 3 else None
+        corners = layers.corners((box.top, box.bottom), (box.left, box.right), deep)
         place = np.asarray(image.data_to_world(corners.mean(0)))
         if image.ndim == 3:
             viewer.dims.set_point(viewer.dims.ndim - 3, place[0])

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pint
 from napari.components import ViewerModel
 from napari.layers import Image as ImageLayer
@@ -232,6 +233,26 @@ def _known(unit: str) -> str:
     except (pint.UndefinedUnitError, ValueError):
         return "pixel"
     return unit
+
+
+def corners(y: tuple[int, int], x: tuple[int, int], z: int | None = None) -> npt.NDArray[np.float64]:
+    """Return the corners of a box of pixels, at their edges, as a Shapes layer takes them.
+
+    Parameters
+    ----------
+    y, x : (int, int)
+        First row or column, and the one after the last.
+    z : int, optional
+        The plane, in a stack.
+
+    Returns
+    -------
+    numpy.ndarray
+        (4, 2), or (4, 3) with a plane, in data coordinates.
+    """
+    (y0, y1), (x0, x1) = y, x
+    flat = np.array([[y0, x0], [y0, x1], [y1, x1], [y1, x0]]) - 0.5
+    return flat if z is None else np.insert(flat, 0, z, 1)
 
 
 def geometry(layer: Layer) -> dict[str, Any]:
