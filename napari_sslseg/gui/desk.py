@@ -20,11 +20,13 @@ from napari_sslseg.gui.jobs import Jobs, RemoteJobs
 from napari_sslseg.gui.live import Answering, Live
 from napari_sslseg.gui.marks import mark
 from napari_sslseg.gui.places import find_or_create
-from napari_sslseg.gui.worker import JobWorker
-from napari_sslseg.job import Event, Job, Stop
+from napari_sslseg.gui.runner import Runner
+from napari_sslseg.job import Job, Stop
+from napari_sslseg.prediction import Denoised, Prediction
 from napari_sslseg.project import Project
 from napari_sslseg.session import Session
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig
+from napari_sslseg.suggesting import Suggestion
 
 _desks: "weakref.WeakKeyDictionary[ViewerModel, Desk]" = weakref.WeakKeyDictionary()
 
@@ -83,7 +85,9 @@ class Desk(QObject):
         self.canvas.painting.boxed.connect(self.draw_box)
         self.live = Live(self.canvas, self, answering)
         self.prediction = PredictConfig()  # how to predict after training
-        self._worker: JobWorker | None = None
+        self._runner = Runner(self.session, self)
+        self._runner.failed.connect(tell)
+        self._runner.ended.connect(self._rest)
         self._docks = 0
         for layer in viewer.layers:
             self.canvas.meet(layer)
@@ -151,13 +155,21 @@ class Desk(QObject):
         """Learn from the images without labels."""
         if self.ready():
             project, runtime = self.session.needed_project, self.session.runtime
-            self._start("learn", lambda stop: self.jobs.pretrain(project, config, runtime=runtime, stop=stop))
+            self.run("learn", lambda stop: self.jobs.pretrain(project, config, runtime=runtime, stop=stop))
 
     def train(self, config: FinetuneConfig) -> None:
         """Train on all labels so far, then predict the plane that is looked at."""
         if self.ready():
             project, runtime = self.session.needed_project, self.session.runtime
-            self._start("train", lambda stop: self.jobs.train(project, config, runtime=runtime, stop=stop))
+            self.run(
+                "train",
+                lambda stop: self.jobs.train(project, config, runtime=runtime, stop=stop),
+                then=self._trained,
+            )
+
+    def _trained(self) -> None:
+        if self.shown:
+            self.predict(self.prediction)
 
     def use_round(self, number: int) -> None:
         """Predict with an earlier round from now on, at first the plane that is looked at."""
@@ -173,10 +185,17 @@ class Desk(QObject):
         project, runtime = self.session.needed_project, self.session.runtime
         planes = None if everything else self.canvas.current_plane()
         ids = None if everything or self.session.current is None else (self.session.current,)
-        self._start(
+        self.run(
             "result",
             lambda stop: self.jobs.predict(project, config, ids=ids, planes=planes, runtime=runtime, stop=stop),
+            self._predicted,
         )
+
+    def _predicted(self, found: Sequence[Prediction]) -> None:
+        used = self.session.needed_project.current_round
+        self.session.predicted.update({p.image: used.number if used else 0 for p in found})
+        if self.shown:
+            self.canvas.show(found)
 
     def denoise(self) -> None:
         """Show the plane that is looked at without its noise."""
@@ -184,10 +203,16 @@ class Desk(QObject):
             return
         project, runtime, ids = self.session.needed_project, self.session.runtime, (self.session.current,)
         config, planes = PredictConfig(), self.canvas.current_plane()
-        self._start(
+        self.run(
             "denoise",
             lambda stop: self.jobs.denoise(project, config, ids=ids, planes=planes, runtime=runtime, stop=stop),
+            self._denoised,
         )
+
+    def _denoised(self, found: Sequence[Denoised]) -> None:
+        if self.shown:
+            for one in found:
+                denoised.show(self.canvas.viewer, self.session.needed_project, one)
 
     def draw_box(self) -> None:
         """Let the user draw a validation box on the current image."""
@@ -203,52 +228,46 @@ class Desk(QObject):
             self.guide.step(1)
         elif self.session.running is None:
             project, runtime = self.session.needed_project, self.session.runtime
-            self._start("suggest", lambda stop: self.jobs.suggest(project, runtime=runtime, stop=stop))
+            self.run("suggest", lambda stop: self.jobs.suggest(project, runtime=runtime, stop=stop), self._suggested)
+
+    def _suggested(self, found: Sequence[Suggestion]) -> str:
+        if self.shown:
+            self.guide.set(found)
+        return "" if found else "Nothing to suggest: all of it is painted"
 
     # ---------------------------------------------------------------- the running job
-    def _start(self, step: str, make: Callable[[Stop], Job[Any]]) -> None:
+    @property
+    def shown(self) -> bool:
+        """Whether a dock shows this desk; without one, what a job made is kept and not shown."""
+        return self._docks > 0
+
+    def run(
+        self,
+        step: str,
+        make: Callable[[Stop], Job[Any]],
+        done: Callable[[Any], str | None] | None = None,
+        then: Callable[[], None] | None = None,
+    ) -> None:
+        """Run a job beside the window.
+
+        Parameters
+        ----------
+        step : str
+            The step it belongs to, or a name of its own.
+        make : callable
+            Makes the job.
+        done : callable, optional
+            Is given the result, and may return what to tell the user.
+        then : callable, optional
+            What comes next, once nothing runs any more; not after a failure.
+        """
         with telling():
             self.canvas.painting.flush()
-            self.session.begin(step)
-            self._worker = JobWorker(make)
-            self._worker.spoke.connect(self._heard)
-            self._worker.returned.connect(self._returned)
-            self._worker.errored.connect(self._errored)
-            self._worker.start()
+            self._runner.run(step, make, done, then)
 
     def stop(self) -> None:
         """Ask the running job to stop; it keeps its best state."""
-        if self._worker is not None:
-            self._worker.quit()
-            self.session.ask_stop()
-
-    def _heard(self, event: Event) -> None:
-        self.session.hear(event)
-
-    def _returned(self, result: Any) -> None:
-        step, self._worker = self.session.running, None
-        stopped = step is not None and self.session.activities[step].stopping
-        if step == "result":
-            used = self.session.needed_project.current_round
-            self.session.predicted.update({p.image: used.number if used else 0 for p in result})
-            if self._docks:
-                self.canvas.show(result)
-        if step == "denoise" and self._docks:
-            for found in result:
-                denoised.show(self.canvas.viewer, self.session.needed_project, found)
-        if step == "suggest" and self._docks:
-            self.guide.set(result)
-        nothing = "" if step != "suggest" or result else "Nothing to suggest: all of it is painted"
-        self.session.end("Stopped; what was done so far is kept" if stopped else nothing)
-        if step == "train" and self._docks:
-            self.predict(self.prediction)
-        self._rest()
-
-    def _errored(self, error: Exception) -> None:
-        self._worker = None
-        self.session.end(str(error) if isinstance(error, UserError) else f"It failed: {error}", failed=True)
-        tell(error)
-        self._rest()
+        self._runner.stop()
 
     # ---------------------------------------------------------------- the dock comes and goes
     def attach(self) -> None:
@@ -264,7 +283,7 @@ class Desk(QObject):
 
     def _rest(self) -> None:
         """Free what jobs hold once nothing runs and nobody looks."""
-        if self._docks == 0 and self._worker is None:
+        if self._docks == 0 and not self._runner.busy:
             self.jobs.close()
 
     def close(self) -> None:
