@@ -11,6 +11,7 @@ from napari_sslseg.project import Project
 from napari_sslseg.settings import FinetuneConfig, PretrainConfig
 from napari_sslseg.workflow import pretrain_project
 
+pytestmark = pytest.mark.usefixtures("briefly")
 SMALL = {"encoder": "unet", "start": "random", "crop": 32, "batch": 4}
 CONFIG = FinetuneConfig(steps=2, pixels=0.0, **SMALL)
 
