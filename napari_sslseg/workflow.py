@@ -12,7 +12,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from napari_sslseg import uncertainty_files
-from napari_sslseg.annotation import Annotation
+from napari_sslseg.annotation import Annotation, painted
 from napari_sslseg.contents import Round
 from napari_sslseg.errors import LabelError, ProjectError
 from napari_sslseg.image import Image
@@ -149,10 +149,7 @@ def train_project(
     runtime, ids = runtime or RuntimeConfig(), project.labelled()
     pairs, others = material(project)
     start = str(project.pretrained) if pretrained and project.pretrained else None
-    painted = [
-        [id, hashlib.sha256(a.labels.tobytes()).hexdigest(), *map(repr, a.regions)]
-        for id, (_, a) in zip(ids, pairs, strict=True)
-    ]
+    painted = [[id, _fingerprint(a), *map(repr, a.regions)] for id, (_, a) in zip(ids, pairs, strict=True)]
     asked = [config.to_dict(), runtime.seed, start and Path(start).name, project.task, painted]
     unfinished = Unfinished(project.path / "unfinished" / "train.safetensors", asked)
     job = finetune(
@@ -176,6 +173,15 @@ def train_project(
     if trained.history["finished"]:
         unfinished.remove()
     return stored
+
+
+def _fingerprint(annotation: Annotation) -> str:
+    """A text that changes with what is painted."""
+    found = hashlib.sha256()
+    for z in annotation.planes():
+        for box in painted(annotation.plane(z)):
+            found.update(f"{z} {box}".encode() + annotation.plane(z)[box].tobytes())
+    return found.hexdigest()
 
 
 def material(project: Project) -> tuple[list[tuple[Image, Annotation]], list[Image]]:
