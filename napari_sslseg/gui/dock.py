@@ -1,6 +1,7 @@
 """Dock: the window's five steps under one header; composition only."""
 
 from pathlib import Path
+from typing import Any
 
 from napari.viewer import Viewer
 from qtpy.QtCore import QEvent, Qt
@@ -8,12 +9,17 @@ from qtpy.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QPushButton, QScrol
 
 from napari_sslseg.gui.desk import Desk, desk_of
 from napari_sslseg.gui.elided import Elided
+from napari_sslseg.gui.forms import Form
 from napari_sslseg.gui.images import ImagesStep
+from napari_sslseg.gui.keeping import keep_folds, keep_forms
 from napari_sslseg.gui.learn import LearnStep
 from napari_sslseg.gui.listen import listen
+from napari_sslseg.gui.memory import memory_of
 from napari_sslseg.gui.paint import PaintStep
+from napari_sslseg.gui.panel import Panel
 from napari_sslseg.gui.result import ResultStep
 from napari_sslseg.gui.train import TrainStep
+from napari_sslseg.stages import STEPS
 
 
 class Header(QWidget):
@@ -27,7 +33,7 @@ class Header(QWidget):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__()
-        self._desk = desk
+        self._desk, self._memory = desk, memory_of(desk)
         self.name = Elided()
         self.name.setStyleSheet("font-weight: bold")
         self.new = QPushButton("New…")
@@ -55,14 +61,22 @@ class Header(QWidget):
             button.setEnabled(session.running is None)
 
     def _new(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self, "New project", "images.sslseg")
+        path, _ = QFileDialog.getSaveFileName(self, "New project", str(self._folder() / "images.sslseg"))
         if path:
+            self._memory.keep_of_user("folder", str(Path(path).parent))
             self._desk.new_project(Path(path))
 
     def _open(self) -> None:
-        path = QFileDialog.getExistingDirectory(self, "Open a project (a folder that ends in .sslseg)")
+        title = "Open a project (a folder that ends in .sslseg)"
+        path = QFileDialog.getExistingDirectory(self, title, str(self._folder()))
         if path:
+            self._memory.keep_of_user("folder", str(Path(path).parent))
             self._desk.open_project(Path(path))
+
+    def _folder(self) -> Path:
+        """The folder used last, or the one for projects that nobody chose a place for."""
+        last = self._memory.user.get("folder", "")
+        return Path(last) if last and Path(last).is_dir() else self._desk.home.parent
 
 
 class Dock(QWidget):
@@ -87,8 +101,11 @@ class Dock(QWidget):
         steps = QVBoxLayout(inside)
         steps.setContentsMargins(0, 0, 0, 0)
         steps.setSpacing(2)
-        for step in (self.images, self.learn, self.paint, self.train, self.result):
+        both = zip(STEPS, (self.images, self.learn, self.paint, self.train, self.result), strict=True)
+        self.panels: dict[str, Panel] = {}
+        for name, step in both:
             steps.addWidget(step)
+            self.panels[name] = step.panel
         steps.addStretch(1)
         area = QScrollArea()
         area.setWidgetResizable(True)
@@ -101,8 +118,16 @@ class Dock(QWidget):
         whole.addWidget(self.header)
         whole.addWidget(area, 1)
         self._docked = False
+        self._remember()
         self.desk.attach()
         self.destroyed.connect(self.desk.detach)
+
+    def _remember(self) -> None:
+        memory = memory_of(self.desk)
+        forms: dict[str, Form[Any]] = {"learn": self.learn.form, "machine": self.learn.runtime}
+        keep_forms({**forms, "train": self.train.form, "result": self.result.form}, memory, self)
+        keep_folds(self.panels, memory)
+        self.destroyed.connect(memory.flush)
 
     def event(self, event: QEvent) -> bool:
         """Notice that napari closed the dock: it takes the widget out and keeps nobody to delete it.

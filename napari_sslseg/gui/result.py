@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QSlider,
 from napari_sslseg.gui.desk import Desk, telling
 from napari_sslseg.gui.forms import Form
 from napari_sslseg.gui.listen import listen
+from napari_sslseg.gui.memory import memory_of
 from napari_sslseg.gui.panel import Panel
 from napari_sslseg.settings import PredictConfig
 from napari_sslseg.stages import Stage, stage
@@ -95,6 +96,7 @@ class ResultStep(QWidget):
             visible=self.visible.isChecked(),
         )
         canvas.set_look(look)
+        memory_of(self._desk).keep_look()
 
     def refresh(self) -> None:
         """Show the step as it is now."""
