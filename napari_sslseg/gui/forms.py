@@ -46,6 +46,7 @@ class Form(Generic[C]):
         layout = QFormLayout(self.widget)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(3)
+        layout.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         for widget in self._widgets.values():
             if isinstance(widget, CheckBox):
                 layout.addRow(widget.native)

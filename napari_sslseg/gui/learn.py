@@ -1,6 +1,6 @@
 """Step 2, Learn: the computer looks at the images without labels; progress, time left and a live curve."""
 
-from qtpy.QtWidgets import QComboBox, QPushButton, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QPushButton, QVBoxLayout, QWidget
 
 from napari_sslseg.config import Registry
 from napari_sslseg.gui.curve import Curve
@@ -52,7 +52,7 @@ class LearnStep(QWidget):
         self.denoised.setToolTip("What you are looking at without its noise, as a layer over the image")
         self.form = Form(PretrainConfig, choices=component_names())
         self.runtime = Form(RuntimeConfig)
-        self.advanced = QToolButton()
+        self.advanced = QPushButton()
         self.advanced.setText("Advanced ▸")
         self.advanced.setCheckable(True)
         self.advanced.setToolTip("Everything else that can be set; the defaults are sensible")
