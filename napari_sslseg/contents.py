@@ -35,6 +35,8 @@ class ImageEntry:
         Pixel size.
     unit : str
         Unit of the spacing.
+    read_as : str, optional
+        Axes of the array in the file, where the user said other ones than the file does.
     """
 
     id: str
@@ -44,6 +46,7 @@ class ImageEntry:
     channels: int
     spacing: tuple[float, ...]
     unit: str
+    read_as: str | None = None
 
 
 @dataclass(frozen=True)

@@ -194,13 +194,26 @@ class Project:
         known = ", ".join(e.id for e in self.images[:8]) or "none yet"
         raise ProjectError(f"The project has no image {id!r}", f"Its images: {known}")
 
-    def add_file(self, path: str | Path) -> ImageEntry:
+    def add_file(
+        self,
+        path: str | Path,
+        axes: str | None = None,
+        *,
+        spacing: tuple[float, ...] | None = None,
+        unit: str | None = None,
+    ) -> ImageEntry:
         """Refer to an image file; the file stays where it is and is not copied.
 
         Parameters
         ----------
         path : str or Path
             The file.
+        axes : str, optional
+            One letter an axis of its array, instead of what the file says.
+        spacing : tuple of float, optional
+            Pixel size ([Z,] Y, X), instead of what the file says.
+        unit : str, optional
+            Unit of `spacing`.
 
         Returns
         -------
@@ -212,7 +225,9 @@ class Project:
             for entry in self.images:
                 if self._images.place(entry) == path:
                     return entry
-            return self._add(read_image(path), path)
+            image = read_image(path, axes)
+            image = replace(image, spacing=spacing or image.spacing, unit=unit or image.unit)
+            return self._add(image, path, axes)
 
     def add_image(self, image: Image) -> ImageEntry:
         """Copy an image that exists only in memory into the project.
@@ -230,10 +245,10 @@ class Project:
         with self._lock:
             return self._add(image, None)
 
-    def _add(self, image: Image, file: Path | None) -> ImageEntry:
+    def _add(self, image: Image, file: Path | None, read_as: str | None = None) -> ImageEntry:
         """Add an image, of a file or to be copied; a file that was moved keeps its id, labels and predictions."""
         moved = self._images.moved(image, self.images) if file else None
-        entry = self._images.put(moved.id if moved else free_id(image.name, self.images), image, file)
+        entry = self._images.put(moved.id if moved else free_id(image.name, self.images), image, file, read_as)
         self._change(images=tuple(entry if e == moved else e for e in self.images) + (() if moved else (entry,)))
         return entry
 

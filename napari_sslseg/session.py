@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from psygnal import Signal
 
@@ -53,7 +54,9 @@ class Session:
         """
         if self.running is not None:
             raise ProjectError(
-                f"A job runs in the step {self.running!r}", "Another project can be opened when it is done"
+                f"A job runs in the step {self.running!r}",
+                "Another project can be opened when it is done",
+                "Press Stop, or wait",
             )
         self.project = project
         self.current = project.images[0].id if project and project.images else None
@@ -72,20 +75,24 @@ class Session:
         return self.project
 
     # ---------------------------------------------------------------- images
-    def add_file(self, path: Path) -> ImageEntry:
+    def add_file(self, path: Path, axes: str | None = None, **said: Any) -> ImageEntry:
         """Use an image file.
 
         Parameters
         ----------
         path : Path
             The file; it stays where it is.
+        axes : str, optional
+            One letter an axis of its array, instead of what the file says.
+        **said : object
+            ``spacing`` and ``unit``, instead of what the file says.
 
         Returns
         -------
         ImageEntry
             Its entry in the project.
         """
-        return self._added(self.needed_project.add_file(path))
+        return self._added(self.needed_project.add_file(path, axes, **said))
 
     def add_image(self, image: Image) -> ImageEntry:
         """Use an image that is only in memory; the project keeps a copy.

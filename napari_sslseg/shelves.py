@@ -1,6 +1,7 @@
 """Shelves: where a project keeps its images, its labels and its predictions, each image by its id."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ class ImageShelf:
         """
         return (self.path / entry.source).resolve()
 
-    def put(self, id: str, image: Image, file: Path | None) -> ImageEntry:
+    def put(self, id: str, image: Image, file: Path | None, read_as: str | None = None) -> ImageEntry:
         """Refer to an image's file, or copy an image that has none into the folder.
 
         Parameters
@@ -53,6 +54,8 @@ class ImageShelf:
             The image.
         file : Path, optional
             Where it is; None to copy it.
+        read_as : str, optional
+            Axes of the array in the file, instead of what the file says.
 
         Returns
         -------
@@ -63,7 +66,8 @@ class ImageShelf:
             chunks.write_image(self.path / "images" / f"{id}.zarr", image)
         self._open[id] = image
         source = f"images/{id}.zarr" if file is None else str(file)
-        return ImageEntry(id, source, image.axes, image.shape, image.channels, image.spacing, image.unit)
+        said = (image.axes, image.shape, image.channels, image.spacing, image.unit)
+        return ImageEntry(id, source, *said, read_as)
 
     def get(self, entry: ImageEntry) -> Image:
         """Open an image; its pixels are read when they are needed.
@@ -92,14 +96,14 @@ class ImageShelf:
                     "Put it back, or add it again from where it is now",
                 )
             own = path.is_relative_to(self.path.resolve())
-            image = chunks.read_image(path, entry.id) if own else read_image(path)
+            image = chunks.read_image(path, entry.id) if own else read_image(path, entry.read_as)
             if (image.shape, image.channels) != (entry.shape, entry.channels):
                 raise ProjectError(
                     f"The image file {path} has {image.channels} channel(s) of {image.shape} pixels now",
                     f"It had {entry.channels} of {entry.shape} when it was added, and the labels have that shape",
                     "Put the old file back, or add the new one under another name",
                 )
-            self._open[entry.id] = image
+            self._open[entry.id] = replace(image, spacing=entry.spacing, unit=entry.unit)
         return self._open[entry.id]
 
     def moved(self, image: Image, entries: Iterable[ImageEntry]) -> ImageEntry | None:

@@ -11,7 +11,7 @@ from napari.components import ViewerModel
 from napari.layers import Layer
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_sslseg.gui import layers, marks, masks
+from napari_sslseg.gui import layers, marks, masks, sight
 from napari_sslseg.gui.painting import Painting
 from napari_sslseg.overlay import Box
 from napari_sslseg.prediction import Prediction
@@ -166,20 +166,12 @@ class Canvas(QObject):
         if project is None or id is None:
             return None
         layer = layers.show_image(self.viewer, project, id)[0]
-        height, width = project.entry(id).shape[-2:]
-        planes = self.current_plane()
-        box = [0, 0, height, width]
-        if self.viewer.dims.ndisplay == 2 and tuple(layer._slice_input.displayed) == (layer.ndim - 2, layer.ndim - 1):
-            corners = np.asarray(layer.corner_pixels)[:, -2:]
-            if layer.multiscale:  # they are those of the level that is drawn
-                corners = np.round(corners * layer.downsample_factors[layer.data_level][-2:]).astype(int)
-            if (corners[1] > corners[0]).all():
-                box = [*np.maximum(corners[0], 0), *np.minimum(corners[1] + 1, (height, width))]
+        planes, box = self.current_plane(), list(sight.box(self.viewer, layer, project.entry(id).shape[-2:]))
         for first, last in ((0, 2), (1, 3)):
-            middle = (int(box[first]) + int(box[last])) // 2
-            box[first] = max(int(box[first]), middle - most // 2)
-            box[last] = min(int(box[last]), middle - most // 2 + most)
-        return (planes[id][0] if planes else 0), Box(*map(int, box))
+            middle = (box[first] + box[last]) // 2
+            box[first] = max(box[first], middle - most // 2)
+            box[last] = min(box[last], middle - most // 2 + most)
+        return (planes[id][0] if planes else 0), Box(*box)
 
     def show(self, predictions: Sequence[Prediction]) -> None:
         """Show masks, in the layers that showed them before where there are such.

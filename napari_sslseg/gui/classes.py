@@ -1,10 +1,11 @@
 """ClassTable: one row a class: colour, name, key, painted pixels; choosing a row chooses what to paint with."""
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtCore import QEvent, Qt, Signal
+from qtpy.QtGui import QColor, QIcon, QKeyEvent, QPixmap
 from qtpy.QtWidgets import QAbstractItemView, QColorDialog, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
 from napari_sslseg.annotation import LabelClass
+from napari_sslseg.gui.area import LabelFont
 
 COLOUR, NAME, KEY, PIXELS = range(4)
 ROWS = 6
@@ -19,9 +20,11 @@ class ClassTable(QTableWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(0, 4, parent)
+        LabelFont(self)
         self.setAccessibleName("Classes")
         self.setToolTip(
-            "Click a class, or press its key, to paint with it. Double-click its name or colour to change it"
+            "Click a class, or press its key, to paint with it. Double-click its name or colour to change it,\n"
+            "or press F2 on its name or Enter on its colour"
         )
         self.horizontalHeader().hide()
         self.verticalHeader().hide()
@@ -35,6 +38,7 @@ class ClassTable(QTableWidget):
         ):
             self.horizontalHeader().setSectionResizeMode(column, mode)
         self.verticalHeader().setSectionResizeMode(modes.ResizeToContents)
+        self.setTabKeyNavigation(False)  # Tab goes on to the next control, arrows from class to class
         self._values: list[int] = []
         self.currentCellChanged.connect(self._row_changed)
         self.itemChanged.connect(self._edited)
@@ -70,8 +74,18 @@ class ClassTable(QTableWidget):
         else:
             self.clearSelection()
         self.blockSignals(False)
-        height = self.rowHeight(0) if classes else 24
-        self.setFixedHeight(height * max(1, min(ROWS, len(classes))) + 4)
+        self._fit()
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Keep the height of whole rows when the font changes."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.FontChange:
+            self.resizeRowsToContents()
+            self._fit()
+
+    def _fit(self) -> None:
+        height = self.rowHeight(0) if self.rowCount() else 24
+        self.setFixedHeight(height * max(1, min(ROWS, self.rowCount())) + 4)
 
     def _put(self, row: int, column: int, text: str, tooltip: str, *, editable: bool = False) -> QTableWidgetItem:
         item = self.item(row, column)
@@ -93,6 +107,14 @@ class ClassTable(QTableWidget):
     def _edited(self, item: QTableWidgetItem) -> None:
         if item.column() == NAME:
             self.renamed.emit(self._values[item.row()], item.text())
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Let a colour be changed without a mouse: Enter, with the arrow keys on the colour."""
+        keys = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+        if event is not None and event.key() in keys and self.currentColumn() == COLOUR:
+            self._double_clicked(self.currentRow(), COLOUR)
+        else:
+            super().keyPressEvent(event)
 
     def _double_clicked(self, row: int, column: int) -> None:
         if column != COLOUR:

@@ -8,7 +8,7 @@ from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Image as ImageLayer
-from napari.utils.notifications import ErrorNotification, notification_manager, show_error, show_info
+from napari.utils.notifications import ErrorNotification, notification_manager, show_error
 from qtpy.QtCore import QCoreApplication, QObject
 
 from napari_sslseg.errors import UserError
@@ -18,9 +18,9 @@ from napari_sslseg.gui.canvas import Canvas
 from napari_sslseg.gui.guide import Guide
 from napari_sslseg.gui.jobs import Jobs, RemoteJobs
 from napari_sslseg.gui.live import Answering, Live
-from napari_sslseg.gui.marks import mark
-from napari_sslseg.gui.places import find_or_create
 from napari_sslseg.gui.runner import Runner
+from napari_sslseg.gui.using import use
+from napari_sslseg.gui.words import in_words
 from napari_sslseg.job import Job, Stop
 from napari_sslseg.prediction import Denoised, Prediction
 from napari_sslseg.project import Project
@@ -121,25 +121,14 @@ class Desk(QObject):
     def use(self, chosen: Sequence[Sequence[ImageLayer]]) -> None:
         """Use image layers as images of the project."""
         with telling():
-            for group in chosen:
-                image = layers.image_from(group)
-                file = layers.file_of(group[0], image)
-                if self.session.project is None:
-                    self.session.open(find_or_create(image.name, file, self.home))
-                    show_info(f"Everything is kept in {self.session.needed_project.path}")
-                entry = self.session.add_file(file) if file else self.session.add_image(image)
-                for layer in group:
-                    layer.metadata = {**layer.metadata, **mark(self.session.needed_project, entry.id, "image")}
-                self.session.images_changed.emit()
-            self.canvas.follow()
-            self.jobs.start()
+            use(self, chosen)
 
     def ready(self) -> bool:
         """Make sure that there is an image to work on: without any chosen, all open ones are used."""
         if self.session.project is None or not self.session.project.images:
             self.use(layers.groups(layers.image_layers(self.canvas.viewer)))
         if self.session.project is None or not self.session.project.images:
-            tell(UserError("There is no image yet", "Open one first", "Drag an image file into the viewer"))
+            tell(UserError("There is no image yet", "Open one first", "Drop an image file onto the viewer or the dock"))
             return False
         return True
 
@@ -302,7 +291,7 @@ def tell(error: Exception) -> None:
         The error.
     """
     if isinstance(error, UserError):
-        show_error(str(error))
+        show_error(in_words(str(error)))
     else:
         notification_manager.dispatch(ErrorNotification(error))
 

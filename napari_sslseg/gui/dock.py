@@ -1,19 +1,31 @@
 """Dock: the window's five steps under one header; composition only."""
 
 from pathlib import Path
+from typing import Any
 
 from napari.viewer import Viewer
-from qtpy.QtCore import QEvent, Qt
-from qtpy.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from napari_sslseg.gui.area import Area
+from napari_sslseg.gui.bubble import Bubble, Offer
 from napari_sslseg.gui.desk import Desk, desk_of
+from napari_sslseg.gui.drops import Drops
 from napari_sslseg.gui.elided import Elided
+from napari_sslseg.gui.forms import Form
 from napari_sslseg.gui.images import ImagesStep
+from napari_sslseg.gui.keeping import keep_folds, keep_forms
 from napari_sslseg.gui.learn import LearnStep
 from napari_sslseg.gui.listen import listen
+from napari_sslseg.gui.memory import memory_of
+from napari_sslseg.gui.order import set_order
 from napari_sslseg.gui.paint import PaintStep
+from napari_sslseg.gui.panel import Panel
 from napari_sslseg.gui.result import ResultStep
+from napari_sslseg.gui.style import FOCUS
+from napari_sslseg.gui.tour import Tour
 from napari_sslseg.gui.train import TrainStep
+from napari_sslseg.stages import STEPS
 
 
 class Header(QWidget):
@@ -27,7 +39,7 @@ class Header(QWidget):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__()
-        self._desk = desk
+        self._desk, self._memory = desk, memory_of(desk)
         self.name = Elided()
         self.name.setStyleSheet("font-weight: bold")
         self.new = QPushButton("New…")
@@ -39,6 +51,11 @@ class Header(QWidget):
         row.addWidget(self.name, 1)
         row.addWidget(self.new)
         row.addWidget(self.open)
+        self.help = QPushButton("?")
+        self.help.setToolTip("Show me how: five short texts, one for each step")
+        self.help.setAccessibleName("Show me how")
+        self.help.setMaximumWidth(2 * self.help.fontMetrics().horizontalAdvance("M") + 8)
+        row.addWidget(self.help)
         self.new.clicked.connect(self._new)
         self.open.clicked.connect(self._open)
         session = desk.session
@@ -55,14 +72,22 @@ class Header(QWidget):
             button.setEnabled(session.running is None)
 
     def _new(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self, "New project", "images.sslseg")
+        path, _ = QFileDialog.getSaveFileName(self, "New project", str(self._folder() / "images.sslseg"))
         if path:
+            self._memory.keep_of_user("folder", str(Path(path).parent))
             self._desk.new_project(Path(path))
 
     def _open(self) -> None:
-        path = QFileDialog.getExistingDirectory(self, "Open a project (a folder that ends in .sslseg)")
+        title = "Open a project (a folder that ends in .sslseg)"
+        path = QFileDialog.getExistingDirectory(self, title, str(self._folder()))
         if path:
+            self._memory.keep_of_user("folder", str(Path(path).parent))
             self._desk.open_project(Path(path))
+
+    def _folder(self) -> Path:
+        """The folder used last, or the one for projects that nobody chose a place for."""
+        last = self._memory.user.get("folder", "")
+        return Path(last) if last and Path(last).is_dir() else self._desk.home.parent
 
 
 class Dock(QWidget):
@@ -80,29 +105,49 @@ class Dock(QWidget):
         super().__init__()
         self.desk = desk or desk_of(napari_viewer)
         self.setObjectName("napari-sslseg")
+        self.setStyleSheet(FOCUS)
         self.header = Header(self.desk)
         self.images, self.learn, self.paint = ImagesStep(self.desk), LearnStep(self.desk), PaintStep(self.desk)
         self.train, self.result = TrainStep(self.desk), ResultStep(self.desk)
+        self.tour = Tour(self.desk, self)
+        self.header.help.clicked.connect(self.tour.begin)
+        self.offer = Offer(self.tour)
         inside = QWidget()
         steps = QVBoxLayout(inside)
         steps.setContentsMargins(0, 0, 0, 0)
         steps.setSpacing(2)
-        for step in (self.images, self.learn, self.paint, self.train, self.result):
+        made: list[Any] = [self.images, self.learn, self.paint, self.train, self.result]
+        self.panels: dict[str, Panel] = {}
+        for name, step in zip(STEPS, made, strict=True):
             steps.addWidget(step)
+            self.panels[name] = step.panel
         steps.addStretch(1)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setWidget(inside)
-        area.setMinimumWidth(inside.minimumSizeHint().width() + area.verticalScrollBar().sizeHint().width())
+        area = Area(inside)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(self.header)
+        whole.addWidget(self.offer)
         whole.addWidget(area, 1)
+        self._area = area
+        self.bubble = Bubble(self.tour, self, self._bring)
+        self._drops = Drops(self.desk, self)
         self._docked = False
+        self._remember()
+        set_order(self)
         self.desk.attach()
         self.destroyed.connect(self.desk.detach)
+
+    def _bring(self, step: str) -> QWidget:
+        """Bring a step into view."""
+        self._area.ensureWidgetVisible(self.panels[step])
+        return self.panels[step]
+
+    def _remember(self) -> None:
+        memory = memory_of(self.desk)
+        forms: dict[str, Form[Any]] = {"learn": self.learn.form, "machine": self.learn.runtime}
+        keep_forms({**forms, "train": self.train.form, "result": self.result.form}, memory, self)
+        keep_folds(self.panels, memory)
+        self.destroyed.connect(memory.flush)
 
     def event(self, event: QEvent) -> bool:
         """Notice that napari closed the dock: it takes the widget out and keeps nobody to delete it.

@@ -1,6 +1,7 @@
 """Forms: the parameters of a Config as magicgui widgets, and back."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, LineEdit, SpinBox
@@ -45,6 +46,7 @@ class Form(Generic[C]):
         layout = QFormLayout(self.widget)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(3)
+        layout.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         for widget in self._widgets.values():
             if isinstance(widget, CheckBox):
                 layout.addRow(widget.native)
@@ -87,6 +89,32 @@ class Form(Generic[C]):
         for name, widget in self._widgets.items():
             value = getattr(config, name)
             widget.value = _shown(self._parameters[name], value)
+
+    def changes(self) -> dict[str, Any]:
+        """Return what differs from the defaults.
+
+        Returns
+        -------
+        dict
+            Value by name; a ConfigError where a value will not do.
+        """
+        said, usual = self.config().to_dict(), self._kind().to_dict()
+        return {name: said[name] for name in self._widgets if said[name] != usual[name]}
+
+    def show_changes(self, changes: Mapping[str, Any]) -> None:
+        """Show the defaults but for some values; of these, what is not known or allowed any more is left out.
+
+        Parameters
+        ----------
+        changes : mapping of str to object
+            As `changes` returned them, perhaps another version of it.
+        """
+        self.set(self._kind())
+        for name, value in changes.items():
+            if name in self._widgets:
+                with suppress(ConfigError, ValueError, TypeError):  # a component that is gone is a ValueError
+                    self._kind(**{name: value})
+                    self._widgets[name].value = _shown(self._parameters[name], value)
 
 
 def _empty(p: Parameter) -> Any:

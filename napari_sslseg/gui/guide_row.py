@@ -1,8 +1,9 @@
 """Rows of buttons in step 3: where to paint next, one suggestion after the other; and boxes to check masks in."""
 
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_sslseg.gui.desk import Desk
+from napari_sslseg.gui.wrap import Wrap
 
 
 class GuideRow(QWidget):
@@ -33,7 +34,7 @@ class GuideRow(QWidget):
         )
         self.complete = QCheckBox("all labelled")
         self.complete.setToolTip("What you did not paint in these boxes is background")
-        whole, row, boxes = QVBoxLayout(self), QHBoxLayout(), QHBoxLayout()
+        whole, row, boxes = QVBoxLayout(self), Wrap(), Wrap()
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addLayout(row)
         whole.addLayout(boxes)

@@ -1,22 +1,22 @@
 """Step 1, Images: choose among the open image layers; the images of the project are listed and shown from here."""
 
-import numpy as np
+from collections.abc import Mapping
+
 from napari.layers import Image as ImageLayer
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QListWidgetItem, QPushButton, QVBoxLayout, QWidget
 
 from napari_sslseg.contents import ImageEntry
 from napari_sslseg.errors import UserError
-from napari_sslseg.gui import layers, marks
-from napari_sslseg.gui.desk import Desk
+from napari_sslseg.gui import axes, layers, marks
+from napari_sslseg.gui.desk import Desk, telling
+from napari_sslseg.gui.image_list import ROLE, ImageList, Key
+from napari_sslseg.gui.kind import Kind
 from napari_sslseg.gui.listen import listen
 from napari_sslseg.gui.panel import Panel
-from napari_sslseg.image import Image
+from napari_sslseg.gui.using import REST, use_region
 from napari_sslseg.project import Project
 from napari_sslseg.stages import stage
 
-ROLE = Qt.ItemDataRole.UserRole
-ROWS = 5
 FILES = 24  # as many files are opened to describe them; of more, the project says enough
 
 
@@ -32,63 +32,90 @@ class ImagesStep(QWidget):
     def __init__(self, desk: Desk) -> None:
         super().__init__()
         self._desk = desk
-        self._groups: list[list[ImageLayer]] = []
+        self._groups: dict[Key, list[ImageLayer]] = {}
         self.panel = Panel(1, "Images", "Use these images", "Take the selected open images into the project")
-        self.list = QListWidget()
-        self.list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        self.list.setAccessibleName("Images")
-        self.list.setToolTip("Images of the project, and open ones not used yet. Click one to work on it")
-        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.list = ImageList()
+        self.kind = Kind()
+        self.region = QPushButton("Only this region")
+        self.region.setToolTip("Make an image of its own of what is in the view; of a stack, in all planes")
         self.panel.body.insertWidget(0, self.list)
+        self.panel.body.insertWidget(1, self.kind)
+        self.panel.buttons.addWidget(self.region)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(self.panel)
-        self.panel.started.connect(self.use_selected)
-        self.list.currentItemChanged.connect(self._show)
-        desk.canvas.layers_changed.connect(self.refresh)
-        session = desk.session
-        for signal in (session.project_changed, session.images_changed, session.current_changed):
-            listen(self, signal, self.refresh)
+        self._connect()
         self.refresh()
 
+    def _connect(self) -> None:
+        desk, session = self._desk, self._desk.session
+        self.panel.started.connect(self.use_selected)
+        self.panel.stopped.connect(desk.stop)
+        self.region.clicked.connect(self.use_region)
+        self.kind.said.connect(self._say)
+        self.kind.placed.connect(self._place)
+        self.list.currentItemChanged.connect(self._show)
+        self.list.itemSelectionChanged.connect(self._show_kind)
+        desk.canvas.layers_changed.connect(self.refresh)
+        for signal in (session.project_changed, session.images_changed, session.current_changed):
+            listen(self, signal, self.refresh)
+        for signal in (session.activity_changed, session.event):
+            listen(self, signal, self._show_activity)
+
     def refresh(self) -> None:
-        """Show the images as they are now."""
+        """Show the images as they are now; what was selected stays so."""
         session, project = self._desk.session, self._desk.session.project
         entries = project.images if project else ()
         say = _describe_file if len(entries) <= FILES else _describe_entry
         said = {e.id: say(project, e) for e in entries} if project else {}
         open_layers = [x for x in layers.image_layers(self._desk.canvas.viewer) if not marks.belongs(x, project)]
-        self._groups = layers.groups(open_layers)
-        self.list.blockSignals(True)
-        self.list.clear()
-        for entry in entries:
-            item = self._add(f"{entry.id}  ·  {said[entry.id]}", entry.id)
-            item.setSelected(entry.id == session.current)
-        for at, group in enumerate(self._groups):
-            item = self._add(f"{group[0].name}  ·  {_describe_layers(group)}  ·  not used yet", at)
-            item.setSelected(not entries)
-        self.list.blockSignals(False)
-        rows = max(1, min(ROWS, self.list.count()))
-        self.list.setFixedHeight(rows * max(16, self.list.sizeHintForRow(0)) + 8)
-        self.panel.button.setVisible(bool(self._groups))
+        self._groups = {id(group[0]): group for group in layers.groups(open_layers)}
+        rows: list[tuple[Key, str]] = [(e.id, f"{e.id}  ·  {said[e.id]}") for e in entries]
+        rows += [(key, f"{_title(g)}  ·  not used yet  ·  {_describe_layers(g)}") for key, g in self._groups.items()]
+        self.list.show_rows(rows, session.current)
+        self.region.setVisible(bool(rows))
+        self._show_kind()
+        self._show_activity()
         self.panel.show_stage(*stage(session, "images"), self._summary(list(said.values())))
 
-    def _add(self, text: str, key: str | int) -> QListWidgetItem:
-        item = QListWidgetItem(text, self.list)
-        item.setData(ROLE, key)
-        item.setToolTip(text)
-        return item
+    def _show_activity(self) -> None:
+        session = self._desk.session
+        activity = session.activities.get("images")
+        self.panel.show_activity(activity, enabled=session.running is None)
+        self.panel.button.setVisible(bool(self._groups) or session.running == "images")
+        self.region.setEnabled(session.running is None)
+
+    def _show_kind(self) -> None:
+        self.kind.show_layers(next(iter(self._chosen()), []))
 
     def _summary(self, said: list[str]) -> str:
         if not said:
-            return "open an image" if not self._groups else f"{len(self._groups)} open"
+            return "open images, or drop them here" if not self._groups else f"{len(self._groups)} open"
         return f"{len(said)} {'image' if len(said) == 1 else 'images'} · {said[0]}"
+
+    def _chosen(self) -> list[list[ImageLayer]]:
+        return [self._groups[key] for key in self.list.keys(selected=True) if key in self._groups]
 
     def use_selected(self) -> None:
         """Take the selected open images into the project; all of them where none is selected."""
-        keys = [i.data(ROLE) for i in self.list.selectedItems()]
-        chosen = [self._groups[k] for k in keys if isinstance(k, int)]
-        self._desk.use(chosen or list(self._groups))
+        self._desk.use(self._chosen() or list(self._groups.values()))
+
+    def use_region(self) -> None:
+        """Make an image of what is in the view: of the selected open image, else of the current one."""
+        with telling():
+            use_region(self._desk, next(iter(self._chosen()), []))
+
+    def _say(self, said: str) -> None:
+        for group in self._chosen():
+            if said in axes.choices(axes.shape_of(group[0]), single=len(group) == 1):
+                axes.say(group, said)
+        self.refresh()
+
+    def _place(self, spacing: Mapping[str, float], unit: str) -> None:
+        for group in self._chosen():
+            for layer in group:
+                axes.set_place(layer, axes.axes_of(layer), spacing, unit)
+        self.refresh()
 
     def _show(self, item: QListWidgetItem | None) -> None:
         key = item.data(ROLE) if item is not None else None
@@ -97,37 +124,22 @@ class ImagesStep(QWidget):
             self._desk.canvas.show_current(fit=True)
 
 
-def describe(image: Image) -> str:
-    """Say size, kind and spacing of an image in a few words.
-
-    Parameters
-    ----------
-    image : Image
-        The image.
-
-    Returns
-    -------
-    str
-        Such as ``60×256×256 · 2 channels · 16-bit · 0.29 µm``.
-    """
-    size = "×".join(map(str, image.shape))
-    kind = " RGB" if image.rgb else f" · {image.channels} channels" if image.channels > 1 else ""
-    dtype = np.dtype(image.data.dtype)
-    depth = "yes/no" if dtype.kind == "b" else f"{8 * dtype.itemsize}-bit" + (" float" if dtype.kind == "f" else "")
-    spacing = f" · {image.spacing[-1]:.3g} {image.unit}" if image.unit != "pixel" else ""
-    return f"{size}{kind} · {depth}{spacing}"
+def _title(group: list[ImageLayer]) -> str:
+    rest = len(group[0].metadata.get(REST, ()))
+    return group[0].name + (f" and {rest} more files" if rest else "")
 
 
 def _describe_layers(group: list[ImageLayer]) -> str:
     try:
-        return describe(layers.image_from(group))
+        image = layers.image_from(group[:1])
     except UserError:
-        return "×".join(map(str, group[0].data.shape))
+        return "×".join(map(str, axes.shape_of(group[0]))) + " · what are its axes?"
+    return axes.describe(image, len(group) if len(group) > 1 else None)
 
 
 def _describe_file(project: Project, entry: ImageEntry) -> str:
     try:
-        return describe(project.image(entry.id))
+        return axes.describe(project.image(entry.id))
     except UserError:
         return "its file is gone"
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,14 @@ from napari.layers import Image as ImageLayer
 from napari.layers import Layer
 from napari.utils.colormaps import DirectLabelColormap, label_colormap
 
-from napari_sslseg.errors import UserError
+from napari_sslseg.errors import ImageError, UserError
+from napari_sslseg.gui import axes
 from napari_sslseg.gui.marks import mark, mark_of, marked
+from napari_sslseg.gui.origin import KEY
 from napari_sslseg.image import Image
-from napari_sslseg.io import read_image
 from napari_sslseg.project import Project
 
+CHOOSE = "Choose below the list of images what its axes are"
 COLOURS = ("cyan", "magenta", "yellow", "green", "red", "blue")
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -56,7 +57,7 @@ def groups(layers: Sequence[ImageLayer]) -> list[list[ImageLayer]]:
     """
     found: dict[Any, list[ImageLayer]] = {}
     for layer in layers:
-        origin = layer.source.path or layer.source.sample
+        origin = layer.source.path or layer.source.sample or layer.metadata.get(KEY)
         key = (origin, tuple(layer.data.shape)) if origin and not layer.rgb else id(layer)
         found.setdefault(key, []).append(layer)
     return list(found.values())
@@ -79,58 +80,23 @@ def image_from(layers: Sequence[ImageLayer]) -> Image:
     shapes = {tuple(layer.data.shape) for layer in layers}
     if len(shapes) > 1 or (first.rgb and len(layers) > 1):
         raise UserError(
-            f"The layers have the shapes {sorted(shapes)}", "The channels of one image have one shape, and no RGB"
+            f"The layers have the shapes {sorted(shapes)}",
+            "The channels of one image have one shape, and no RGB",
+            "Close what does not belong to it",
         )
     parts = [layer.data[0] if layer.multiscale else layer.data for layer in layers]
-    axes = _axes(first) + ("S" if first.rgb else "")
-    data = parts[0]
+    said = axes.axes_of(first)
+    data, letters = parts[0], said
     if len(parts) > 1:
         import dask.array
 
         lazy = any(not isinstance(p, np.ndarray) for p in parts)
-        data, axes = (dask.array.stack(parts) if lazy else np.stack(parts)), "C" + axes
-    spatial = sum(a in "ZTYX" for a in axes)
-    unit = _short(first.units[-1])
-    return Image.from_array(
-        data, axes, spacing=tuple(float(s) for s in first.scale[-spatial:]), unit=unit, name=first.name
-    )
-
-
-def _axes(layer: ImageLayer) -> str:
-    if layer.ndim > 3:
-        return "TZYX"[-layer.ndim :]
-    first = layer.axis_labels[0].lower()
-    return ("T" if first in ("t", "time", "frame") else "Z") + "YX" if layer.ndim == 3 else "YX"[-layer.ndim :]
-
-
-def _short(unit: pint.Unit) -> str:
-    return {"micrometer": "µm", "millimeter": "mm", "nanometer": "nm"}.get(str(unit), str(unit))
-
-
-def file_of(layer: ImageLayer, image: Image) -> Path | None:
-    """Return the file of a layer if reading it gives the same image.
-
-    Parameters
-    ----------
-    layer : napari.layers.Image
-        The layer.
-    image : Image
-        What was made of it.
-
-    Returns
-    -------
-    Path or None
-        The file; None where the image is only in memory.
-    """
-    if not layer.source.path or not Path(layer.source.path).is_file():
-        return None
-    file = Path(layer.source.path)
+        data, letters = (dask.array.stack(parts) if lazy else np.stack(parts)), "C" + said
+    spacing, unit = axes.place_of(first, said)
     try:
-        read = read_image(file)
-    except UserError:
-        return None
-    same = read.shape == image.shape and read.channels == image.channels and read.data.dtype == image.data.dtype
-    return file if same else None
+        return Image.from_array(data, letters, spacing=spacing, unit=unit, name=first.name)
+    except ImageError as error:
+        raise ImageError(error.given, error.needed, CHOOSE) from error
 
 
 # -------------------------------------------------------------------- nouns to layers

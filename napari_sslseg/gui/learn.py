@@ -1,6 +1,6 @@
 """Step 2, Learn: the computer looks at the images without labels; progress, time left and a live curve."""
 
-from qtpy.QtWidgets import QComboBox, QPushButton, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QPushButton, QVBoxLayout, QWidget
 
 from napari_sslseg.config import Registry
 from napari_sslseg.gui.curve import Curve
@@ -52,7 +52,7 @@ class LearnStep(QWidget):
         self.denoised.setToolTip("What you are looking at without its noise, as a layer over the image")
         self.form = Form(PretrainConfig, choices=component_names())
         self.runtime = Form(RuntimeConfig)
-        self.advanced = QToolButton()
+        self.advanced = QPushButton()
         self.advanced.setText("Advanced ▸")
         self.advanced.setCheckable(True)
         self.advanced.setToolTip("Everything else that can be set; the defaults are sensible")
@@ -74,6 +74,7 @@ class LearnStep(QWidget):
             self.length.addItem(f"{name} · {default * share:g} min", default * share)
         self.length.setCurrentIndex(1)
         self.length.currentIndexChanged.connect(self._length_chosen)
+        self.form["minutes"].changed.connect(self._minutes_changed)
         self.panel.buttons.addWidget(self.length)
         self.panel.buttons.addWidget(self.advanced)
         self.fold = QWidget()
@@ -105,6 +106,12 @@ class LearnStep(QWidget):
         with telling():
             minutes = float(self.length.itemData(at))
             self.form.set(self.form.config(minutes=minutes, steps=None))
+
+    def _minutes_changed(self, minutes: float) -> None:
+        self.length.blockSignals(True)
+        self.length.setCurrentIndex(self.length.findData(float(minutes)))
+        self.length.setPlaceholderText(f"Own · {minutes:g} min")
+        self.length.blockSignals(False)
 
     def start(self) -> None:
         """Start pretraining with what the form says."""

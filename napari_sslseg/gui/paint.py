@@ -1,6 +1,6 @@
 """Step 3, Paint: one click makes a layer to paint on; the class table says what with."""
 
-from qtpy.QtWidgets import QHBoxLayout, QMessageBox, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QMessageBox, QPushButton, QVBoxLayout, QWidget
 
 from napari_sslseg.annotation import LabelClass
 from napari_sslseg.gui.classes import ClassTable
@@ -8,6 +8,7 @@ from napari_sslseg.gui.desk import Desk, telling
 from napari_sslseg.gui.guide_row import GuideRow
 from napari_sslseg.gui.listen import listen
 from napari_sslseg.gui.panel import Panel
+from napari_sslseg.gui.wrap import Wrap
 from napari_sslseg.session import Session
 from napari_sslseg.stages import stage
 
@@ -35,7 +36,7 @@ class PaintStep(QWidget):
         self.eraser = QPushButton("eraser")
         self.eraser.setToolTip("Take back what was painted: these pixels say nothing again (key 0)")
         self.guide = GuideRow(desk)
-        row = QHBoxLayout()
+        row = Wrap()
         for button in (self.add, self.remove, self.eraser):
             row.addWidget(button)
         self.panel.body.insertWidget(0, self.table)

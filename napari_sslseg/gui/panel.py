@@ -1,10 +1,12 @@
 """Panel: one step of the dock: light, title, summary, fold; for a verb its button, progress and message."""
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_sslseg.gui.elided import Elided
 from napari_sslseg.gui.light import Light
+from napari_sslseg.gui.style import TITLE
+from napari_sslseg.gui.wrap import Wrap
 from napari_sslseg.stages import Activity, Stage
 
 
@@ -51,12 +53,11 @@ class Panel(QFrame):
         self._verb, self._tooltip = verb, tooltip
         self.setObjectName(f"step-{title.lower()}")
         self.light = Light(self)
-        self.title = QToolButton(self)
+        self.title = QPushButton(self)
         self.title.setText(f"{number} {title}")
         self.title.setCheckable(True)
         self.title.setChecked(True)
-        self.title.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
-        self.title.setStyleSheet("QToolButton {border: none; background: transparent; font-weight: bold; padding: 2px}")
+        self.title.setStyleSheet(TITLE)
         self.title.setToolTip("Fold or unfold this step")
         self.title.setAccessibleName(f"Step {number}: {title}")
         self.summary = Elided(self)
@@ -82,7 +83,7 @@ class Panel(QFrame):
         head.addWidget(self.summary, 1)
         self.body.setContentsMargins(20, 0, 0, 0)
         self.body.setSpacing(4)
-        self.buttons = QHBoxLayout()
+        self.buttons = Wrap()
         self.buttons.addWidget(self.button, 1)
         self.body.addLayout(self.buttons)
         self.body.addWidget(self.bar)

@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QSlider, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QLabel, QPushButton, QSlider, QVBoxLayout, QWidget
 
 from napari_sslseg.gui.desk import Desk, telling
 from napari_sslseg.gui.forms import Form
 from napari_sslseg.gui.listen import listen
+from napari_sslseg.gui.memory import memory_of
 from napari_sslseg.gui.panel import Panel
+from napari_sslseg.gui.wrap import Wrap
 from napari_sslseg.settings import PredictConfig
 from napari_sslseg.stages import Stage, stage
 
@@ -43,7 +45,7 @@ class ResultStep(QWidget):
 
     def _compose(self) -> None:
         self.panel.buttons.addWidget(self.everything)
-        row = QHBoxLayout()
+        row = Wrap()
         row.addWidget(QLabel("opacity"))
         row.addWidget(self.opacity, 1)
         row.addWidget(self.outline)
@@ -95,6 +97,7 @@ class ResultStep(QWidget):
             visible=self.visible.isChecked(),
         )
         canvas.set_look(look)
+        memory_of(self._desk).keep_look()
 
     def refresh(self) -> None:
         """Show the step as it is now."""

@@ -1,6 +1,6 @@
 """Step 4, Train: train on what was painted, and see whether it helped."""
 
-from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_sslseg.contents import Round
 from napari_sslseg.gui.desk import Desk, telling
@@ -38,7 +38,7 @@ class TrainStep(QWidget):
             self.task.addItem(text, task)
         self.form = Form(FinetuneConfig, choices=component_names())
         self.form.widget.hide()
-        self.advanced = QToolButton()
+        self.advanced = QPushButton()
         self.advanced.setText("Advanced ▸")
         self.advanced.setCheckable(True)
         self.advanced.setToolTip("Everything else that can be set; the defaults are sensible")

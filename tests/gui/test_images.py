@@ -19,8 +19,8 @@ def rows(dock: Any) -> list[str]:
     return [dock.images.list.item(i).text() for i in range(dock.images.list.count())]
 
 
-def test_an_open_image_is_listed_with_shape_type_and_spacing(dock: Any, image: Any) -> None:
-    assert rows(dock) == ["field  ·  64×48 · 8-bit · 0.5 µm  ·  not used yet"]
+def test_an_open_image_is_listed_with_shape_type_spacing_and_memory(dock: Any, image: Any) -> None:
+    assert rows(dock) == ["field  ·  not used yet  ·  64×48 · 8-bit · 0.5 µm · 3.07 KB"]
 
 
 def test_a_used_image_is_in_the_project(dock: Any, image: Any, home: Path) -> None:

@@ -1,0 +1,60 @@
+"""Area: scrolls the steps up and down, and is never narrower than they can be; fonts that napari forgets follow."""
+
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QWidget
+
+
+class Area(QScrollArea):
+    """Shows a widget as wide as itself.
+
+    Parameters
+    ----------
+    inside : QWidget
+        The widget.
+    """
+
+    def __init__(self, inside: QWidget) -> None:
+        super().__init__()
+        self.setWidgetResizable(True)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # one scrolls by going from control to control
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidget(inside)
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the least width of what is inside, which changes with the font."""
+        inside = self.widget()
+        if inside is None:
+            return super().minimumSizeHint()
+        return QSize(inside.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width(), 60)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Notice that what is inside wants another size."""
+        if event is not None and event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return bool(super().eventFilter(watched, event))
+
+
+class LabelFont(QObject):
+    """Gives a widget the font that napari gives to labels, for kinds of widgets of which it says nothing.
+
+    Parameters
+    ----------
+    widget : QWidget
+        The widget.
+    """
+
+    def __init__(self, widget: QWidget) -> None:
+        super().__init__(widget)
+        self._widget = widget
+        self._label = QLabel(widget)
+        self._label.hide()
+        widget.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Take over the font when the style is set or changed."""
+        if event is not None and event.type() in (QEvent.Type.Show, QEvent.Type.StyleChange):
+            self._label.ensurePolished()
+            if self._widget.font() != self._label.font():
+                self._widget.setFont(self._label.font())
+        return False

@@ -1,0 +1,86 @@
+"""ImageList: one row an image; what is selected and where the keyboard is stay while the rows change."""
+
+from collections.abc import Sequence
+
+from qtpy.QtCore import QEvent, QItemSelectionModel, Qt
+from qtpy.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem
+
+from napari_sslseg.gui.area import LabelFont
+
+ROLE = Qt.ItemDataRole.UserRole
+ROWS = 5
+
+Key = str | int  # of an image of the project its id, of an open one a number
+
+
+class ImageList(QListWidget):
+    """Images of the project, and open ones; it changes nothing itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        LabelFont(self)
+        self.setAccessibleName("Images")
+        self.setToolTip("Images of the project, and open ones not used yet. Click one to work on it")
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+
+    def show_rows(self, rows: Sequence[tuple[Key, str]], current: str | None) -> None:
+        """Show images.
+
+        Parameters
+        ----------
+        rows : sequence of (key, text)
+            The images.
+        current : str, optional
+            Id of the image of the project that is worked on.
+        """
+        self.blockSignals(True)
+        keys = [key for key, _ in rows]
+        if keys != self.keys():
+            self._rebuild(keys)
+        for at, (key, text) in enumerate(rows):
+            item = self.item(at)
+            item.setText(text)
+            item.setToolTip(text)
+            if isinstance(key, str):
+                item.setSelected(key == current)
+        self.blockSignals(False)
+        self._fit()
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Keep the height of whole rows when the font changes."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.FontChange:
+            self._fit()
+
+    def _fit(self) -> None:
+        shown = max(1, min(ROWS, self.count()))
+        self.setFixedHeight(shown * max(16, self.sizeHintForRow(0)) + 8)
+
+    def _rebuild(self, keys: Sequence[Key]) -> None:
+        before, chosen, at = self.keys(), self.keys(selected=True), self.currentItem()
+        here = at.data(ROLE) if at is not None else None
+        begun = any(isinstance(key, str) for key in keys)
+        self.clear()
+        for key in keys:
+            item = QListWidgetItem("", self)
+            item.setData(ROLE, key)
+            item.setSelected(key in chosen if key in before else not begun)
+            if key == here:
+                self.setCurrentItem(item, QItemSelectionModel.SelectionFlag.NoUpdate)
+
+    def keys(self, *, selected: bool = False) -> list[Key]:
+        """List the keys of the rows.
+
+        Parameters
+        ----------
+        selected : bool, optional
+            Only of those that are selected.
+
+        Returns
+        -------
+        list
+            From the top down.
+        """
+        items = [self.item(at) for at in range(self.count())]
+        return [item.data(ROLE) for item in items if item.isSelected() or not selected]

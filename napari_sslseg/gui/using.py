@@ -1,0 +1,165 @@
+"""Using: open layers become images of the project, with what was said of their axes and pixel size."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image as ImageLayer
+from napari.utils.notifications import show_info
+
+from napari_sslseg.contents import ImageEntry
+from napari_sslseg.errors import UserError
+from napari_sslseg.gui import layers, sight
+from napari_sslseg.gui.axes import axes_of
+from napari_sslseg.gui.marks import mark
+from napari_sslseg.gui.origin import file_of, reference
+from napari_sslseg.gui.places import find_or_create
+from napari_sslseg.image import LEAST_SIZE, Image
+from napari_sslseg.job import Job, Notice, Progress, Stop
+from napari_sslseg.overlay import Box
+from napari_sslseg.project import Project
+
+if TYPE_CHECKING:
+    from napari_sslseg.gui.desk import Desk
+
+REST = "napari-sslseg files"  # more files of the kind of a layer, which are used with it
+
+
+def use(desk: "Desk", chosen: Sequence[Sequence[ImageLayer]]) -> None:
+    """Use image layers as images of the project.
+
+    Parameters
+    ----------
+    desk : Desk
+        The desk.
+    chosen : sequence of sequence of napari.layers.Image
+        The layers of each image.
+    """
+    session, more = desk.session, list[tuple[list[Path], dict[str, Any]]]()
+    for group in chosen:
+        image = layers.image_from(group)
+        found = reference(group[0], axes_of(group[0]) if len(group) == 1 else None, image)
+        file, said = found if found is not None else (None, {})
+        more.append(([Path(f) for f in group[0].metadata.get(REST, ())], said))
+        ready(desk, image, file)
+        entry = session.add_file(file, **said) if file else session.add_image(image)
+        _adopt(desk, group, image, entry)
+        session.images_changed.emit()
+    desk.canvas.follow()
+    desk.jobs.start()
+    for files, said in more:
+        if files:
+            _use_files(desk, files, said)
+
+
+def ready(desk: "Desk", image: Image, file: Path | None) -> None:
+    """Make sure that there is a project for an image.
+
+    Parameters
+    ----------
+    desk : Desk
+        The desk.
+    image : Image
+        The image.
+    file : Path, optional
+        Its file.
+    """
+    if desk.session.project is None:
+        desk.session.open(find_or_create(image.name, file, desk.home))
+        show_info(f"Everything is kept in {desk.session.needed_project.path}")
+
+
+def _adopt(desk: "Desk", group: Sequence[ImageLayer], image: Image, entry: ImageEntry) -> None:
+    """Make layers those of an image; others take their place where they show it another way than it is."""
+    viewer, project = desk.canvas.viewer, desk.session.needed_project
+    usual = image.axes[1:] + ("S" if image.rgb else "")
+    if all(axes_of(layer) == usual for layer in group) and all(layer.rgb == image.rgb for layer in group):
+        for layer in group:
+            layer.metadata = {**layer.metadata, **mark(project, entry.id, "image")}
+        return
+    for layer in group:
+        viewer.layers.remove(layer)
+    viewer.layers.selection.active = layers.show_image(viewer, project, entry.id)[0]
+
+
+# -------------------------------------------------------------------- many files
+def _use_files(desk: "Desk", files: Sequence[Path], said: dict[str, Any]) -> None:
+    project = desk.session.needed_project
+    desk.run("images", lambda stop: _adding(project, files, said, stop), lambda _: desk.session.images_changed.emit())
+
+
+def _adding(project: Project, files: Sequence[Path], said: dict[str, Any], stop: Stop) -> Job[int]:
+    added = 0
+    for at, file in enumerate(files):
+        if stop.requested:
+            break
+        yield Progress(at / len(files), f"{file.name}, {at + 1} of {len(files)}")
+        try:
+            project.add_file(file, **said)
+            added += 1
+        except UserError as error:
+            yield Notice(f"{file.name} is left out. {error}")
+    return added
+
+
+# -------------------------------------------------------------------- a region
+def use_region(desk: "Desk", group: Sequence[ImageLayer]) -> None:
+    """Make what is in the view an image of its own; of a stack in all planes.
+
+    Parameters
+    ----------
+    desk : Desk
+        The desk.
+    group : sequence of napari.layers.Image
+        The layers of the image that is not used yet; none for the current image of the project.
+    """
+    if not group and not desk.ready():
+        return
+    session, viewer = desk.session, desk.canvas.viewer
+    if group:
+        image, layer = layers.image_from(group), group[0]
+    else:
+        id = session.current or ""
+        image = replace(session.needed_project.image(id), name=id)
+        layer = layers.show_image(viewer, session.needed_project, id)[0]
+    if group and axes_of(layer) != image.axes[1:] + ("S" if image.rgb else ""):
+        raise UserError(
+            "A region is cut out of rows and columns, and this layer shows other axes",
+            "It has to be shown in its own axes first",
+            "Press “Use these images”, then “Only this region”",
+        )
+    crop = _crop(image, sight.box(viewer, layer, image.shape[-2:]))
+    ready(desk, image, file_of(layer))
+    project = session.needed_project
+    for other in group:
+        other.visible = False
+    desk.jobs.start()
+    desk.run("images", lambda stop: _copying(project, crop), lambda entry: _show_region(desk, entry))
+
+
+def _crop(image: Image, box: Box) -> Image:
+    height, width = box.bottom - box.top, box.right - box.left
+    if (height, width) == image.shape[-2:]:
+        raise UserError(
+            f"All of {image.name} is in the view", "A region is a part of it", "Zoom in until only that part is seen"
+        )
+    if min(height, width) < LEAST_SIZE:
+        raise UserError(
+            f"{height} × {width} pixels are in the view", f"{LEAST_SIZE} × {LEAST_SIZE} are the least", "Zoom out a bit"
+        )
+    rows, columns = slice(box.top, box.bottom), slice(box.left, box.right)
+    pixels = image.data[:, rows, columns] if image.data.ndim == 3 else image.data[:, :, rows, columns]
+    return Image(pixels, image.spacing, image.unit, f"{image.name} region", image.axes, image.rgb)
+
+
+def _copying(project: Project, crop: Image) -> Job[ImageEntry]:
+    yield Progress(0.0, "copying the region")
+    return project.add_image(crop)
+
+
+def _show_region(desk: "Desk", entry: ImageEntry) -> None:
+    desk.session.images_changed.emit()
+    desk.session.select(entry.id)
+    if desk.shown:
+        desk.canvas.show_current(fit=True)

@@ -1,0 +1,155 @@
+"""The manners of the window: images are put right and dropped, a tour, the keyboard alone, words for everything."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QHeaderView,
+    QLineEdit,
+    QScrollBar,
+    QWidget,
+)
+
+from napari_sslseg.gui.desk import Desk, desk_of
+from napari_sslseg.gui.dock import Dock
+from napari_sslseg.gui.memory import memory_of, user_file
+from napari_sslseg.gui.order import controls
+from napari_sslseg.gui.tour import TEXTS
+
+from .test_jobs import done
+
+INTERACTIVE = (QAbstractButton, QAbstractItemView, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit)
+PARTS = (QHeaderView, QScrollBar)  # of other widgets
+
+
+def interactive(dock: Dock) -> list[QWidget]:
+    """All that a user can do something with, but for what other widgets are made of."""
+    found = [w for w in dock.findChildren(QWidget) if isinstance(w, INTERACTIVE) and not isinstance(w, PARTS)]
+    inner = (QComboBox, QAbstractSpinBox, QAbstractItemView)
+    return [w for w in found if not any(isinstance(p, inner) for p in parents(w))]
+
+
+def parents(widget: QWidget) -> list[QWidget]:
+    """All widgets in which a widget lies."""
+    parent = widget.parentWidget()
+    return [] if parent is None else [parent, *parents(parent)]
+
+
+# -------------------------------------------------------------------- images
+def test_axes_that_were_guessed_wrong_are_put_right_before_the_image_is_used(dock: Dock, viewer: Any) -> None:
+    viewer.add_image(np.random.default_rng(0).integers(0, 255, (3, 40, 32), np.uint8), name="three", rgb=False)
+    kind = dock.images.kind
+    assert "3 planes" in dock.images.list.item(0).text()
+    kind.axes.setCurrentIndex(kind.axes.findData("CYX"))
+    kind.axes.activated.emit(kind.axes.currentIndex())
+    kind.flat.setValue(0.5)
+    assert dock.images.list.item(0).text() == "three  ·  not used yet  ·  40×32 · 3 channels · 8-bit · 3.84 KB"
+    dock.images.panel.button.click()
+    entry = dock.desk.session.needed_project.images[0]
+    assert (entry.axes, entry.channels, entry.shape, entry.spacing) == ("CYX", 3, (40, 32), (0.5, 0.5))
+    assert [layer.name for layer in viewer.layers] == ["three 1", "three 2", "three 3"]
+    dock.desk.paint()
+    assert viewer.layers["three labels"].data.shape == (40, 32)
+
+
+def test_files_that_are_dropped_are_opened_and_then_used_where_they_are(
+    dock: Dock, viewer: Any, tmp_path: Path, qtbot: Any
+) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for at in range(20):
+        tifffile.imwrite(folder / f"a{at}.tif", np.random.default_rng(at).integers(0, 255, (16, 16), np.uint8))
+    mime, actions = QMimeData(), Qt.DropAction.CopyAction
+    mime.setUrls([QUrl.fromLocalFile(str(folder))])
+    buttons, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    QApplication.sendEvent(dock, QDragEnterEvent(QPoint(5, 5), actions, mime, buttons, keys))
+    QApplication.sendEvent(dock, QDropEvent(QPointF(5, 5), actions, mime, buttons, keys))
+    qtbot.waitUntil(lambda: len(viewer.layers) == 1, timeout=5000)
+    assert "a0 and 19 more files" in dock.images.list.item(0).text()
+    dock.images.panel.button.click()
+    done(dock, qtbot)
+    project = dock.desk.session.needed_project
+    assert [Path(e.source).name for e in project.images] == [f"a{at}.tif" for at in range(20)]
+    assert not (project.path / "images").exists()
+
+
+def test_what_is_in_the_view_becomes_an_image_of_its_own(
+    dock: Dock, stack: Any, viewer: Any, said: list[str], qtbot: Any
+) -> None:
+    dock.images.region.click()
+    assert said[-1].startswith("All of stack is in the view")
+    stack.corner_pixels = np.array([[0, 10, 4], [0, 29, 23]])
+    dock.images.region.click()
+    done(dock, qtbot)
+    project = dock.desk.session.needed_project
+    assert [(e.id, e.shape, e.spacing) for e in project.images] == [("stack region", (5, 20, 20), (2, 0.5, 0.5))]
+    np.testing.assert_array_equal(project.image("stack region").data[0], stack.data[:, 10:30, 4:24])
+    assert (viewer.layers["stack region"].visible, stack.visible) == (True, False)
+
+
+# -------------------------------------------------------------------- the tour
+def test_the_tour_is_offered_once_points_at_each_step_and_ends_with_escape(
+    dock: Dock, image: Any, viewer: Any, qtbot: Any
+) -> None:
+    assert not dock.offer.isHidden()
+    dock.offer.yes.click()
+    assert dock.offer.isHidden()
+    for name, text in TEXTS.items():
+        assert (dock.tour.step, dock.bubble.text.text()) == (name, text)
+        dock.bubble.next.click()
+    assert dock.bubble.isHidden()
+    dock.header.help.click()
+    assert not dock.bubble.isHidden()
+    QTest.keyClick(dock.bubble.next, Qt.Key.Key_Escape)
+    assert dock.bubble.isHidden()
+    assert list(viewer.layers) == [image]  # and no sample
+    memory_of(dock.desk).flush()
+    again = Dock(viewer, Desk(viewer, dock.desk.jobs))
+    viewer.window.add_dock_widget(again, name="again")
+    assert again.offer.isHidden()
+    assert "toured" in user_file().read_text()
+
+
+def test_without_an_image_the_tour_opens_a_sample(dock: Dock, viewer: Any, qtbot: Any) -> None:
+    dock.offer.yes.click()
+    qtbot.waitUntil(lambda: [layer.name for layer in viewer.layers] == ["ihc"], timeout=20_000)
+    assert dock.tour.step == "images"
+
+
+# -------------------------------------------------------------------- the keyboard, and those who do not see
+def test_tab_reaches_every_control_from_the_top_down_and_each_is_told_in_words(dock: Dock, image: Any) -> None:
+    dock.desk.paint()
+    chain, at = [], dock.header.new.nextInFocusChain()
+    while at is not dock.header.new:
+        chain.append(at)
+        at = at.nextInFocusChain()
+    wanted = list(controls(dock.layout()))[1:]
+    assert [w for w in chain if w in wanted] == wanted
+    beside = (dock.bubble.back, dock.bubble.next, dock.bubble.close_)
+    assert set(interactive(dock)) - set(wanted) - set(beside) == {dock.header.new}
+    for widget in interactive(dock):
+        words = widget.text() if isinstance(widget, QAbstractButton) else ""
+        assert any(c.isalpha() for c in words) or widget.accessibleName(), widget
+        assert widget.toolTip(), (widget, words)
+
+
+# -------------------------------------------------------------------- several windows
+def test_two_viewers_do_not_know_of_each_other(dock: Dock, image: Any, make_napari_viewer: Any) -> None:
+    other = make_napari_viewer()
+    second = Dock(other)
+    other.window.add_dock_widget(second, name="second")
+    dock.desk.paint()
+    assert second.desk is desk_of(other)
+    assert second.desk.session.project is None
+    assert not other.layers
