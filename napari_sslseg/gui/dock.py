@@ -6,6 +6,7 @@ from napari.viewer import Viewer
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
+from napari_sslseg.gui import keys
 from napari_sslseg.gui.desk import Desk, desk_of
 from napari_sslseg.gui.elided import Elided
 from napari_sslseg.gui.images import ImagesStep
@@ -80,6 +81,7 @@ class Dock(QWidget):
         super().__init__()
         self.desk = desk or desk_of(napari_viewer)
         self.setObjectName("napari-sslseg")
+        keys.bind(self.desk.canvas)
         self.header = Header(self.desk)
         self.images, self.learn, self.paint = ImagesStep(self.desk), LearnStep(self.desk), PaintStep(self.desk)
         self.train, self.result = TrainStep(self.desk), ResultStep(self.desk)
