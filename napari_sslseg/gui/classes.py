@@ -1,6 +1,6 @@
 """ClassTable: the classes, and what one does to them by mouse, menu and key; a row chooses what to paint with."""
 
-from qtpy.QtCore import QPoint, Qt, Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QContextMenuEvent, QKeyEvent
 from qtpy.QtWidgets import QAbstractItemView, QColorDialog, QTableWidgetItem, QWidget
 
@@ -63,11 +63,16 @@ class ClassTable(ClassRows):
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         """Offer what can be done with a class, at the mouse or, by key, at the chosen row."""
-        by_key = event.reason() == QContextMenuEvent.Reason.Keyboard
-        row = self.currentRow() if by_key else self.rowAt(event.pos().y())
-        if 0 <= row < len(self._classes):
-            at = self.visualItemRect(self.item(row, NAME)).bottomLeft() if by_key else event.pos()
-            self.open_menu(row).popup(self.viewport().mapToGlobal(QPoint(at)))
+        if event.reason() == QContextMenuEvent.Reason.Keyboard:
+            self.offer()
+        elif 0 <= (row := self.rowAt(event.pos().y())) < len(self._classes):
+            self.open_menu(row).popup(event.globalPos())
+
+    def offer(self) -> None:
+        """Offer what can be done with the chosen class."""
+        if 0 <= (row := self.currentRow()) < len(self._classes):
+            below = self.visualItemRect(self.item(row, NAME)).bottomLeft()
+            self.open_menu(row).popup(self.viewport().mapToGlobal(below))
 
     def open_menu(self, row: int) -> ClassMenu:
         """Make the menu of a row.

@@ -36,12 +36,12 @@ class ToolRow(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         self.buttons: dict[str, QPushButton] = {}
-        for name, mode, tooltip in TOOLS:
+        for name, _, tooltip in TOOLS:
             button = QPushButton(name)
             button.setCheckable(True)
             button.setToolTip(tooltip)
             button.setAccessibleName("Fill an outline" if name == FILL else name.capitalize())
-            button.clicked.connect(lambda _=False, name=name, mode=mode: self.use(name, mode))
+            button.clicked.connect(lambda _=False, name=name: self.use(name))
             row.addWidget(button)
             self.buttons[name] = button
         painting = desk.canvas.painting
@@ -50,22 +50,20 @@ class ToolRow(QWidget):
         self.filling.changed.connect(self.refresh)
         self.refresh()
 
-    def use(self, name: str, mode: str) -> None:
+    def use(self, name: str) -> None:
         """Paint with a tool from now on.
 
         Parameters
         ----------
         name : str
             One of `TOOLS`.
-        mode : str
-            Its mode of the layer.
         """
         painting = self._desk.canvas.painting
         if name == FILL:
             self.filling.end() if self.filling.waiting else self.filling.begin()
         elif (layer := layer_to_paint(self._desk)) is not None:
-            layer.mode = mode
-            if mode == "erase":
+            layer.mode = {known: mode for known, mode, _ in TOOLS}[name]
+            if name == "eraser":
                 painting.choose(0)
         self.refresh()
 
