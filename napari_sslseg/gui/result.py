@@ -34,11 +34,11 @@ class ResultStep(QWidget):
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setRange(0, 100)
         self.opacity.setAccessibleName("Opacity of the masks")
-        self.opacity.setToolTip("How strongly the masks cover the image")
+        self.opacity.setToolTip("How strongly the masks cover the image (keys , and .)")
         self.outline = QCheckBox("outline")
-        self.outline.setToolTip("Draw only the outlines of the masks")
+        self.outline.setToolTip("Draw only the outlines of the masks (key U)")
         self.visible = QCheckBox("show")
-        self.visible.setToolTip("Show or hide the masks")
+        self.visible.setToolTip("Show or hide the masks (key H: hidden while held)")
         self._compose()
         self._connect()
         self.refresh()
@@ -65,6 +65,7 @@ class ResultStep(QWidget):
         self.outline.toggled.connect(self._look_changed)
         self.form["probabilities"].changed.connect(self._form_changed)
         self.visible.toggled.connect(self._look_changed)
+        self._desk.canvas.look_changed.connect(self.refresh)
         for signal in (
             session.project_changed,
             session.current_changed,

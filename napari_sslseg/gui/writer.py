@@ -73,6 +73,16 @@ class LabelWriter(QObject):
             done = self._change.wait_for(lambda: self._thread is None, seconds)
         return done
 
+    def forget(self, id: str) -> None:
+        """Count all of an image anew next time: its labels were changed by somebody else.
+
+        Parameters
+        ----------
+        id : str
+            The image.
+        """
+        self._counts.pop(id, None)
+
     def _work(self) -> None:
         while True:
             with self._change:

@@ -12,7 +12,9 @@ import pytest
 from qtpy.QtCore import QCoreApplication, QEvent
 from qtpy.QtWidgets import QApplication
 
+from napari_sslseg.comparing import Comparison
 from napari_sslseg.contents import Round
+from napari_sslseg.evidence import Difference
 from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.dock import Dock
 from napari_sslseg.job import Event, Job, Metric, Progress, Stop
@@ -105,6 +107,11 @@ class FakeJobs:
         if not (yield from self._play(stop)):
             return []
         return self.suggestions
+
+    def compare(self, project: Project, config: Any, *, runtime: Any, stop: Stop) -> Job[Comparison]:
+        self.calls.append(("compare", {"config": config}))
+        yield from self._play(stop)
+        return Comparison((0.75, 0.77), (0.72, 0.72), 8, Difference(0.04, (0.01, 0.07), 0.99))
 
     def _prediction(self, project: Project, id: str, config: Any, planes: Any) -> Prediction:
         labels = np.full(project.entry(id).shape, self.value, np.uint16)
