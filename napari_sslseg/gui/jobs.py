@@ -51,6 +51,18 @@ class Jobs(Protocol):
     def suggest(self, project: Project, *, runtime: RuntimeConfig, stop: Stop) -> Job[list[Suggestion]]:
         """Say where to paint next."""
 
+    def predict_files(
+        self,
+        project: Project,
+        config: PredictConfig,
+        *,
+        paths: Iterable[Path],
+        out: Path,
+        runtime: RuntimeConfig,
+        stop: Stop,
+    ) -> Job[list[Path]]:
+        """Predict image files that are not in the project, and write one label file each."""
+
     def start(self) -> None:
         """Get ready: jobs will come."""
 
@@ -101,6 +113,19 @@ class RemoteJobs:
     def suggest(self, project: Project, *, runtime: RuntimeConfig, stop: Stop) -> Job[list[Suggestion]]:
         """Say where to paint next."""
         return self._run("suggest", project, stop, runtime=runtime)
+
+    def predict_files(
+        self,
+        project: Project,
+        config: PredictConfig,
+        *,
+        paths: Iterable[Path],
+        out: Path,
+        runtime: RuntimeConfig,
+        stop: Stop,
+    ) -> Job[list[Path]]:
+        """Predict image files that are not in the project, and write one label file each."""
+        return self._run("predict_files", project, stop, config=config, paths=paths, out=out, runtime=runtime)
 
     def _run(self, verb: str, project: Project, stop: Stop, **arguments: Any) -> Job[Any]:
         return self._process.run(Call(verb, str(project.path.resolve()), arguments), project, stop)
@@ -170,6 +195,21 @@ class ProjectJobs:
         from napari_sslseg.next_strokes import suggest
 
         return suggest(project, runtime=runtime, stop=stop)
+
+    def predict_files(
+        self,
+        project: Project,
+        config: PredictConfig,
+        *,
+        paths: Iterable[Path],
+        out: Path,
+        runtime: RuntimeConfig,
+        stop: Stop,
+    ) -> Job[list[Path]]:
+        """Predict image files that are not in the project, and write one label file each."""
+        from napari_sslseg.exchange import predict_files
+
+        return predict_files(project, paths, out, config, runtime=runtime, stop=stop)
 
 
 class LiveJobs:
