@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_sslseg.annotation import count
 from napari_sslseg.job import Job, Progress, Stop
 from napari_sslseg.project import Project
-from napari_sslseg.stages import count
 
 
 def merge_classes(

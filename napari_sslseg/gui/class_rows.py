@@ -20,7 +20,8 @@ class ClassRows(QTableWidget):
         self.setAccessibleName("Classes")
         self.setToolTip(
             "Click a class, or press its key, to paint with it. Double-click its name or colour to change it.\n"
-            "Right-click to merge or remove it. Keys: ↑ ↓ choose, F2 renames, Del removes, Enter paints, on the colour it changes it"
+            "Right-click to merge or remove it. Keys: ↑ ↓ choose, F2 renames, Del removes, Enter paints\n"
+            "or, on the colour, changes it"
         )
         self.horizontalHeader().hide()
         self.verticalHeader().hide()

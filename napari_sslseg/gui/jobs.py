@@ -59,6 +59,18 @@ class Jobs(Protocol):
     ) -> Job["Comparison"]:
         """Train with and without what was learnt from the images."""
 
+    def predict_files(
+        self,
+        project: Project,
+        config: PredictConfig,
+        *,
+        paths: Iterable[Path],
+        out: Path,
+        runtime: RuntimeConfig,
+        stop: Stop,
+    ) -> Job[list[Path]]:
+        """Predict image files that are not in the project, and write one label file each."""
+
     def start(self) -> None:
         """Get ready: jobs will come."""
 
@@ -115,6 +127,19 @@ class RemoteJobs:
     ) -> Job["Comparison"]:
         """Train with and without what was learnt from the images."""
         return self._run("compare", project, stop, config=config, runtime=runtime)
+
+    def predict_files(
+        self,
+        project: Project,
+        config: PredictConfig,
+        *,
+        paths: Iterable[Path],
+        out: Path,
+        runtime: RuntimeConfig,
+        stop: Stop,
+    ) -> Job[list[Path]]:
+        """Predict image files that are not in the project, and write one label file each."""
+        return self._run("predict_files", project, stop, config=config, paths=paths, out=out, runtime=runtime)
 
     def _run(self, verb: str, project: Project, stop: Stop, **arguments: Any) -> Job[Any]:
         return self._process.run(Call(verb, str(project.path.resolve()), arguments), project, stop)
@@ -192,6 +217,21 @@ class ProjectJobs:
         from napari_sslseg.comparing import compare_project
 
         return compare_project(project, config, runtime=runtime, stop=stop)
+
+    def predict_files(
+        self,
+        project: Project,
+        config: PredictConfig,
+        *,
+        paths: Iterable[Path],
+        out: Path,
+        runtime: RuntimeConfig,
+        stop: Stop,
+    ) -> Job[list[Path]]:
+        """Predict image files that are not in the project, and write one label file each."""
+        from napari_sslseg.exchange import predict_files
+
+        return predict_files(project, paths, out, config, runtime=runtime, stop=stop)
 
 
 class LiveJobs:

@@ -18,6 +18,8 @@ class Painting(QObject):
 
     failed = Signal(object)  # an error while labels were written
     painted = Signal(object)  # a Stroke, on its way to the disk
+    wrote = Signal(object, object)  # a layer, and the index that something was just written to
+    accepting = Signal()  # a key asks to accept the object under the cursor
     boxed = Signal()  # a key asks to draw a validation box
     stepped = Signal(int)  # a key asks for the next suggestion, 1, or the one before, -1
     filling = Signal()  # a key asks to fill an outline
@@ -80,12 +82,14 @@ class Painting(QObject):
         assert self._writer is not None, "a project has a writer"
         self._strokes[id] = Strokes(layer, id, self._writer, self)
         self._strokes[id].saved.connect(self.painted)
+        self._strokes[id].wrote.connect(self.wrote)
         layer.events.selected_label.connect(self._label_selected)
         layer.events.mode.connect(self._tool_changed)
         layer.editable = self._editable
         for value in range(1, 10):
             layer.bind_key(str(value), lambda _, v=value: self.choose(v), overwrite=True)
         layer.bind_key("0", lambda _: self.choose(0), overwrite=True)
+        layer.bind_key("a", lambda _: self.accepting.emit(), overwrite=True)
         layer.bind_key("v", lambda _: self.boxed.emit(), overwrite=True)
         layer.bind_key("g", lambda _: self.filling.emit(), overwrite=True)
         layer.bind_key("n", lambda _: self.stepped.emit(1), overwrite=True)

@@ -5,7 +5,9 @@ from dataclasses import replace
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QLabel, QPushButton, QSlider, QVBoxLayout, QWidget
 
+from napari_sslseg.gui.accept_row import AcceptRow
 from napari_sslseg.gui.desk import Desk, telling
+from napari_sslseg.gui.export_button import ExportButton
 from napari_sslseg.gui.forms import Form
 from napari_sslseg.gui.listen import listen
 from napari_sslseg.gui.memory import memory_of
@@ -30,6 +32,8 @@ class ResultStep(QWidget):
         self.panel = Panel(5, "Result", "▶ This plane", "Show the masks of what you are looking at")
         self.everything = QPushButton("▶ Everything")
         self.everything.setToolTip("Masks of all planes of all images of the project")
+        self.accept = AcceptRow(desk)
+        self.export = ExportButton(desk)
         self.form = Form(PredictConfig, only=("probabilities",))
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setRange(0, 100)
@@ -45,6 +49,8 @@ class ResultStep(QWidget):
 
     def _compose(self) -> None:
         self.panel.buttons.addWidget(self.everything)
+        self.accept.buttons.addWidget(self.export, 1)
+        self.panel.body.addWidget(self.accept)
         row = Wrap()
         row.addWidget(QLabel("opacity"))
         row.addWidget(self.opacity, 1)

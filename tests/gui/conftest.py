@@ -113,6 +113,13 @@ class FakeJobs:
         yield from self._play(stop)
         return Comparison((0.75, 0.77), (0.72, 0.72), 8, Difference(0.04, (0.01, 0.07), 0.99))
 
+    def predict_files(
+        self, project: Project, config: Any, *, paths: Any, out: Path, runtime: Any, stop: Stop
+    ) -> Job[list[Path]]:
+        self.calls.append(("predict_files", {"paths": paths, "out": out}))
+        yield from self._play(stop)
+        return [out / "a.tif", out / "b.tif"]
+
     def _prediction(self, project: Project, id: str, config: Any, planes: Any) -> Prediction:
         labels = np.full(project.entry(id).shape, self.value, np.uint16)
         names = tuple(c.name for c in project.classes)
