@@ -99,20 +99,23 @@ def _slices(bounds: list[range], within: list[range] | None = None) -> Region:
     return tuple(slice(r.start - s, r.stop - s) for r, s in zip(bounds, starts, strict=True))
 
 
-def read(path: Path) -> npt.NDArray[Any]:
-    """Read an array whole.
+def read(path: Path, region: Region | None = None) -> npt.NDArray[Any]:
+    """Read an array, or a part of it.
 
     Parameters
     ----------
     path : pathlib.Path
         The zarr folder.
+    region : tuple of slice, optional
+        The part, one slice an axis; all of it if not given.
 
     Returns
     -------
     numpy.ndarray
         The array.
     """
-    return np.asarray(zarr.open_array(path, mode="r")[...])
+    array: Any = zarr.open_array(path, mode="r")
+    return np.asarray(array[... if region is None else region])
 
 
 def write_image(path: Path, image: Image) -> None:
