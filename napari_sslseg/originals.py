@@ -140,14 +140,14 @@ def known(project: Project, id: str, z: int | None) -> Known:
     entry, said, place = project.entry(id), _read(_about(project, id)), _shares(project, id)
     spacing = tuple(entry.spacing) if z is None else tuple(entry.spacing[-2:])
     if said is None or not place.exists() or bool(said["size"]) != (project.task == "instance"):
-        return Known(project.task, spacing)
+        return Known(project.task, spacing, entry.unit)
     at = slice(None) if z is None else slice(z, z + 1)
     shares = chunks.read(place, (slice(None), at, slice(None), slice(None)))
     if not shares.any():
-        return Known(project.task, spacing)
+        return Known(project.task, spacing, entry.unit)
     shares = shares if z is None and len(entry.shape) == 3 else shares[:, 0]
     size = ObjectSize(**said["size"]) if said["size"] else None
-    return Known(project.task, spacing, shares, said["values"], size)
+    return Known(project.task, spacing, entry.unit, shares, said["values"], size)
 
 
 def whole(project: Project, id: str) -> bool:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from skimage.measure import label
 
+from napari_sslseg.image import PIXEL
 from napari_sslseg.instances import SEED, ObjectSize, separate
 from napari_sslseg.settings import AS_PREDICTED, Refinement
 from napari_sslseg.splitting import split
@@ -29,6 +30,8 @@ class Known:
         ``semantic`` or ``instance``.
     spacing : tuple of float
         Pixel size ([Z,] Y, X).
+    unit : str, optional
+        Its unit.
     shares : numpy.ndarray, optional
         (K, [Z,] Y, X) uint8: how probable each class is, 255 for certain; None where that was not kept.
     values : sequence of int, optional
@@ -39,6 +42,7 @@ class Known:
 
     task: str
     spacing: tuple[float, ...]
+    unit: str = "pixel"
     shares: Shares | None = None
     values: Sequence[int] = ()
     size: ObjectSize | None = None
@@ -73,7 +77,7 @@ def refine(masks: Masks, settings: Refinement, known: Known) -> Masks:
     """
     if settings == AS_PREDICTED:
         return masks
-    least = settings.least / float(np.prod(known.spacing[-masks.ndim :]))
+    least = settings.least / (1.0 if known.unit in PIXEL else float(np.prod(known.spacing[-masks.ndim :])))
     radii = [settings.smooth * known.spacing[-1] / s for s in known.spacing[-masks.ndim :]]
     change = _objects if known.task == "instance" else _classes
     found = change(masks, settings, known, least, [round(r) for r in radii])
@@ -121,10 +125,13 @@ def _classes(masks: Masks, settings: Refinement, known: Known, least: float, rad
 def _majority(masks: Masks, radii: list[int]) -> Masks:
     """The value that most pixels around have."""
     values = np.flatnonzero(np.bincount(masks.reshape(-1)))
-    most, found = np.full(masks.shape, -1, np.float32), masks.copy()
-    for value in values[values > 0]:
-        share = _around(masks == value, radii)
-        at = share > most
+    most, found = np.zeros(masks.shape, np.float32), masks.copy()
+    left = np.ones(masks.shape, np.float32)
+    for value in values:
+        last = value == values[-1]  # it has what is left
+        share = left if last else _around(masks == value, radii)
+        left = left if last else left - share
+        at = share > most if value > 0 else np.zeros_like(masks, bool)
         most[at], found[at] = share[at], value
     return found
 

@@ -114,7 +114,7 @@ def test_when_stopped_the_rest_stays_as_predicted(project):
 
 def test_objects_of_a_stack_predicted_at_once_go_through_its_planes(tmp_path):
     project = Project.create(tmp_path / "o", "instance")
-    project.add_image(Image(np.zeros((1, 4, 16, 16), np.uint8), (2.0, 1.0, 1.0), name="a"))
+    project.add_image(Image(np.zeros((1, 4, 16, 16), np.uint8), (2.0, 1.0, 1.0), "µm", "a"))
     masks = np.ones((4, 16, 16), np.uint32)
     masks[:, 2:5, 2:5], masks[1, 10:13, 10:13] = 2, 3  # both 9 pixels in plane 1; 72 and 18 µm³
     shares = np.zeros((3, 4, 16, 16), np.float32)

@@ -27,6 +27,7 @@ VERBS = (
     "denoise",
     "score",
     "split",
+    "measure",
     "info",
     "use",
     "mark",

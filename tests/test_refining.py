@@ -21,12 +21,12 @@ def test_a_class_needs_to_be_so_sure_against_background(sure, expected):
     found = np.array([0.9, 0.6, 0.4, 0.1])
     shares = np.rint(255 * np.array([1 - found, found])).astype(np.uint8)[:, None]
     masks = np.array([[2, 2, 1, 1]], np.uint32)
-    assert refine(masks, Refinement(sure=sure), Known("semantic", (1, 1), shares, (1, 2))).tolist() == [expected]
+    assert refine(masks, Refinement(sure=sure), Known("semantic", (1, 1), "px", shares, (1, 2))).tolist() == [expected]
 
 
 def test_how_sure_leaves_classes_among_themselves_as_they_are():
     shares = np.array([[[100]], [[80]], [[60]]], np.uint8)  # background is ahead, then class 2, then 5
-    known = Known("semantic", (1, 1), shares, (1, 2, 5))
+    known = Known("semantic", (1, 1), "px", shares, (1, 2, 5))
     assert refine(np.array([[1]], np.uint32), Refinement(sure=0.2), known).item() == 2
 
 
@@ -39,8 +39,8 @@ def test_without_probabilities_how_sure_changes_nothing():
     masks = np.array([[1, 2]], np.uint32)
     assert refine(masks, Refinement(sure=0.9), SQUARE).tolist() == [[1, 2]]
     shares = np.zeros((2, 1, 2), np.uint8)
-    assert not Known("semantic", (1, 1), shares, (2, 3)).sure  # no background to weigh
-    assert not Known("instance", (1, 1), shares, (1, 2, 3)).sure
+    assert not Known("semantic", (1, 1), "px", shares, (2, 3)).sure  # no background to weigh
+    assert not Known("instance", (1, 1), "px", shares, (1, 2, 3)).sure
 
 
 def test_specks_and_holes_take_the_class_around_them():
@@ -57,9 +57,10 @@ def test_specks_and_holes_take_the_class_around_them():
 def test_the_least_size_is_in_the_unit_of_the_image():
     masks = np.ones((8, 8), np.uint32)
     masks[2:4, 2:4] = 2  # 4 pixels of 0.25 µm²: 1 µm²
-    fine = Known("semantic", (0.5, 0.5))
+    fine = Known("semantic", (0.5, 0.5), "µm")
     assert (refine(masks, Refinement(least=1.0), fine) == masks).all()
     assert (refine(masks, Refinement(least=1.1), fine) == 1).all()
+    assert (refine(masks, Refinement(least=1.1), Known("semantic", (0.5, 0.5))) == masks).all()  # of pixels
 
 
 def test_specks_of_specks_are_all_gone():
@@ -131,7 +132,7 @@ def test_objects_are_separated_anew_from_how_sure_they_are():
     faint = (y - 15) ** 2 + (x - 42) ** 2 < 64
     core = np.where(sure, 0.97, np.where(faint, 0.7, 0.02))
     shares = np.rint(255 * np.stack([1 - core, core, np.zeros_like(core)])).astype(np.uint8)
-    known = Known("instance", (1.0, 1.0), shares, (1, 2, 3), ObjectSize(100, 190))
+    known = Known("instance", (1.0, 1.0), "px", shares, (1, 2, 3), ObjectSize(100, 190))
     masks = np.where(sure, 2, 1).astype(np.uint32)
     assert len(np.unique(refine(masks, Refinement(sure=0.1), known))) == 3  # background and both
     assert len(np.unique(refine(masks, Refinement(sure=0.9), known))) == 2
@@ -140,6 +141,6 @@ def test_objects_are_separated_anew_from_how_sure_they_are():
 def test_objects_of_a_stack_are_measured_as_volumes():
     masks = np.ones((6, 10, 10), np.uint32)
     masks[1:5, 1:5, 1:5], masks[2, 7:9, 7:9] = 2, 3  # 64 and 4 voxels of 2 µm³
-    known = Known("instance", (2.0, 1.0, 1.0))
+    known = Known("instance", (2.0, 1.0, 1.0), "µm")
     assert np.unique(refine(masks, Refinement(least=9), known)).tolist() == [1, 2]
     assert np.unique(refine(masks, Refinement(least=7), known)).tolist() == [1, 2, 3]
