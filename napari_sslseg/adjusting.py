@@ -1,12 +1,14 @@
-"""Adjusting: the masks of a project refined, a plane while somebody looks at it, or all of them to stay."""
+"""Adjusting: masks of a project refined, a plane while one looks at it or all of them to stay; and measured."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import numpy.typing as npt
 
 from napari_sslseg import originals
 from napari_sslseg.job import Job, Progress, Rhythm, Stop
+from napari_sslseg.measuring import Table, measure_objects
 from napari_sslseg.project import Project
 from napari_sslseg.refining import Known, refine
 from napari_sslseg.settings import AS_PREDICTED, Refinement
@@ -56,21 +58,58 @@ class Adjuster:
         Adjusted
             The refined plane.
         """
-        entry, through = project.entry(id), originals.whole(project, id)
-        if through and entry.shape[0] * entry.shape[1] * entry.shape[2] > MOST:
+        through = originals.whole(project, id)
+        if through and np.prod(project.entry(id).shape, dtype=np.int64) > MOST:
             return Adjusted(None, True, True)
-        what = (str(project.path), id, None if through else z, version)
+        found, known = self._refined(project, id, None if through else z, settings, version)
+        found = found[z] if found is not None and through else found
+        return Adjusted(found if found is not None and found.any() else None, known.sure)
+
+    def everything(self, project: Project, id: str, settings: Refinement, version: int, stop: Stop) -> Masks | None:
+        """Refine all planes of an image.
+
+        Parameters
+        ----------
+        project : Project
+            The project.
+        id : str
+            Image id.
+        settings : Refinement
+            How.
+        version : int
+            Another number means that what is on the disk has changed.
+        stop : Stop
+            To end early.
+
+        Returns
+        -------
+        numpy.ndarray, optional
+            ([Z,] Y, X); None if nothing was predicted, or when stopped.
+        """
+        shape = project.entry(id).shape
+        if len(shape) == 2 or originals.whole(project, id):
+            return self._refined(project, id, None, settings, version)[0]
+        planes = []
+        for z in range(shape[0]):
+            found = None if stop.requested else self._refined(project, id, z, settings, version)[0]
+            if found is None:
+                return None
+            planes.append(found)
+        return np.stack(planes)
+
+    def _refined(
+        self, project: Project, id: str, z: int | None, settings: Refinement, version: int
+    ) -> tuple[Masks | None, Known]:
+        what = (str(project.path), id, z, version)
         if self._read is None or self._read[0] != what:
             self._read = self._made = None
-            plane = None if through else z
-            self._read = what, originals.masks(project, id, plane), originals.known(project, id, plane)
+            self._read = what, originals.masks(project, id, z), originals.known(project, id, z)
         _, before, known = self._read
-        if before is None or not (before[z] if through else before).any():
-            return Adjusted(None, known.sure)
+        if before is None:
+            return None, known
         if self._made is None or self._made[0] != settings:
             self._made = settings, refine(before, settings, known)
-        found = self._made[1]
-        return Adjusted(found[z] if through else found, known.sure)
+        return self._made[1], known
 
 
 def adjust_project(project: Project, settings: Refinement, *, stop: Stop | None = None) -> Job[int]:
@@ -125,4 +164,34 @@ def _adjust(project: Project, id: str, settings: Refinement, stop: Stop) -> Iter
         yield (k + 1) / len(planes)
 
 
-__all__ = ["Adjusted", "Adjuster", "adjust_project"]
+def measure_shown(project: Project, id: str, masks: Masks, z: int | None) -> Table:
+    """Measure the objects in masks of an image.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+    id : str
+        Image id.
+    masks : numpy.ndarray
+        (Y, X) of a plane, or all ([Z,] Y, X), as they are shown.
+    z : int, optional
+        The plane; all if not given.
+
+    Returns
+    -------
+    Table
+        Their sizes, places and brightnesses.
+    """
+    image, names = project.image(id), {c.value: c.name for c in project.classes}
+    if z is None and len(image.shape) == 3:
+        channels = np.stack([image.read(k) for k in range(image.planes)], 1)
+    else:
+        channels = image.read(z or 0)
+    plane = z if len(image.shape) == 3 else None
+    return measure_objects(
+        masks, project.task, spacing=image.spacing, unit=image.unit, names=names, channels=channels, plane=plane
+    )
+
+
+__all__ = ["Adjusted", "Adjuster", "adjust_project", "measure_shown"]

@@ -5,6 +5,7 @@ from dataclasses import replace
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QSlider, QVBoxLayout, QWidget
 
+from napari_sslseg.gui.adjust_row import AdjustRow
 from napari_sslseg.gui.desk import Desk, telling
 from napari_sslseg.gui.forms import Form
 from napari_sslseg.gui.listen import listen
@@ -35,6 +36,7 @@ class ResultStep(QWidget):
         self.opacity.setToolTip("How strongly the masks cover the image")
         self.outline = QCheckBox("outline")
         self.outline.setToolTip("Draw only the outlines of the masks")
+        self.adjust = AdjustRow(desk)
         self.visible = QCheckBox("show")
         self.visible.setToolTip("Show or hide the masks")
         self._compose()
@@ -50,6 +52,7 @@ class ResultStep(QWidget):
         row.addWidget(self.visible)
         self.panel.body.addLayout(row)
         self.panel.body.addWidget(self.form.widget)
+        self.panel.body.addWidget(self.adjust)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(self.panel)
