@@ -14,6 +14,7 @@ Floats = npt.NDArray[np.float32]
 
 SPATIAL = "ZYX"
 FRAMES = "ZT"  # axes whose planes are looked at one by one
+PIXEL = ("", "pixel", "px")  # units that are none
 LEAST_SIZE = 8  # px: an image with a shorter side has no neighbourhood to learn from
 
 

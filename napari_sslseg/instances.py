@@ -132,7 +132,7 @@ def _boxes(plane: Labels) -> dict[int, Box]:
 
 
 def separate(
-    probabilities: npt.NDArray[np.floating[Any]], size: ObjectSize, spacing: tuple[float, ...]
+    probabilities: npt.NDArray[np.floating[Any]], size: ObjectSize, spacing: tuple[float, ...], seed: float = SEED
 ) -> npt.NDArray[np.int32]:
     """Find objects by a watershed seeded at their cores, and leave out those that are sure nowhere.
 
@@ -144,6 +144,8 @@ def separate(
         Sizes of the painted objects; much smaller pieces are dropped.
     spacing : tuple of float
         Pixel size ([Z,] Y, X), so that a stack is smoothed alike in all directions.
+    seed : float, optional
+        Least lead of core over the others where an object begins: the greater, the fewer objects grow together.
 
     Returns
     -------
@@ -156,7 +158,7 @@ def separate(
     sigmas = [sigma * spacing[-1] / s for s in spacing]
     landscape = ndimage.gaussian_filter(p[1] - p[2] - 0.5 * p[0], sigmas)
     ground = ndimage.gaussian_filter(p[0], [s / 2 for s in sigmas])
-    seeds, _ = ndimage.label(landscape > SEED)
+    seeds, _ = ndimage.label(landscape > seed)
     small = size.least / 4 if p.ndim == 3 else size.least / 4 * np.sqrt(size.least) / 2 * spacing[-1] / spacing[0]
     seeds = _drop(seeds, small / 4)
     found = _sure(_drop(watershed(-landscape, seeds, mask=ground < GROUND), small), ground)
@@ -185,4 +187,4 @@ def _drop(labels: npt.NDArray[Any], least: float) -> npt.NDArray[Any]:
     return np.where(areas[labels] >= least, labels, 0)
 
 
-__all__ = ["ObjectSize", "contour_width", "measure", "separate", "to_targets"]
+__all__ = ["SEED", "ObjectSize", "contour_width", "measure", "separate", "to_targets"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from napari_sslseg import uncertainty_files
+from napari_sslseg import originals, uncertainty_files
 from napari_sslseg.annotation import Annotation, painted
 from napari_sslseg.contents import Round
 from napari_sslseg.errors import LabelError, ProjectError
@@ -273,6 +273,8 @@ def predict_project(
 ) -> Job[list[Prediction]]:
     """Predict images of a project with its latest round, or the earlier one that was chosen.
 
+    How probable each class is is kept too, packed and rounded, so that masks can be refined later.
+
     Parameters
     ----------
     project : Project
@@ -305,8 +307,11 @@ def predict_project(
     checkpoint = Checkpoint.load(model)
     wanted = [e.id for e in project.images] if ids is None else [project.entry(id).id for id in ids]
     images = [replace(project.image(id), name=id) for id in wanted]
-    found = yield from predict(images, checkpoint, config, planes=planes, runtime=runtime, stop=stop)
+    said = checkpoint.config
+    shares = originals.Shares(project, said["values"], said["object_size"], planes)
+    found = yield from predict(images, checkpoint, config, planes=planes, take=shares.take, runtime=runtime, stop=stop)
     for prediction in found:
+        shares.keep(prediction.image)
         project.write_prediction(prediction.image, prediction.labels, prediction.planes)
         if prediction.uncertainty is not None:
             known = replace(prediction.uncertainty, model=model.parent.name)

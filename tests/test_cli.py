@@ -28,6 +28,7 @@ VERBS = (
     "denoise",
     "score",
     "split",
+    "measure",
     "info",
     "use",
     "mark",

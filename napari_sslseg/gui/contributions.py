@@ -202,6 +202,17 @@ def predict_everything(viewer: Viewer) -> None:
     _dock(viewer).result.predict(everything=True)
 
 
+def objects(viewer: Viewer) -> None:
+    """Show a table of the objects in the masks.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+    _dock(viewer).result.adjust.objects.click()
+
+
 def stop(viewer: Viewer) -> None:
     """Ask the running job to stop.
 

@@ -6,6 +6,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QLabel, QPushButton, QSlider, QVBoxLayout, QWidget
 
 from napari_sslseg.gui.accept_row import AcceptRow
+from napari_sslseg.gui.adjust_row import AdjustRow
 from napari_sslseg.gui.desk import Desk, telling
 from napari_sslseg.gui.export_button import ExportButton
 from napari_sslseg.gui.forms import Form
@@ -41,6 +42,7 @@ class ResultStep(QWidget):
         self.opacity.setToolTip("How strongly the masks cover the image (keys , and .)")
         self.outline = QCheckBox("outline")
         self.outline.setToolTip("Draw only the outlines of the masks (key U)")
+        self.adjust = AdjustRow(desk)
         self.visible = QCheckBox("show")
         self.visible.setToolTip("Show or hide the masks (key H: hidden while held)")
         self._compose()
@@ -58,6 +60,7 @@ class ResultStep(QWidget):
         row.addWidget(self.visible)
         self.panel.body.addLayout(row)
         self.panel.body.addWidget(self.form.widget)
+        self.panel.body.addWidget(self.adjust)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(self.panel)
