@@ -20,7 +20,7 @@ from napari_sslseg.job import Job, Notice, Stop
 from napari_sslseg.prediction import Prediction
 from napari_sslseg.project import Project
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig, RuntimeConfig
-from napari_sslseg.unfinished import Unfinished
+from napari_sslseg.unfinished import PRETRAIN, Unfinished, asked_to_pretrain
 from napari_sslseg.verdict import verdict
 
 if TYPE_CHECKING:
@@ -63,8 +63,7 @@ def pretrain_project(
 
     runtime = runtime or RuntimeConfig()
     images = {e.id: project.image(e.id) for e in project.images}
-    asked = [config.to_dict(), runtime.seed, [[e.id, e.shape, e.source] for e in project.images]]
-    unfinished = Unfinished(project.path / "unfinished" / "pretrain.safetensors", asked)
+    unfinished = Unfinished(project.path / PRETRAIN, asked_to_pretrain(project, config, runtime.seed))
     path = _free(project.path / "checkpoints", "pretrained")
     job = pretrain(
         list(images.values()),
