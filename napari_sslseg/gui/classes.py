@@ -1,7 +1,7 @@
 """ClassTable: one row a class: colour, name, key, painted pixels; choosing a row chooses what to paint with."""
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtGui import QColor, QIcon, QKeyEvent, QPixmap
 from qtpy.QtWidgets import QAbstractItemView, QColorDialog, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
 from napari_sslseg.annotation import LabelClass
@@ -85,6 +85,20 @@ class ClassTable(QTableWidget):
         if column in (KEY, PIXELS):
             item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         return item
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Choose with the same keys as over the image: after a rename the table has the focus.
+
+        Parameters
+        ----------
+        event : QKeyEvent
+            The event.
+        """
+        key = event.text() if event is not None else ""
+        if len(key) == 1 and key in "0123456789":
+            self.chosen.emit(int(key))
+        else:
+            super().keyPressEvent(event)
 
     def _row_changed(self, row: int, *_: int) -> None:
         if 0 <= row < len(self._values):

@@ -2,7 +2,7 @@
 
 import numpy as np
 from napari.layers import Image as ImageLayer
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
 from napari_sslseg.contents import ImageEntry
@@ -17,6 +17,7 @@ from napari_sslseg.stages import stage
 
 ROLE = Qt.ItemDataRole.UserRole
 ROWS = 5
+AIR = 6  # px around the text of a row
 FILES = 24  # as many files are opened to describe them; of more, the project says enough
 
 
@@ -39,6 +40,7 @@ class ImagesStep(QWidget):
         self.list.setAccessibleName("Images")
         self.list.setToolTip("Images of the project, and open ones not used yet. Click one to work on it")
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.list.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # after a click, keys still choose classes
         self.panel.body.insertWidget(0, self.list)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
@@ -69,7 +71,7 @@ class ImagesStep(QWidget):
             item.setSelected(not entries)
         self.list.blockSignals(False)
         rows = max(1, min(ROWS, self.list.count()))
-        self.list.setFixedHeight(rows * max(16, self.list.sizeHintForRow(0)) + 8)
+        self.list.setFixedHeight(rows * max(16, self.list.sizeHintForRow(0)) + 2 * self.list.frameWidth() + 2)
         self.panel.button.setVisible(bool(self._groups))
         self.panel.show_stage(*stage(session, "images"), self._summary(list(said.values())))
 
@@ -77,6 +79,7 @@ class ImagesStep(QWidget):
         item = QListWidgetItem(text, self.list)
         item.setData(ROLE, key)
         item.setToolTip(text)
+        item.setSizeHint(QSize(0, self.list.fontMetrics().height() + AIR))
         return item
 
     def _summary(self, said: list[str]) -> str:
