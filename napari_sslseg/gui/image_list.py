@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from qtpy.QtCore import QEvent, QItemSelectionModel, Qt
+from qtpy.QtCore import QEvent, QItemSelectionModel, QSize, Qt
 from qtpy.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem
 
 from napari_sslseg.gui.area import LabelFont
 
 ROLE = Qt.ItemDataRole.UserRole
 ROWS = 5
+AIR = 6  # px around the text of a row
 
 Key = str | int  # of an image of the project its id, of an open one a number
 
@@ -23,6 +24,7 @@ class ImageList(QListWidget):
         self.setAccessibleName("Images")
         self.setToolTip("Images of the project, and open ones not used yet. Click one to work on it")
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # after a click, keys still choose classes
 
     def show_rows(self, rows: Sequence[tuple[Key, str]], current: str | None) -> None:
         """Show images.
@@ -42,6 +44,7 @@ class ImageList(QListWidget):
             item = self.item(at)
             item.setText(text)
             item.setToolTip(text)
+            item.setSizeHint(QSize(0, self.fontMetrics().height() + AIR))
             if isinstance(key, str):
                 item.setSelected(key == current)
         self.blockSignals(False)
