@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from npe2 import PluginManifest
 from qtpy.QtCore import QCoreApplication, QEvent
 from qtpy.QtWidgets import QApplication
 
@@ -128,6 +129,20 @@ class FakeJobs:
         if chosen and labels.ndim == 3:
             labels[[z for z in range(len(labels)) if z not in chosen]] = 0
         return Prediction(id, labels, names, values, chosen)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def manifests_read_once() -> Iterator[None]:
+    """Give every viewer the plugins that are installed: to read all their manifests takes as long as a third of it."""
+    found = list(PluginManifest.discover())
+
+    def discover(paths: Any = ()) -> Iterator[Any]:
+        for one in found:
+            yield one._replace(manifest=one.manifest and one.manifest.model_copy(deep=True))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PluginManifest, "discover", discover)
+        yield
 
 
 @pytest.fixture(autouse=True)
