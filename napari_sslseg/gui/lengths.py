@@ -50,7 +50,8 @@ class Lengths(QComboBox):
         for k, plain in enumerate(self._plain):
             self.setItemText(k, f"{plain} · about {steps[k]} steps" if pace else plain)
         self.view().setMinimumWidth(self.view().sizeHintForColumn(0) + 16)
-        here = f"About {round_number((pace or 0) * self._minutes)} steps on this computer: in each it looks at {batch} pieces"
+        about = round_number((pace or 0) * self._minutes)
+        here = f"About {about} steps on this computer: in each it looks at {batch} pieces"
         self.setToolTip(f"{SAID}\n{here}" if pace else SAID)
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
