@@ -36,6 +36,7 @@ test-gui: setup
 	fi; \
 	if [ "$$(uname)" = Linux ] && [ -z "$$DISPLAY" ]; then \
 		logs=$$(mktemp -d); failed=0; \
+		export OMP_NUM_THREADS=1; \
 		QT_API=pyqt6 xvfb-run -a -n 150 -s "-screen 0 1600x1000x24" $(PY) -m pytest tests/gui >"$$logs/pyqt6" 2>&1 & \
 		other=$$!; trap 'kill $$other 2>/dev/null; exit 1' INT TERM; \
 		echo "== tests of the window on pyqt5; those on pyqt6 run beside them"; \

@@ -1,103 +1,237 @@
-"""Pictures of the window for README and docs, made by driving the real window with the real training.
+"""Pictures of the window for README and docs: a session in the real window with the real training, by mouse and keys.
 
-    python docs/screenshots.py
+    python docs/screenshots.py [--learn 40] [--train 30] [--only 4-train window] [--shortest]
 
 Where there is no display, put ``xvfb-run -a -s "-screen 0 1600x1000x24"`` before it.
 
-Writes ``docs/images/window.png``: scikit-image's `ihc` after learning, painting the strokes that ship with the
-package, training and prediction. Run again, it gives the window as it is now.
+Writes the pictures of `PICTURES` into ``docs/images``: scikit-image's `ihc` with the strokes that ship with the
+package. Run again, it gives the window as it is now. ``--learn`` and ``--train``: seconds after which Stop is pressed.
+Prints one line of JSON: after how many actions (a click, a key or a typed word, a stroke) and how many seconds from the
+opened image the first overlay and the first masks were there. With ``--shortest`` it takes no pictures, and goes the
+shortest way: no class is named, nothing is learnt first, training may take its own time.
 """
 
 import argparse
-import itertools
 import json
+import os
+import sys
 import tempfile
 import time
-from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import napari
-import numpy as np
+from PIL import Image
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 
-from napari_sslseg.gui.contributions import PLUGIN, WIDGET
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from hand import Hand
 
 IMAGES = Path(__file__).parent / "images"
-SIZE = (1400, 880)
+PICTURES = ("1-images", "2-learn", "3-paint", "live", "4-train", "5-result", "where-next", "window")
+SIZE = (1280, 820)
+CONTROL = Qt.KeyboardModifier.ControlModifier
+SAMPLE = ("File", "Open Sample", "SSL Segmentation", "Tissue, brown stain (RGB)")
+WIDGET = ("Plugins", "SSL Segmentation (SSL Segmentation)")
 
 
-def until(done: Callable[[], bool], minutes: float = 20) -> None:
-    """Keep the window alive until something is done."""
-    end = time.monotonic() + 60 * minutes
-    while not done():
-        if time.monotonic() > end:
-            raise TimeoutError("The window did not get there")
-        QApplication.processEvents()
-        time.sleep(0.01)
+class Story:
+    """A session on `ihc`, from the opened sample to corrected masks.
 
+    Parameters
+    ----------
+    pictures : sequence of str
+        The pictures to take.
+    """
 
-def pause(seconds: float) -> None:
-    """Let the window draw itself."""
-    end = time.monotonic() + seconds
-    until(lambda: time.monotonic() > end)
+    def __init__(self, pictures: tuple[str, ...] = ()) -> None:
+        import napari
 
+        self.pictures = pictures
+        self.viewer = napari.Viewer()
+        self.viewer.window.resize(*SIZE)
+        self.hand = Hand(self.viewer)
+        self.reached: dict[str, Any] = {}
+        said = json.loads(files("napari_sslseg").joinpath("demo_strokes.json").read_text(encoding="utf-8"))
+        self.classes: list[dict[str, Any]] = said["classes"]
 
-def paint(dock: Any, layer: Any, part: slice) -> None:
-    """Paint some of the strokes that ship with the package, as with the brush."""
-    said = json.loads(files("napari_sslseg").joinpath("demo_strokes.json").read_text(encoding="utf-8"))
-    session = dock.desk.session
-    layer.brush_size = said["width"]
-    for entry in said["classes"]:
-        known = {c.value for c in session.project.classes}
-        if entry["value"] not in known:
-            dock.paint.add.click()
-        session.change_class(entry["value"], name=entry["name"], colour=entry["colour"])
-        dock.desk.canvas.painting.choose(entry["value"])
-        for points in entry["strokes"][part]:
-            for (x0, y0), (x1, y1) in itertools.pairwise(points):
-                for t in np.linspace(0, 1, 1 + max(abs(x1 - x0), abs(y1 - y0))):
-                    layer.paint((y0 + t * (y1 - y0), x0 + t * (x1 - x0)), entry["value"])
-        QApplication.processEvents()
+    # ---------------------------------------------------------------- steps
+    def open(self) -> None:
+        """Open the sample and the dock; what is done from here on is counted."""
+        self.hand.menu(*SAMPLE)
+        self.hand.until(lambda: self.viewer.layers, 20, "the sample is open")
+        self.hand.menu(*WIDGET)
+        self.hand.find("▶ Learn")
+        self.hand.rest(1)
+        self.hand.key(Qt.Key.Key_R, CONTROL)  # fit the image into what the dock leaves
+        self.hand.done.clear()
+        self.began = time.perf_counter()
 
+    def learn(self, seconds: float) -> None:
+        """Learn for some time, and press Stop."""
+        self.hand.choose("How long to learn", "Quick")
+        self.hand.click("▶ Learn")
+        self.hand.until(lambda: self.hand.shows("Learning curve"), 300, "there is a curve")
+        self.hand.rest(seconds)
+        self.picture("2-learn")
+        self.hand.click("■ Stop")
+        self.hand.until(self.hand.idle, 300, "learning has ended")
 
-def window(learn: float, train: float) -> None:
-    """Drive the window from an opened sample to its masks, and take its picture."""
-    viewer = napari.Viewer()
-    viewer.window.resize(*SIZE)
-    viewer.open_sample(PLUGIN, "ihc")
-    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
-    session = dock.desk.session
-    with tempfile.TemporaryDirectory() as folder:
-        dock.desk.home = Path(folder)
-        dock.images.panel.button.click()
-        dock.learn.form["minutes"].value = learn
-        dock.train.form["minutes"].value = train
-        dock.learn.panel.button.click()
-        until(lambda: session.running is None)
-        dock.paint.panel.button.click()
-        for part in (slice(0, None, 2), slice(1, None, 2)):  # what is missing in the first round is corrected
-            paint(dock, viewer.layers["ihc labels"], part)
-            pause(1)
-            dock.train.panel.button.click()
-            until(lambda: session.running is None)
-        viewer.layers["ihc labels"].mode = "pan_zoom"
-        viewer.reset_view(margin=0.02)
-        pause(6)  # until messages have faded
+    def name_classes(self) -> None:
+        """Give the two classes that there are their names, and add a third."""
+        for row, said in enumerate(self.classes):
+            if row >= 2:
+                self.hand.click("Add a class")
+            self.hand.cell("Classes", row, 1, twice=True)
+            self.hand.write(said["name"])
+
+    def paint(self, part: slice) -> None:
+        """Paint some of the strokes of each class, with its key."""
+        for said in self.classes:
+            self.hand.key(str(said["value"]))
+            for stroke in said["strokes"][part]:
+                self.hand.stroke(self.layer("labels"), [(y, x) for x, y in stroke])
+
+    def follow(self) -> None:
+        """Turn live masks on, and wait for the first."""
+        self.hand.click("Live")
+        self.hand.until(lambda: any(x.name == "ihc live" for x in self.viewer.layers), 300, "there are live masks")
+        self.hand.until(lambda: not self.hand.sees("Live:"), 300, "live masks are up to date")
+        self.note("overlay")
+
+    def train(self, seconds: float | None = None) -> None:
+        """Train, and wait for the masks; Stop is pressed after some time."""
+        self.hand.click("▶ Train")
+        if seconds is not None:
+            self.hand.until(lambda: self.hand.sees("left"), 400, "training is under way")
+            self.hand.rest(seconds)
+            self.picture("4-train")
+            self.hand.click("■ Stop")
+        self.hand.until(self.hand.idle, 600, "there are masks")
+        self.note("masks")
+
+    def correct(self) -> None:
+        """Go where masks are unsure, paint a wrong stroke, take it back, and paint what was missing."""
+        self.hand.click("✧ Where next?")
+        self.hand.until(lambda: self.hand.idle() and self.hand.sees("1 of "), 300, "there are suggestions")
+        self.picture("where-next")
+        self.hand.key("n")
+        self.hand.key(Qt.Key.Key_R, CONTROL)
+        self.hand.key("1")
+        self.hand.stroke(self.layer("labels"), [(250, 300), (250, 400)])
+        self.hand.key(Qt.Key.Key_Z, CONTROL)
+        self.paint(slice(1, None, 2))
+
+    # ---------------------------------------------------------------- what is kept of it
+    def layer(self, role: str) -> Any:
+        """One of the layers of the image."""
+        return self.viewer.layers[f"ihc {role}"]
+
+    def note(self, what: str) -> None:
+        """Note the first time that something is reached: seconds, and all that was done."""
+        seconds = round(time.perf_counter() - self.began, 1)
+        self.reached.setdefault(what, {"seconds": seconds, "actions": self.hand.done.total(), **self.hand.done})
+
+    def picture(self, name: str) -> None:
+        """Take a picture of the window, once messages have faded."""
+        if name not in self.pictures:
+            return
+        fading = "NapariQtNotification"
+        self.hand.until(
+            lambda: not any(type(w).__name__ == fading and w.isVisible() for w in QApplication.allWidgets()),
+            60,
+            "messages have faded",
+        )
+        self.hand.rest(1)
         IMAGES.mkdir(exist_ok=True)
-        viewer.screenshot(str(IMAGES / "window.png"), canvas_only=False, flash=False)
-        viewer.close()
-        pause(3)
+        canvas = self.hand.canvas
+        file, corner = IMAGES / f"{name}.png", canvas.mapTo(self.hand.window, canvas.rect().topLeft())
+        self.hand.window.grab().save(str(file))
+        compress(file, (corner.x(), corner.y(), corner.x() + canvas.width(), corner.y() + canvas.height()))
+        self.pictures = tuple(p for p in self.pictures if p != name)
+
+    def close(self) -> None:
+        """Close the window."""
+        self.viewer.close()
+        self.hand.rest(3)
+
+
+def compress(file: Path, canvas: tuple[int, int, int, int]) -> None:
+    """Keep 256 colours, which take a third of the room: those of the canvas, and those of all around it.
+
+    Parameters
+    ----------
+    file : Path
+        A picture of the window.
+    canvas : tuple of int
+        Left, top, right and bottom of the canvas.
+    """
+    with Image.open(file) as full:
+        picture = full.convert("RGB")
+    inside = picture.crop(canvas).quantize(160, method=Image.Quantize.MEDIANCUT)
+    picture.paste((0, 0, 0), canvas)
+    counted = sorted(picture.getcolors(picture.width * picture.height) or [], reverse=True)[:96]
+    usual = Image.new("P", (1, 1))
+    usual.putpalette([part for _, colour in counted for part in colour])
+    around = picture.quantize(palette=usual, dither=Image.Dither.NONE)
+    colours = [(p.getpalette() or [])[: 3 * n] for p, n in ((usual, len(counted)), (inside, 160))]
+    start = len(counted)
+    around.paste(inside.point(lambda value: value + start), canvas)
+    around.putpalette(colours[0] + colours[1])
+    around.save(file, optimize=True)
+
+
+def shown(pictures: tuple[str, ...], learn: float, train: float) -> dict[str, Any]:
+    """The session of the pictures."""
+    story = Story(pictures)
+    story.open()
+    story.picture("1-images")
+    story.hand.click("Use these images")
+    story.learn(learn)
+    story.hand.click("✎ Paint on this image")
+    story.name_classes()
+    story.paint(slice(0, None, 2))
+    story.picture("3-paint")
+    story.follow()
+    story.picture("live")
+    story.train(train)
+    story.hand.click("Live")
+    story.picture("5-result")
+    story.correct()
+    story.train(train)
+    story.picture("window")
+    story.close()
+    return story.reached
+
+
+def shortest() -> dict[str, Any]:
+    """The shortest way to an overlay and to masks: one stroke of each of two classes."""
+    story = Story()
+    story.open()
+    story.hand.click("✎ Paint on this image")
+    layer = story.layer("labels")
+    story.hand.stroke(layer, [(275, 220), (295, 150)])
+    story.hand.key("2")
+    story.hand.stroke(layer, [(60, 210), (130, 240)])
+    story.follow()
+    story.train()
+    story.close()
+    return story.reached
 
 
 def main() -> None:
     """Make the pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--learn", type=float, default=1.0, help="minutes")
-    parser.add_argument("--train", type=float, default=1.0, help="minutes")
+    parser.add_argument("--learn", type=float, default=40)
+    parser.add_argument("--train", type=float, default=30)
+    parser.add_argument("--only", nargs="*", default=PICTURES, choices=PICTURES)
+    parser.add_argument("--shortest", action="store_true")
     asked = parser.parse_args()
-    window(asked.learn, asked.train)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        os.environ["HOME"] = os.environ["XDG_CONFIG_HOME"] = folder  # settings of one's own would show
+        said = shortest() if asked.shortest else shown(tuple(asked.only), asked.learn, asked.train)
+    print(json.dumps(said))
 
 
 if __name__ == "__main__":

@@ -6,12 +6,17 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 from skimage.measure import label as connected_components
 
 from napari_sslseg.errors import LabelError
 from napari_sslseg.regions import Region
 
 Labels = npt.NDArray[np.uint16]
+Box = tuple[slice, slice]
+
+BLOCK = 256  # px: side of the squares in which a plane is searched for what is painted
+PIECE = 2**22  # pixels counted at once
 
 FIRST_COLOURS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#edc948", "#76b7b2", "#ff9da7", "#9c755f")
 
@@ -93,7 +98,7 @@ class Annotation:
     @property
     def values(self) -> tuple[int, ...]:
         """The painted values, without 0."""
-        return tuple(int(v) for v in np.unique(self.labels) if v > 0)
+        return tuple(sorted(count(self.labels)))
 
     def check(self, shape: tuple[int, ...], name: str = "the image") -> None:
         """Raise LabelError unless these labels fit an image.
@@ -174,6 +179,61 @@ class Annotation:
             (Y, X).
         """
         return self.labels if self.labels.ndim == 2 else self.labels[z]
+
+
+def count(labels: npt.NDArray[np.integer[Any]]) -> dict[int, int]:
+    """Count the painted pixels by value, in pieces, since labels may be much larger than what is painted.
+
+    Parameters
+    ----------
+    labels : numpy.ndarray
+        Labels of any shape, 0 unlabelled.
+
+    Returns
+    -------
+    dict of int to int
+        Number of pixels of each value above 0.
+    """
+    found: dict[int, int] = {}
+    flat = labels.reshape(-1)
+    for start in range(0, flat.size, PIECE):
+        piece = flat[start : start + PIECE]
+        if piece.any():
+            for value, pixels in zip(*np.unique(piece, return_counts=True), strict=True):
+                found[int(value)] = found.get(int(value), 0) + int(pixels)
+    found.pop(0, None)
+    return found
+
+
+def painted(plane: Labels) -> list[Box]:
+    """Find where a plane is painted.
+
+    Parameters
+    ----------
+    plane : numpy.ndarray
+        (Y, X) labels, 0 unlabelled.
+
+    Returns
+    -------
+    list of tuple of slice
+        Boxes that hold all that is painted and do not touch each other, so that each stroke lies in one of them.
+    """
+    starts = np.arange(0, plane.shape[1], BLOCK)
+    rows = [plane[y : y + BLOCK].any(axis=0) for y in range(0, plane.shape[0], BLOCK)]
+    blocks = np.array([np.logical_or.reduceat(row, starts) for row in rows])
+    while True:
+        found = ndimage.find_objects(ndimage.label(blocks, np.ones((3, 3)))[0])
+        filled = np.zeros_like(blocks)
+        for box in found:
+            filled[box] = True
+        if (filled == blocks).all():
+            break
+        blocks = filled
+    return [(_scaled(y, plane.shape[0]), _scaled(x, plane.shape[1])) for y, x in found]
+
+
+def _scaled(blocks: slice, size: int) -> slice:
+    return slice(blocks.start * BLOCK, min(size, blocks.stop * BLOCK))
 
 
 def strokes(plane: Labels) -> tuple[npt.NDArray[np.int32], int]:

@@ -30,6 +30,7 @@ app = App(
 
 app.command(inquiries.score, sort_key=5)
 app.command(inquiries.split, sort_key=5)
+app.command(inquiries.measure, sort_key=5)
 app.command(inquiries.info, sort_key=6)
 app.command(inquiries.use, sort_key=7)
 app.command(inquiries.mark, sort_key=8)

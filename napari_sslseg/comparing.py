@@ -58,6 +58,25 @@ class Comparison:
         better = "better" if self.difference.mean > 0 else "worse"
         return f"Pretraining makes it {better} ({self.difference.sure:.0%} sure): {known}."
 
+    def plain(self) -> str:
+        """Say it in one short sentence without words of the field.
+
+        Returns
+        -------
+        str
+            Such as ``Learning from your images first helped: +0.04 (0.01 to 0.07)``.
+        """
+        if not self.used:
+            return "Your strokes speak against what was learnt from your images, so training leaves it out"
+        if self.difference is None:
+            return "Too few strokes are kept apart to tell whether learning helped: paint more of each class"
+        (low, high), digits = self.difference.interval, 2 if abs(self.difference.mean) >= 0.01 else 3
+        known = f"{self.difference.mean:+.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+        if self.difference.sure < SURE:
+            return f"No difference that can be told, with or without learning from your images: {known}"
+        helped = "helped" if self.difference.mean > 0 else "made it worse"
+        return f"Learning from your images first {helped}: {known}"
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON.
 

@@ -105,16 +105,63 @@ def denoise(
     ImageError
         If an image has other channels than those learnt from.
     """
-    stop, machine = stop or Stop(), Runtime.make(runtime or RuntimeConfig())
     check(checkpoint)
+    return (yield from drawn(images, checkpoint, config, Denoiser, planes=planes, runtime=runtime, stop=stop))
+
+
+def drawn(
+    images: Iterable[Image],
+    checkpoint: Checkpoint,
+    config: PredictConfig,
+    kind: type[Denoiser],
+    *,
+    planes: dict[str, tuple[int, ...]] | None = None,
+    runtime: RuntimeConfig | None = None,
+    stop: Stop | None = None,
+) -> Job[list[Denoised]]:
+    """Draw images anew with the layer that pretraining left behind.
+
+    Parameters
+    ----------
+    images : iterable of Image
+        Images of the same channels as those learnt from, of any size.
+    checkpoint : Checkpoint
+        What was pretrained, by a method that draws pixels.
+    config : PredictConfig
+        Tiles, and whether to average over mirrored copies.
+    kind : type
+        How they are drawn.
+    planes : dict of str to tuple of int, optional
+        Planes to draw, by name of the image; all of an image that is not named.
+    runtime : RuntimeConfig, optional
+        Device and seed.
+    stop : Stop, optional
+        To end early; the images that are done are returned.
+
+    Yields
+    ------
+    Event
+        Progress with time left.
+
+    Returns
+    -------
+    list of Denoised
+        One an image.
+
+    Raises
+    ------
+    ImageError
+        If an image has other channels than those learnt from.
+    """
+    stop, machine = stop or Stop(), Runtime.make(runtime or RuntimeConfig())
     yield Progress(0.0, "loading the network")
-    denoiser, images = Denoiser(checkpoint, machine), list(images)
+    denoiser, images = kind(checkpoint, machine), list(images)
     for image in images:
         if image.channels != denoiser.network.in_channels:
             raise ImageError(
                 f"{image.name} has {image.channels} channel(s)",
                 f"The network learnt from images of {denoiser.network.in_channels}",
-                "Denoise images of the same kind, or learn from these",
+                "Choose images of the same kind, or learn from these",
             )
     if denoiser.network.dimensions == 3:
         volumes.checked(images)

@@ -190,6 +190,26 @@ def predict_files(
     return written
 
 
+def predicted_files(project: Project, paths: Iterable[str | Path], out: Path) -> list[Path]:
+    """Say which label files `predict_files` would write.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+    paths : iterable of str or Path
+        Files and folders.
+    out : Path
+        Folder to write to.
+
+    Returns
+    -------
+    list of Path
+        One an image; they may be there already.
+    """
+    return list(_planned(find_files(paths), out, project).values())
+
+
 def denoise_files(
     project: Project,
     paths: Iterable[str | Path],

@@ -1,6 +1,6 @@
 """Image: a (C, [Z,] Y, X) array, perhaps lazy, with its spacing, unit, name and axes."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +14,7 @@ Floats = npt.NDArray[np.float32]
 
 SPATIAL = "ZYX"
 FRAMES = "ZT"  # axes whose planes are looked at one by one
+PIXEL = ("", "pixel", "px")  # units that are none
 LEAST_SIZE = 8  # px: an image with a shorter side has no neighbourhood to learn from
 
 
@@ -170,6 +171,23 @@ class Image:
             (C, Y, X), or (C, Z, Y, X) of several planes, float32.
         """
         return self.intensity().normalise(self.read(z, y, x))
+
+    def part(self, y: slice, x: slice) -> Self:
+        """Cut out a part of its planes, which keeps the intensity of the whole.
+
+        Parameters
+        ----------
+        y, x : slice
+            The part.
+
+        Returns
+        -------
+        Image
+            Nothing is copied.
+        """
+        part = replace(self, data=self.data[..., y, x])
+        part._cache["intensity"] = self.intensity()
+        return part
 
     def intensity(self) -> Intensity:
         """Measure the pixel values, once: at most 16 planes and about a million pixels of each.

@@ -1,8 +1,10 @@
-"""Commands about what a project holds: info, use, mark, suggest, compare; and score and split, about files."""
+"""Commands about what a project holds: info, use, mark, suggest, compare; and score, split and measure, about files."""
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
 
 from napari_sslseg.job import run
 from napari_sslseg.listen import count, emit, measured, say, scored, show, show_files
@@ -220,6 +222,40 @@ def split(
         out,
         machine.events,
     )
+    return STOPPED if stopped else DONE
+
+
+def measure(
+    masks: list[Path],
+    /,
+    *,
+    out: Path,
+    images: Annotated[list[Path] | None, Parameter(consume_multiple=True)] = None,
+    task: Literal["semantic", "instance"] = "semantic",
+    machine: Machine = Machine(),
+) -> int:
+    """Write a table of the objects in masks: sizes, places, and with --images how bright they are.
+
+    Parameters
+    ----------
+    masks : list of Path
+        Label files and folders: 1 background, 2.. classes, whose connected parts are objects, or objects.
+    out : Path
+        The CSV file to write.
+    images : list of Path
+        Image files and folders, of the same names as the masks.
+    task : str
+        Whether values are classes or objects.
+    """
+    from napari_sslseg.measuring import measure_files
+
+    found, stopped = show(
+        "Measuring", lambda stop: measure_files(masks, out, images or (), task, stop=stop), machine.events
+    )
+    if machine.events == "json":
+        emit({"event": "result", "objects": found, "table": str(out), "stopped": stopped})
+    elif not stopped:
+        say(f"{count(found, 'object')}: {out}")
     return STOPPED if stopped else DONE
 
 

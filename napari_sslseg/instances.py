@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
-from skimage.measure import regionprops
 from skimage.segmentation import watershed
 
-from napari_sslseg.annotation import Labels
+from napari_sslseg.annotation import Box, Labels, count, painted
 
 BACKGROUND, CORE, CONTOUR = 1, 2, 3
 GROUND = 0.45  # less background than this is object; below even, since two of the three classes are object
@@ -70,7 +69,7 @@ def measure(planes: list[Labels]) -> ObjectSize:
     ObjectSize
         Their sizes.
     """
-    areas = [float(r.area) for p in planes for r in regionprops(np.where(p > 1, p, 0).astype(np.int32))]
+    areas = [float(pixels) for p in planes for value, pixels in count(p).items() if value > 1]
     return ObjectSize(min(areas), float(np.median(areas)))
 
 
@@ -106,9 +105,10 @@ def to_targets(plane: Labels, width: int) -> npt.NDArray[np.uint8]:
     numpy.ndarray
         (Y, X): 0 unlabelled, 1 background, 2 core, 3 contour. At the border of the image there is no contour.
     """
-    out = np.where(plane == 1, BACKGROUND, 0).astype(np.uint8)
-    for value, box in enumerate(ndimage.find_objects(plane.astype(np.int32)), start=1):
-        if value == 1 or box is None:
+    out = np.zeros(plane.shape, np.uint8)
+    for value, box in _boxes(plane).items():
+        if value == 1:
+            out[box][plane[box] == 1] = BACKGROUND
             continue
         grown = tuple(slice(max(0, s.start - width), s.stop + width) for s in box)
         inside = plane[grown] == value
@@ -118,8 +118,21 @@ def to_targets(plane: Labels, width: int) -> npt.NDArray[np.uint8]:
     return out
 
 
+def _boxes(plane: Labels) -> dict[int, Box]:
+    """The box of each painted value, found where something is painted."""
+    found: dict[int, Box] = {}
+    for part in painted(plane):
+        for value, box in enumerate(ndimage.find_objects(plane[part].astype(np.int32)), start=1):
+            if box is not None:
+                moved = [slice(p.start + b.start, p.start + b.stop) for p, b in zip(part, box, strict=True)]
+                known = found.get(value, moved)
+                y, x = (slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(known, moved, strict=True))
+                found[value] = (y, x)
+    return found
+
+
 def separate(
-    probabilities: npt.NDArray[np.floating[Any]], size: ObjectSize, spacing: tuple[float, ...]
+    probabilities: npt.NDArray[np.floating[Any]], size: ObjectSize, spacing: tuple[float, ...], seed: float = SEED
 ) -> npt.NDArray[np.int32]:
     """Find objects by a watershed seeded at their cores, and leave out those that are sure nowhere.
 
@@ -131,6 +144,8 @@ def separate(
         Sizes of the painted objects; much smaller pieces are dropped.
     spacing : tuple of float
         Pixel size ([Z,] Y, X), so that a stack is smoothed alike in all directions.
+    seed : float, optional
+        Least lead of core over the others where an object begins: the greater, the fewer objects grow together.
 
     Returns
     -------
@@ -143,7 +158,7 @@ def separate(
     sigmas = [sigma * spacing[-1] / s for s in spacing]
     landscape = ndimage.gaussian_filter(p[1] - p[2] - 0.5 * p[0], sigmas)
     ground = ndimage.gaussian_filter(p[0], [s / 2 for s in sigmas])
-    seeds, _ = ndimage.label(landscape > SEED)
+    seeds, _ = ndimage.label(landscape > seed)
     small = size.least / 4 if p.ndim == 3 else size.least / 4 * np.sqrt(size.least) / 2 * spacing[-1] / spacing[0]
     seeds = _drop(seeds, small / 4)
     found = _sure(_drop(watershed(-landscape, seeds, mask=ground < GROUND), small), ground)
@@ -172,4 +187,4 @@ def _drop(labels: npt.NDArray[Any], least: float) -> npt.NDArray[Any]:
     return np.where(areas[labels] >= least, labels, 0)
 
 
-__all__ = ["ObjectSize", "contour_width", "measure", "separate", "to_targets"]
+__all__ = ["SEED", "ObjectSize", "contour_width", "measure", "separate", "to_targets"]

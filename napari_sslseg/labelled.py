@@ -4,9 +4,10 @@ import zlib
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_sslseg import instances
-from napari_sslseg.annotation import Annotation
+from napari_sslseg.annotation import Annotation, Labels, painted
 from napari_sslseg.errors import LabelError
 from napari_sslseg.image import Image
 from napari_sslseg.patches import Targets
@@ -110,9 +111,17 @@ def collect(pairs: list[tuple[Image, Annotation]], share: float) -> Labelled:
         _only_learnt({v for _, inside in parted for v in inside.values} - set(present))
         table = np.zeros(max(present) + 1, np.uint8)
         table[present] = np.arange(1, len(present) + 1)
-        truths = [{z: table[a.plane(z)] for z in a.planes()} for _, a in used]
+        truths = [{z: _looked_up(table, a.plane(z)) for z in a.planes()} for _, a in used]
     targets = [_outside(t, outside) for t, (outside, _) in zip(truths, parted, strict=True)]
     return Labelled([i for i, _ in used], targets, train, apart, tuple(present), size, truths, [a for _, a in used])
+
+
+def _looked_up(table: npt.NDArray[np.uint8], plane: Labels) -> Targets:
+    """Translate the labels of a plane; where nothing is painted no memory is touched."""
+    targets = np.zeros(plane.shape, np.uint8)
+    for box in painted(plane):
+        targets[box] = table[plane[box]]
+    return targets
 
 
 def _parted(annotations: list[Annotation]) -> list[tuple[Annotation, Annotation]]:

@@ -18,7 +18,7 @@ from napari_sslseg.encoders import Encoder
 from napari_sslseg.image import Floats, Image
 from napari_sslseg.job import Job, Progress, Stop
 from napari_sslseg.overlay import Box
-from napari_sslseg.pixel_classifier import PixelClassifier, read
+from napari_sslseg.pixel_classifier import PixelClassifier, by_size, enlarged, read
 from napari_sslseg.runtime import Runtime, laid_out
 from napari_sslseg.tile_cache import TileCache
 
@@ -255,10 +255,9 @@ class Live:
         for tile in _tiles(size, box):
             maps, around = self._maps(image, where, tile), _around(tile, size)
             part = Box(*np.maximum(tile[:2], box[:2]).tolist(), *np.minimum(tile[2:], box[2:]).tolist())
-            grown = maps[-1].shape[-2:]
-            total = bias[None, :, None, None]
-            for kind, m in zip(weight.split([len(m) for m in maps], 1), maps, strict=True):
-                total = total + F.interpolate(_weighed(m, kind), size=grown, mode="bilinear", align_corners=False)
+            kinds = weight.split([len(m) for m in maps], 1)
+            *coarse, fine = (_weighed(m, kind) for m, kind in zip(maps, kinds, strict=True))
+            total = enlarged(fine + bias[None, :, None, None], by_size(coarse))
             rows = slice(part.top - around.top, part.bottom - around.top)
             columns = slice(part.left - around.left, part.right - around.left)
             target = found[:, part.top - box.top : part.bottom - box.top, part.left - box.left : part.right - box.left]

@@ -297,7 +297,8 @@ def load(checkpoint: Checkpoint, runtime: Runtime) -> Network:
     said = checkpoint.config["network"]
     anisotropy = _stored_anisotropy(checkpoint, 1.0)
     network = Network(said["encoder"], said["head"], said["in_channels"], said["classes"], anisotropy)
-    network.load_state_dict({k: v for k, v in checkpoint.weights.items() if k in network.state_dict()})
+    own = network.state_dict()
+    network.load_state_dict({k: v for k, v in checkpoint.weights.items() if k in own})
     return network.placed(runtime).eval()
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ RESPONSES = 4  # smoothed value, gradient, both eigenvalues of the Hessian
 REDUCTIONS = (1, 2)  # by how much the images are made smaller, each time the encoder looks at them
 WIDTH = 64  # hidden units
 COARSEST = 16  # px of the image: stride of the coarsest map that is used; coarser ones let strokes be learnt by heart
+UNITS = 8  # hidden units computed at once: more do not fit the cache of a processor, and cost twice as much
 STEPS, BATCH, RATE, DECAY, DROP = 150, 512, 1e-3, 1e-2, 0.5
 
 
@@ -115,7 +117,7 @@ class PixelClassifier(nn.Module):
         """Compute class scores of every pixel.
 
         The hidden layer is applied to each map at its own resolution, which gives the same as applying it to the
-        enlarged maps at a fraction of the work.
+        enlarged maps at a fraction of the work; a few of its units at a time, for which memory at hand is enough.
 
         Parameters
         ----------
@@ -129,12 +131,17 @@ class PixelClassifier(nn.Module):
         """
         weight = self.hidden.weight / self.std
         bias = self.hidden.bias - weight @ self.mean
-        total, grown = bias[None, :, None, None], self.grown(images)
-        for part, found in zip(weight.split(self.sizes, 1), self.maps(grown), strict=True):
-            mapped = F.conv2d(found, part[:, :, None, None])
-            total = total + F.interpolate(mapped, size=grown.shape[-2:], mode="bilinear", align_corners=False)
-        total = total[..., : images.shape[-2], : images.shape[-1]]
-        return F.conv2d(F.relu(total), self.output.weight[:, :, None, None], self.output.bias)
+        grown = self.grown(images)
+        *maps, fine = self.maps(grown)
+        *coarse, last = (w[:, :, None, None] for w in weight.split(self.sizes, 1))
+        small = by_size(F.conv2d(m, w) for m, w in zip(maps, coarse, strict=True))
+        output = self.output.weight[:, :, None, None]
+        logits = self.output.bias[None, :, None, None]
+        for start in range(0, WIDTH, UNITS):
+            units = slice(start, start + UNITS)
+            total = enlarged(F.conv2d(fine, last[units], bias[units]), [m[:, units] for m in small])
+            logits = logits + F.conv2d(F.relu(total, inplace=True), output[:, units])
+        return logits[..., : images.shape[-2], : images.shape[-1]]
 
     def fit(self, columns: Tensor, targets: Tensor, stop: Stop) -> None:
         """Learn from labelled pixels, every class weighing the same; anything learnt before is forgotten.
@@ -188,6 +195,45 @@ def read(maps: list[Tensor], points: npt.NDArray[np.intp]) -> Tensor:
     at = ((torch.from_numpy(points).float() + 0.5) * 2 / size - 1).flip(-1)[None, :, None].to(maps[-1].device)
     found = [F.grid_sample(m, at, padding_mode="border", align_corners=False) for m in maps]
     return torch.cat(found, 1)[0, :, :, 0].T
+
+
+def by_size(maps: Iterable[Tensor]) -> list[Tensor]:
+    """Add up maps of the same size.
+
+    Parameters
+    ----------
+    maps : iterable of torch.Tensor
+        (B, K, h, w) of any sizes.
+
+    Returns
+    -------
+    list of torch.Tensor
+        One of each size.
+    """
+    found: dict[torch.Size, Tensor] = {}
+    for one in maps:
+        found[one.shape] = found[one.shape] + one if one.shape in found else one
+    return list(found.values())
+
+
+def enlarged(total: Tensor, maps: Iterable[Tensor]) -> Tensor:
+    """Add coarser maps to a map, interpolated linearly.
+
+    Parameters
+    ----------
+    total : torch.Tensor
+        (B, K, Y, X); changed.
+    maps : iterable of torch.Tensor
+        (B, K, h, w) of any sizes.
+
+    Returns
+    -------
+    torch.Tensor
+        `total`.
+    """
+    for one in maps:
+        total += F.interpolate(one, size=total.shape[-2:], mode="bilinear", align_corners=False)
+    return total
 
 
 def filter_bank(images: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Prediction: masks and probabilities of whole images, in overlapping tiles blended without seams."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,8 @@ from napari_sslseg.uncertainty import Uncertainty
 
 OBJECT_CLASSES = ("background", "core", "contour")
 
+Take = Callable[[str, int, int, npt.NDArray[np.float32]], None]
+
 
 def predict(
     images: Iterable[Image],
@@ -29,6 +31,7 @@ def predict(
     config: PredictConfig,
     *,
     planes: dict[str, tuple[int, ...]] | None = None,
+    take: Take | None = None,
     runtime: RuntimeConfig | None = None,
     stop: Stop | None = None,
 ) -> Job[list[Prediction]]:
@@ -44,6 +47,9 @@ def predict(
         Tiles and what to keep.
     planes : dict of str to tuple of int, optional
         Planes to predict, by name of the image; all of an image that is not named.
+    take : callable, optional
+        Is given the name of an image, a plane, a row and how probable each class is from that row on, (K, rows, X), of
+        all that is predicted.
     runtime : RuntimeConfig, optional
         Device and seed.
     stop : Stop, optional
@@ -80,7 +86,7 @@ def predict(
     total = sum(len(zs) * i.shape[-1] * i.shape[-2] for zs, i in zip(work, images, strict=True))
     before, clock = 0.0, Clock()
     for image, zs in zip(images, work, strict=True):
-        one = _Image(image, zs, segmenter, checkpoint, config)
+        one = _Image(image, zs, segmenter, checkpoint, config, take)
         size = len(zs) * image.shape[-1] * image.shape[-2]
         for share in one.run(stop):
             if (event := clock.event(image.name, (before + share * size) / total)) is not None:
@@ -127,9 +133,15 @@ class _Image:
     """Prediction of one image: fills label and probability arrays band by band."""
 
     def __init__(
-        self, image: Image, zs: tuple[int, ...], segmenter: Segmenter, checkpoint: Checkpoint, config: PredictConfig
+        self,
+        image: Image,
+        zs: tuple[int, ...],
+        segmenter: Segmenter,
+        checkpoint: Checkpoint,
+        config: PredictConfig,
+        take: Take | None,
     ) -> None:
-        said = checkpoint.config
+        said, self.take = checkpoint.config, take
         self.times = int(said.get("magnification", 1))
         self.image, self.zs, self.segmenter, self.config = image, zs, segmenter, config
         self.seen = magnify(image, self.times) if max(image.shape[-2:]) * self.times <= config.tile else image
@@ -165,6 +177,8 @@ class _Image:
             band = self.segmenter.atlas.weigh(band, expected)
         self.labels[z, at] = self.values[band.argmax(0)]
         self.uncertainty.add(z, top, band)
+        if self.take is not None:
+            self.take(self.image.name, z, top, band)
         if self.probabilities is not None:
             self.probabilities[:, z, at] = band
 

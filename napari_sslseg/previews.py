@@ -1,4 +1,4 @@
-"""Previews: images of a project as what it learnt without labels shows them."""
+"""Previews: images of a project as what it learnt without labels shows them, denoised or restored."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -56,6 +56,61 @@ def denoise_project(
     wanted = [e.id for e in project.images] if ids is None else [project.entry(id).id for id in ids]
     images = [replace(project.image(id), name=id) for id in wanted]
     return (yield from denoise(images, checkpoint, config, planes=planes, runtime=runtime, stop=stop))
+
+
+def restore_project(
+    project: Project,
+    *,
+    ids: Iterable[str] | None = None,
+    planes: dict[str, tuple[int, ...]] | None = None,
+    runtime: RuntimeConfig | None = None,
+    stop: Stop | None = None,
+) -> Job[list[Denoised]]:
+    """Draw images of a project as it learnt to restore them; nothing is kept in it.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+    ids : iterable of str, optional
+        Images to draw; all if not given.
+    planes : dict of str to tuple of int, optional
+        Planes to draw, by image id; all planes of an image that is not named.
+    runtime : RuntimeConfig, optional
+        Device and seed.
+    stop : Stop, optional
+        To end early; the images that are done are returned.
+
+    Yields
+    ------
+    Event
+        Progress with time left.
+
+    Returns
+    -------
+    list of Denoised
+        One an image.
+
+    Raises
+    ------
+    ProjectError
+        If nothing was pretrained yet.
+    CheckpointError
+        If it was pretrained by a method that restores nothing.
+    """
+    from napari_sslseg.checkpoint import Checkpoint
+    from napari_sslseg.restoring import restore
+
+    if project.pretrained is None:
+        raise ProjectError(
+            f"{project.name} has not learnt from its images yet",
+            "Restoring needs what is learnt without labels",
+            "Learn first",
+        )
+    checkpoint = Checkpoint.load(project.pretrained)
+    wanted = [e.id for e in project.images] if ids is None else [project.entry(id).id for id in ids]
+    images = [replace(project.image(id), name=id) for id in wanted]
+    return (yield from restore(images, checkpoint, PredictConfig(), planes=planes, runtime=runtime, stop=stop))
 
 
 def needed_denoiser(project: Project) -> "Checkpoint":

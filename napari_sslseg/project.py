@@ -330,6 +330,21 @@ class Project:
         """
         return self._predictions.read(id)
 
+    def predicted(self, id: str) -> bool:
+        """Tell whether an image has masks.
+
+        Parameters
+        ----------
+        id : str
+            Image id.
+
+        Returns
+        -------
+        bool
+            Whether at least one of its planes was predicted.
+        """
+        return self._predictions.place(id).exists()
+
     def write_prediction(self, id: str, labels: npt.NDArray[Any], planes: tuple[int, ...] | None = None) -> None:
         """Keep the masks of an image.
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from psygnal import Signal
 
-from napari_sslseg.annotation import LabelClass
+from napari_sslseg.annotation import LabelClass, count
 from napari_sslseg.contents import ImageEntry
 from napari_sslseg.errors import LabelError, ProjectError, UserError
 from napari_sslseg.image import Image
 from napari_sslseg.job import Event
 from napari_sslseg.project import Project
 from napari_sslseg.settings import RuntimeConfig
-from napari_sslseg.stages import Activity, Tally, count, predicted_rounds, train_time
+from napari_sslseg.stages import Activity, Tally, predicted_rounds, train_time
 
 
 class Session:

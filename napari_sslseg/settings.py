@@ -1,8 +1,10 @@
-"""What each verb is asked to do: the parameters of pretraining, fine-tuning, prediction and of the machine."""
+"""What each verb is asked to do: parameters of pretraining, fine-tuning, prediction, refining and of the machine."""
 
 from dataclasses import dataclass
 
 from napari_sslseg.config import Config, param
+
+NECK = 0.82  # a place this much narrower than the narrower of the two parts that it joins is a border between objects
 
 
 @dataclass(frozen=True)
@@ -160,3 +162,37 @@ class RuntimeConfig(Config):
     device: str = param("auto", "Where to compute", choices=("auto", "cpu", "cuda", "mps"))
     seed: int = param(0, "Seed of everything random", ge=0, le=2**31 - 1)
     compile: bool = param(False, "Compile the network before it learns: pays in long runs, and needs a C++ compiler")
+
+
+@dataclass(frozen=True)
+class Refinement(Config):
+    """How predicted masks are changed without predicting again; the defaults leave them as they are.
+
+    Parameters
+    ----------
+    sure : float
+        How sure it has to be that a pixel is not background, against background alone; 0.5 as predicted.
+    apart : float
+        How readily objects are taken apart: 0 hardly, 0.5 as predicted, 1 very.
+    smooth : int
+        Radius over which outlines are smoothed.
+    least : float
+        Smaller specks, holes and objects are removed: area, or volume of objects of a stack, in the unit of the image.
+    holes : bool
+        Whether holes of objects are filled.
+    split : int
+        The class whose touching objects are parted by a line of background; 0 for none.
+    neck : float
+        How narrow it is where they are parted: 0 cuts nowhere, nearly 1 everywhere.
+    """
+
+    sure: float = param(0.5, "How sure it has to be that something is not background", ge=0.02, le=0.98)
+    apart: float = param(0.5, "How readily objects are taken apart", ge=0.0, le=1.0)
+    smooth: int = param(0, "Radius over which outlines are smoothed", ge=0, le=50, unit="px")
+    least: float = param(0.0, "Specks, holes and objects smaller than this are removed", ge=0.0)
+    holes: bool = param(False, "Fill holes of objects")
+    split: int = param(0, "The class whose touching objects are parted", ge=0, le=65535)
+    neck: float = param(NECK, "How narrow it is where objects are parted", ge=0.0, le=1.0)
+
+
+AS_PREDICTED = Refinement()

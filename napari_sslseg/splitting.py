@@ -13,8 +13,8 @@ from skimage.segmentation import watershed
 from napari_sslseg.errors import LabelError, StorageError
 from napari_sslseg.io import find_files, read_image, read_labels, write_labels
 from napari_sslseg.job import Job, Progress, Stop
+from napari_sslseg.settings import NECK
 
-NECK = 0.82  # a place this much narrower than the narrower of the two parts that it joins is a border
 BLUR = 1.0  # px: outlines are smoothed by so much, of which each pixel's step would else be a neck
 
 

@@ -6,9 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
-import numpy as np
-import numpy.typing as npt
-
+from napari_sslseg.annotation import count
 from napari_sslseg.job import Event, Metric, Notice, Progress
 from napari_sslseg.project import Project
 
@@ -216,23 +214,6 @@ def _result(session: "Session", project: Project) -> tuple[Stage, str]:
     if project.current_round is None or shown != project.current_round.number:
         return Stage.STALE, "These masks are from another round; predict again"
     return Stage.DONE, f"The masks are those of round {shown}"
-
-
-def count(labels: npt.NDArray[np.integer]) -> dict[int, int]:
-    """Count the painted pixels by value.
-
-    Parameters
-    ----------
-    labels : numpy.ndarray
-        Labels, 0 unlabelled.
-
-    Returns
-    -------
-    dict of int to int
-        Number of pixels of each value above 0.
-    """
-    sums = np.bincount(labels.reshape(-1))
-    return {int(v): int(sums[v]) for v in np.flatnonzero(sums) if v > 0}
 
 
 def train_time(project: Project) -> float:

@@ -1,12 +1,13 @@
 """Strokes: the connected pieces of sparse labels, and which of them are kept apart for the score."""
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_sslseg.annotation import Annotation, strokes
+from napari_sslseg.annotation import Annotation, Labels, painted, strokes
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,18 +54,21 @@ def find_strokes(annotations: list[Annotation]) -> list[Stroke]:
     for i, annotation in enumerate(annotations):
         for z in annotation.planes():
             plane = annotation.plane(z)
-            numbered, count = strokes(plane)
-            if not count:
-                continue
-            points = np.argwhere(numbered)
-            number = numbered[tuple(points.T)]
-            order = np.argsort(number, kind="stable")
-            ends = np.searchsorted(number[order], np.arange(1, count + 2))
-            for a, b in itertools.pairwise(ends):
-                at = points[order[a:b]]
+            parts = [piece for box in painted(plane) for piece in _pieces(plane[box], (box[0].start, box[1].start))]
+            for at in sorted(parts, key=lambda points: tuple(points[0])):
                 value = int(plane[tuple(at[0])])
                 found.append(Stroke(i, z, min(value, 2) if annotation.task == "instance" else value, at))
     return found
+
+
+def _pieces(part: Labels, corner: tuple[int, int]) -> Iterator[npt.NDArray[np.intp]]:
+    """Yield the pixels (y, x) of each stroke of a part of a plane, counted from the corner of the plane."""
+    numbered, count = strokes(part)
+    points = np.argwhere(numbered)
+    number = numbered[tuple(points.T)]
+    order = np.argsort(number, kind="stable")
+    for a, b in itertools.pairwise(np.searchsorted(number[order], np.arange(1, count + 2))):
+        yield points[order[a:b]] + corner
 
 
 def cut_up(found: list[Stroke], side: int = 64) -> list[Stroke]:

@@ -2,14 +2,90 @@
 
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_sslseg import __version__
-from napari_sslseg.errors import CheckpointError
+from napari_sslseg.errors import CheckpointError, ConfigError
+from napari_sslseg.io.header import read_history
+from napari_sslseg.project import Project
+from napari_sslseg.settings import PretrainConfig
 
 if TYPE_CHECKING:
     from napari_sslseg.checkpoint import Checkpoint
+
+PRETRAIN = Path("unfinished") / "pretrain.safetensors"  # in the folder of a project
+
+
+@dataclass(frozen=True)
+class LeftOff:
+    """A pretraining that was stopped, and goes on if the same is asked for again.
+
+    Parameters
+    ----------
+    config : PretrainConfig
+        What was asked for.
+    seed : int
+        With which seed.
+    steps : int
+        Steps done.
+    share : float
+        How much of the run is done, 0 to 1.
+    """
+
+    config: PretrainConfig
+    seed: int
+    steps: int
+    share: float
+
+
+def asked_to_pretrain(project: Project, config: PretrainConfig, seed: int) -> list[Any]:
+    """List all that must be the same for a pretraining to be the same.
+
+    Parameters
+    ----------
+    project : Project
+        Its images.
+    config : PretrainConfig
+        What is asked for.
+    seed : int
+        Seed of everything random.
+
+    Returns
+    -------
+    list
+        What JSON can hold.
+    """
+    return [config.to_dict(), seed, [[e.id, e.shape, e.source] for e in project.images]]
+
+
+def left_off(project: Project) -> LeftOff | None:
+    """Tell whether a pretraining of a project was stopped and can go on; torch is not loaded for it.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+
+    Returns
+    -------
+    LeftOff, optional
+        None if there is none, or it is one of other images or of another version.
+    """
+    said = read_history(project.path / PRETRAIN)
+    try:
+        values, seed, _ = said["asked"]
+        config, steps = PretrainConfig.from_dict(values), int(said["steps"])
+        share = steps / config.steps if config.steps else float(said["seconds"]) / (60 * config.minutes)
+    except (KeyError, ValueError, TypeError, ConfigError):
+        return None
+    fits = said.get("key") == _key(asked_to_pretrain(project, config, seed))
+    return LeftOff(config, seed, steps, min(1.0, share)) if fits and steps else None
+
+
+def _key(asked: list[Any]) -> str:
+    return hashlib.sha256(json.dumps([__version__, *asked], sort_keys=True).encode()).hexdigest()
 
 
 class Unfinished:
@@ -24,8 +100,8 @@ class Unfinished:
     """
 
     def __init__(self, path: Path, asked: list[Any]) -> None:
-        self._path = path
-        self._key = hashlib.sha256(json.dumps([__version__, *asked], sort_keys=True).encode()).hexdigest()
+        self._path, self._asked = path, asked
+        self._key = _key(asked)
 
     def load(self) -> "Checkpoint | None":
         """Return the stored state.
@@ -51,7 +127,7 @@ class Unfinished:
         state : Checkpoint
             The state.
         """
-        state.history["key"] = self._key
+        state.history["key"], state.history["asked"] = self._key, self._asked
         state.save(self._path)
 
     def remove(self) -> None:

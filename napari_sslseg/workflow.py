@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from napari_sslseg import uncertainty_files
-from napari_sslseg.annotation import Annotation
+from napari_sslseg import originals, uncertainty_files
+from napari_sslseg.annotation import Annotation, painted
 from napari_sslseg.contents import Round
 from napari_sslseg.errors import LabelError, ProjectError
 from napari_sslseg.image import Image
@@ -20,7 +20,7 @@ from napari_sslseg.job import Job, Notice, Stop
 from napari_sslseg.prediction import Prediction
 from napari_sslseg.project import Project
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig, RuntimeConfig
-from napari_sslseg.unfinished import Unfinished
+from napari_sslseg.unfinished import PRETRAIN, Unfinished, asked_to_pretrain
 from napari_sslseg.verdict import verdict
 
 if TYPE_CHECKING:
@@ -63,8 +63,7 @@ def pretrain_project(
 
     runtime = runtime or RuntimeConfig()
     images = {e.id: project.image(e.id) for e in project.images}
-    asked = [config.to_dict(), runtime.seed, [[e.id, e.shape, e.source] for e in project.images]]
-    unfinished = Unfinished(project.path / "unfinished" / "pretrain.safetensors", asked)
+    unfinished = Unfinished(project.path / PRETRAIN, asked_to_pretrain(project, config, runtime.seed))
     path = _free(project.path / "checkpoints", "pretrained")
     job = pretrain(
         list(images.values()),
@@ -149,10 +148,7 @@ def train_project(
     runtime, ids = runtime or RuntimeConfig(), project.labelled()
     pairs, others = material(project)
     start = str(project.pretrained) if pretrained and project.pretrained else None
-    painted = [
-        [id, hashlib.sha256(a.labels.tobytes()).hexdigest(), *map(repr, a.regions)]
-        for id, (_, a) in zip(ids, pairs, strict=True)
-    ]
+    painted = [[id, _fingerprint(a), *map(repr, a.regions)] for id, (_, a) in zip(ids, pairs, strict=True)]
     asked = [config.to_dict(), runtime.seed, start and Path(start).name, project.task, painted]
     unfinished = Unfinished(project.path / "unfinished" / "train.safetensors", asked)
     job = finetune(
@@ -176,6 +172,15 @@ def train_project(
     if trained.history["finished"]:
         unfinished.remove()
     return stored
+
+
+def _fingerprint(annotation: Annotation) -> str:
+    """A text that changes with what is painted."""
+    found = hashlib.sha256()
+    for z in annotation.planes():
+        for box in painted(annotation.plane(z)):
+            found.update(f"{z} {box}".encode() + annotation.plane(z)[box].tobytes())
+    return found.hexdigest()
 
 
 def material(project: Project) -> tuple[list[tuple[Image, Annotation]], list[Image]]:
@@ -267,6 +272,8 @@ def predict_project(
 ) -> Job[list[Prediction]]:
     """Predict images of a project with its latest round, or the earlier one that was chosen.
 
+    How probable each class is is kept too, packed and rounded, so that masks can be refined later.
+
     Parameters
     ----------
     project : Project
@@ -299,8 +306,11 @@ def predict_project(
     checkpoint = Checkpoint.load(model)
     wanted = [e.id for e in project.images] if ids is None else [project.entry(id).id for id in ids]
     images = [replace(project.image(id), name=id) for id in wanted]
-    found = yield from predict(images, checkpoint, config, planes=planes, runtime=runtime, stop=stop)
+    said = checkpoint.config
+    shares = originals.Shares(project, said["values"], said["object_size"], planes)
+    found = yield from predict(images, checkpoint, config, planes=planes, take=shares.take, runtime=runtime, stop=stop)
     for prediction in found:
+        shares.keep(prediction.image)
         project.write_prediction(prediction.image, prediction.labels, prediction.planes)
         if prediction.uncertainty is not None:
             known = replace(prediction.uncertainty, model=model.parent.name)

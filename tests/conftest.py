@@ -11,6 +11,17 @@ if not os.environ.get("QT_API"):
 os.environ["PYTEST_QT_API"] = os.environ["QT_API"]
 
 
+@pytest.fixture(scope="module")
+def briefly():
+    """Training of a few steps is not followed by many: single pixels and class frequencies are learnt from little."""
+    from napari_sslseg import frequencies, pixel_classifier
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pixel_classifier, "STEPS", 20)
+        patch.setattr(frequencies, "CROPS", 3)
+        yield
+
+
 def must_run(report):
     """A skipped window test is a failed one: what was not run on a binding was not shown to work on it."""
     if report.skipped and not hasattr(report, "wasxfail") and "tests/gui/" in report.nodeid:

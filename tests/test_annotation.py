@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from napari_sslseg.annotation import FIRST_COLOURS, Annotation, LabelClass, strokes
+from napari_sslseg.annotation import FIRST_COLOURS, Annotation, LabelClass, count, painted, strokes
 from napari_sslseg.errors import LabelError
 
 FLAT = np.array([[0, 1, 1, 0], [0, 0, 0, 0], [2, 0, 0, 1]], np.uint16)
@@ -73,3 +73,22 @@ def test_an_empty_plane_has_no_strokes() -> None:
     numbered, count = strokes(np.zeros((3, 4), np.uint16))
     assert count == 0
     assert numbered.dtype == np.int32
+
+
+def test_painted_pixels_are_counted_by_value():
+    labels = np.zeros((2, 3000, 1000), np.uint16)
+    labels[0, :2], labels[1, -1, -5:] = 3, 700
+    assert count(labels) == {3: 2000, 700: 5}
+
+
+def test_what_is_painted_lies_in_boxes_that_do_not_touch():
+    plane = np.zeros((2000, 1500), np.uint16)
+    plane[10:20, 10], plane[1999, 1499] = 1, 2
+    plane[600:1100, 700], plane[1100, 300:700] = 3, 3  # a bent stroke, with one of its own in the bend
+    plane[650, 300] = 4
+    assert painted(plane) == [
+        (slice(0, 256), slice(0, 256)),
+        (slice(512, 1280), slice(256, 768)),
+        (slice(1792, 2000), slice(1280, 1500)),
+    ]
+    assert painted(np.zeros((300, 300), np.uint16)) == []

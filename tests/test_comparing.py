@@ -11,6 +11,7 @@ from napari_sslseg.project import Project
 from napari_sslseg.settings import FinetuneConfig, PretrainConfig
 from napari_sslseg.workflow import pretrain_project
 
+pytestmark = pytest.mark.usefixtures("briefly")
 SMALL = {"encoder": "unet", "start": "random", "crop": 32, "batch": 4}
 CONFIG = FinetuneConfig(steps=2, pixels=0.0, **SMALL)
 
@@ -78,3 +79,17 @@ def test_it_says_which_is_better_and_how_surely(difference, used, said):
     found = Comparison((0.8,), (0.7,), 5, difference, used)
     assert said in found.text()
     assert found.to_dict()["text"] == found.text()
+
+
+@pytest.mark.parametrize(
+    ("difference", "used", "said"),
+    [
+        (Difference(0.04, (0.01, 0.07), 0.99), True, "Learning from your images first helped: +0.04 (0.01 to 0.07)"),
+        (Difference(-0.04, (-0.07, -0.01), 0.99), True, "first made it worse: -0.04 (-0.07 to -0.01)"),
+        (Difference(0.002, (-0.01, 0.02), 0.6), True, "No difference that can be told"),
+        (None, True, "Too few strokes"),
+        (None, False, "speak against what was learnt"),
+    ],
+)
+def test_the_window_says_it_in_plain_words(difference, used, said):
+    assert said in Comparison((0.8,), (0.7,), 5, difference, used).plain()

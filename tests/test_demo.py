@@ -12,6 +12,7 @@ from napari_sslseg.job import Metric, Notice, Progress, Stop, run
 from napari_sslseg.project import Project
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig
 
+pytestmark = pytest.mark.usefixtures("briefly")
 SMALL = {"encoder": "unet", "start": "random", "crop": 32, "batch": 4, "steps": 4}
 
 

@@ -18,13 +18,8 @@ from napari_sslseg.segmenter import Segmenter
 from napari_sslseg.settings import FinetuneConfig, RuntimeConfig
 
 NONE = Calibration().to_dict()
+pytestmark = pytest.mark.usefixtures("briefly")
 SMALL = {"crop": 32, "batch": 4, "steps": 4}
-
-
-@pytest.fixture(autouse=True)
-def few_pieces(monkeypatch):
-    """Class frequencies are found in a few pieces, which is enough for small images."""
-    monkeypatch.setattr(frequencies, "CROPS", 3)
 
 
 class Bright(Segmenter):
@@ -97,7 +92,7 @@ def test_progress_does_not_fall_while_frequencies_are_found():
 def test_a_run_that_goes_on_after_its_score_keeps_what_was_chosen():
     image, annotation, _ = annotated()
     kept, stop = [], Stop()
-    config = FinetuneConfig(**{**SMALL, "steps": 20})
+    config = FinetuneConfig(**{**SMALL, "steps": 10})
     for event in finetune([(image, annotation)], config, stop=stop, keep=kept.append):
         if isinstance(event, Metric) and event.name == "score":
             stop.request()

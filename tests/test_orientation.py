@@ -17,6 +17,7 @@ from napari_sslseg.pretraining import pretrain
 from napari_sslseg.segmenter import Segmenter
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig
 
+pytestmark = pytest.mark.usefixtures("briefly")
 ASKED = [(True, True), (True, False), (False, True), (False, False)]
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_sslseg.annotation import count
 from napari_sslseg.contents import Round
 from napari_sslseg.errors import LabelError, ProjectError, UserError
 from napari_sslseg.image import Image
 from napari_sslseg.job import Metric, Notice, Picture, Progress
 from napari_sslseg.project import Project
 from napari_sslseg.session import Session
-from napari_sslseg.stages import STEPS, Stage, count, stage
+from napari_sslseg.stages import STEPS, Stage, stage
 
 
 def picture(name: str = "one") -> Image:

@@ -14,6 +14,7 @@ from napari_sslseg.pretraining import pretrain
 from napari_sslseg.runtime import Runtime
 from napari_sslseg.settings import FinetuneConfig, PretrainConfig, RuntimeConfig
 
+pytestmark = pytest.mark.usefixtures("briefly")
 SMALL = {"crop": 32, "batch": 4}
 RUNTIME = Runtime.make(RuntimeConfig(device="cpu"))
 

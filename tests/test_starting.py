@@ -16,6 +16,7 @@ from napari_sslseg.probe import StrokeProbe
 from napari_sslseg.runtime import Runtime
 from napari_sslseg.settings import FinetuneConfig, PretrainConfig, RuntimeConfig
 
+pytestmark = pytest.mark.usefixtures("briefly")
 SMALL = {"encoder": "unet", "start": "random", "crop": 32, "batch": 4}
 
 

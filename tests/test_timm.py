@@ -21,6 +21,7 @@ from napari_sslseg.model import Network, build
 from napari_sslseg.project import Project
 from napari_sslseg.runtime import Runtime
 
+pytestmark = pytest.mark.usefixtures("briefly")
 RUNTIME = Runtime(torch.device("cpu"), 0)
 KINDS = {  # convolutions, plain transformer, channels last
     "timm/resnet10t": (2, 4, 8, 16, 32),

@@ -15,6 +15,7 @@ from napari_sslseg.project import Project
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig, RuntimeConfig
 from napari_sslseg.workflow import predict_project, pretrain_project, train_project
 
+pytestmark = pytest.mark.usefixtures("briefly")
 SMALL = {"encoder": "unet", "start": "random", "crop": 32, "batch": 4}
 TILES = PredictConfig(tile=64, overlap=16)
 

@@ -33,6 +33,7 @@ class Canvas(QObject):
 
     met = Signal(object)  # path of the project of a layer that was added, which is not the open one
     layers_changed = Signal()
+    look_changed = Signal()  # masks are drawn in another way
 
     def __init__(self, viewer: ViewerModel, session: Session, parent: QObject) -> None:
         super().__init__(parent)
@@ -196,8 +197,9 @@ class Canvas(QObject):
         """
         self.look = look
         if self.session.project is not None:
-            masks.apply(self.viewer, self.session.project, self._mask_look)
-            masks.apply(self.viewer, self.session.project, look, "live")
+            masks.apply(self.viewer, self.session.project, self._mask_look, self.session.current)
+            masks.apply(self.viewer, self.session.project, look, self.session.current, "live")
+        self.look_changed.emit()
 
     def _visible(self, role: str) -> bool:
         return (self._mask_look if role == "result" else self.look).visible

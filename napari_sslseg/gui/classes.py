@@ -1,104 +1,28 @@
-"""ClassTable: one row a class: colour, name, key, painted pixels; choosing a row chooses what to paint with."""
+"""ClassTable: the classes, and what one does to them by mouse, menu and key; a row chooses what to paint with."""
 
-from qtpy.QtCore import QEvent, Qt, Signal
-from qtpy.QtGui import QColor, QIcon, QKeyEvent, QPixmap
-from qtpy.QtWidgets import QAbstractItemView, QColorDialog, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QColor, QContextMenuEvent, QKeyEvent
+from qtpy.QtWidgets import QAbstractItemView, QColorDialog, QTableWidgetItem, QWidget
 
-from napari_sslseg.annotation import LabelClass
-from napari_sslseg.gui.area import LabelFont
-
-COLOUR, NAME, KEY, PIXELS = range(4)
-ROWS = 6
+from napari_sslseg.gui.class_menu import ClassMenu
+from napari_sslseg.gui.class_rows import COLOUR, NAME, ClassRows
 
 
-class ClassTable(QTableWidget):
-    """Shows classes and says what the user does to them; it changes nothing itself."""
+class ClassTable(ClassRows):
+    """Says what the user does to the classes; it changes nothing itself."""
 
     chosen = Signal(int)  # value
     renamed = Signal(int, str)
     recoloured = Signal(int, str)
+    removed = Signal(int)
+    merged = Signal(int, int)  # the class that goes, and the one that gets its pixels
+    entered = Signal(int)  # paint with it now
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(0, 4, parent)
-        LabelFont(self)
-        self.setAccessibleName("Classes")
-        self.setToolTip(
-            "Click a class, or press its key, to paint with it. Double-click its name or colour to change it,\n"
-            "or press F2 on its name or Enter on its colour"
-        )
-        self.horizontalHeader().hide()
-        self.verticalHeader().hide()
-        self.setShowGrid(False)
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
-        modes = QHeaderView.ResizeMode
-        for column, mode in enumerate(
-            (modes.ResizeToContents, modes.Stretch, modes.ResizeToContents, modes.ResizeToContents)
-        ):
-            self.horizontalHeader().setSectionResizeMode(column, mode)
-        self.verticalHeader().setSectionResizeMode(modes.ResizeToContents)
-        self.setTabKeyNavigation(False)  # Tab goes on to the next control, arrows from class to class
-        self._values: list[int] = []
+        super().__init__(parent)
         self.currentCellChanged.connect(self._row_changed)
         self.itemChanged.connect(self._edited)
         self.cellDoubleClicked.connect(self._double_clicked)
-
-    def show_classes(self, classes: tuple[LabelClass, ...], painted: dict[int, int], chosen: int) -> None:
-        """Show classes.
-
-        Parameters
-        ----------
-        classes : tuple of LabelClass
-            The classes.
-        painted : dict of int to int
-            Painted pixels by value.
-        chosen : int
-            Value of the class to paint with.
-        """
-        self.blockSignals(True)
-        self._values = [c.value for c in classes]
-        self.setRowCount(len(classes))
-        for row, known in enumerate(classes):
-            self._put(row, COLOUR, "", f"Colour of {known.name}; double-click to change it").setIcon(
-                _swatch(known.colour)
-            )
-            self._put(row, NAME, known.name, "Double-click to rename", editable=True)
-            self._put(
-                row, KEY, str(known.value) if known.value <= 9 else "", f"Press {known.value} to paint {known.name}"
-            )
-            pixels = painted.get(known.value, 0)
-            self._put(row, PIXELS, f"{pixels:,} px" if pixels else "–", "Painted pixels in all images")
-        if chosen in self._values:
-            self.selectRow(self._values.index(chosen))
-        else:
-            self.clearSelection()
-        self.blockSignals(False)
-        self._fit()
-
-    def changeEvent(self, event: QEvent | None) -> None:
-        """Keep the height of whole rows when the font changes."""
-        super().changeEvent(event)
-        if event is not None and event.type() == QEvent.Type.FontChange:
-            self.resizeRowsToContents()
-            self._fit()
-
-    def _fit(self) -> None:
-        height = self.rowHeight(0) if self.rowCount() else 24
-        self.setFixedHeight(height * max(1, min(ROWS, self.rowCount())) + 4)
-
-    def _put(self, row: int, column: int, text: str, tooltip: str, *, editable: bool = False) -> QTableWidgetItem:
-        item = self.item(row, column)
-        if item is None:
-            item = QTableWidgetItem()
-            self.setItem(row, column, item)
-        item.setText(text)
-        item.setToolTip(tooltip)
-        flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
-        item.setFlags(flags | Qt.ItemFlag.ItemIsEditable if editable else flags)
-        if column in (KEY, PIXELS):
-            item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        return item
 
     def _row_changed(self, row: int, *_: int) -> None:
         if 0 <= row < len(self._values):
@@ -108,25 +32,84 @@ class ClassTable(QTableWidget):
         if item.column() == NAME:
             self.renamed.emit(self._values[item.row()], item.text())
 
-    def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """Let a colour be changed without a mouse: Enter, with the arrow keys on the colour."""
-        keys = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
-        if event is not None and event.key() in keys and self.currentColumn() == COLOUR:
-            self._double_clicked(self.currentRow(), COLOUR)
+    def _double_clicked(self, row: int, column: int) -> None:
+        if column == COLOUR:
+            self.choose_colour(row)
+
+    # ---------------------------------------------------------------- what a row offers
+    def rename(self, row: int) -> None:
+        """Let the user type another name.
+
+        Parameters
+        ----------
+        row : int
+            The class.
+        """
+        self.setCurrentCell(row, NAME)
+        self.editItem(self.item(row, NAME))
+
+    def choose_colour(self, row: int) -> None:
+        """Let the user choose another colour.
+
+        Parameters
+        ----------
+        row : int
+            The class.
+        """
+        known = self._classes[row]
+        colour = QColorDialog.getColor(QColor(known.colour), self, f"Colour of {known.name}")
+        if colour.isValid():
+            self.recoloured.emit(known.value, colour.name())
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """Offer what can be done with a class, at the mouse or, by key, at the chosen row."""
+        if event.reason() == QContextMenuEvent.Reason.Keyboard:
+            self.offer()
+        elif 0 <= (row := self.rowAt(event.pos().y())) < len(self._classes):
+            self.open_menu(row).popup(event.globalPos())
+
+    def offer(self) -> None:
+        """Offer what can be done with the chosen class."""
+        if 0 <= (row := self.currentRow()) < len(self._classes):
+            below = self.visualItemRect(self.item(row, NAME)).bottomLeft()
+            self.open_menu(row).popup(self.viewport().mapToGlobal(below))
+
+    def open_menu(self, row: int) -> ClassMenu:
+        """Make the menu of a row.
+
+        Parameters
+        ----------
+        row : int
+            The class.
+
+        Returns
+        -------
+        ClassMenu
+            The menu, not shown yet.
+        """
+        known = self._classes[row]
+        menu = ClassMenu(known, [c for c in self._classes if c is not known], self._losable, self)
+        menu.rename.triggered.connect(lambda: self.rename(row))
+        menu.recolour.triggered.connect(lambda: self.choose_colour(row))
+        menu.remove.triggered.connect(lambda: self.removed.emit(known.value))
+        menu.chosen.connect(lambda into: self.merged.emit(known.value, into))
+        return menu
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Serve the keys of the table; digits and letters go on to napari, where they choose classes."""
+        row, key = self.currentRow(), event.key()
+        editing = self.state() == QAbstractItemView.State.EditingState
+        if editing or row < 0:
+            super().keyPressEvent(event)
+        elif key == Qt.Key.Key_F2:
+            self.rename(row)
+        elif key in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace) and self._losable:
+            self.removed.emit(self._values[row])
+        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.currentColumn() == COLOUR:
+            self.choose_colour(row)
+        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.entered.emit(self._values[row])
+        elif event.text().isprintable() and event.text():
+            event.ignore()
         else:
             super().keyPressEvent(event)
-
-    def _double_clicked(self, row: int, column: int) -> None:
-        if column != COLOUR:
-            return
-        colour = QColorDialog.getColor(parent=self, title="Colour of this class")
-        if colour.isValid():
-            self.recoloured.emit(self._values[row], colour.name())
-
-
-def _swatch(colour: str) -> QIcon:
-    pixmap = QPixmap(14, 14)
-    pixmap.fill(QColor(colour))
-    icon = QIcon(pixmap)
-    icon.addPixmap(pixmap, QIcon.Mode.Selected)  # else the selection tints it
-    return icon

@@ -202,6 +202,17 @@ def predict_everything(viewer: Viewer) -> None:
     _dock(viewer).result.predict(everything=True)
 
 
+def objects(viewer: Viewer) -> None:
+    """Show a table of the objects in the masks.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+    _dock(viewer).result.adjust.objects.click()
+
+
 def stop(viewer: Viewer) -> None:
     """Ask the running job to stop.
 
@@ -211,3 +222,69 @@ def stop(viewer: Viewer) -> None:
         The viewer.
     """
     _dock(viewer).desk.stop()
+
+
+def accept_view(viewer: Viewer) -> None:
+    """Accept the masks that are in view.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+    _dock(viewer).result.accept.accept.view()
+
+
+def accept_plane(viewer: Viewer) -> None:
+    """Accept the masks of the plane that is looked at.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+    _dock(viewer).result.accept.accept.plane()
+
+
+def accept_object(viewer: Viewer) -> None:
+    """Accept the object that is clicked next.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+    _dock(viewer).result.accept.accept.pick.wait(True)
+
+
+def accept_image(viewer: Viewer) -> None:
+    """Accept all masks of the current image.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+    _dock(viewer).result.accept.accept.image()
+
+
+def export(viewer: Viewer) -> None:
+    """Write the masks of all images to a folder.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+    _dock(viewer).result.export.all_images()
+
+
+def predict_folder(viewer: Viewer) -> None:
+    """Make and write the masks of a folder of images.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+    _dock(viewer).result.export.predict_folder()

@@ -37,7 +37,7 @@ class Curve(QWidget):
         QSize
             The size.
         """
-        return QSize(160, 56)
+        return QSize(160, 64)
 
     @property
     def points(self) -> list[tuple[float, float]]:
@@ -80,7 +80,7 @@ class Curve(QWidget):
         painter.setBrush(faint)
         painter.drawRoundedRect(QRectF(self.rect()), 3, 3)
         if len(self._points) > 1:
-            line = self._line(QRectF(self.rect()).adjusted(6, 6, -6, -6))
+            line = self._line(QRectF(self.rect()).adjusted(6, 6 + self.fontMetrics().height(), -6, -6))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.setPen(QPen(QColor("#4a9eda"), 1.6))
             painter.drawPolyline(line)

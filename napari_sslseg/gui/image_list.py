@@ -25,6 +25,7 @@ class ImageList(QListWidget):
         self.setToolTip("Images of the project, and open ones not used yet. Click one to work on it")
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # after a click, keys still choose classes
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # after a click, keys still choose classes
 
     def show_rows(self, rows: Sequence[tuple[Key, str]], current: str | None) -> None:
         """Show images.
@@ -44,6 +45,7 @@ class ImageList(QListWidget):
             item = self.item(at)
             item.setText(text)
             item.setToolTip(text)
+            item.setSizeHint(QSize(0, self.fontMetrics().height() + AIR))
             if isinstance(key, str):
                 item.setSelected(key == current)
         self.blockSignals(False)

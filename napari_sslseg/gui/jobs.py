@@ -3,7 +3,7 @@
 import importlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_sslseg.contents import Round
 from napari_sslseg.gui.process import Call, Process
@@ -13,6 +13,9 @@ from napari_sslseg.prediction import Denoised, Prediction
 from napari_sslseg.project import Project
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig, RuntimeConfig
 from napari_sslseg.suggesting import Suggestion
+
+if TYPE_CHECKING:
+    from napari_sslseg.comparing import Comparison
 
 
 class Jobs(Protocol):
@@ -50,6 +53,23 @@ class Jobs(Protocol):
 
     def suggest(self, project: Project, *, runtime: RuntimeConfig, stop: Stop) -> Job[list[Suggestion]]:
         """Say where to paint next."""
+
+    def compare(
+        self, project: Project, config: FinetuneConfig, *, runtime: RuntimeConfig, stop: Stop
+    ) -> Job["Comparison"]:
+        """Train with and without what was learnt from the images."""
+
+    def predict_files(
+        self,
+        project: Project,
+        config: PredictConfig,
+        *,
+        paths: Iterable[Path],
+        out: Path,
+        runtime: RuntimeConfig,
+        stop: Stop,
+    ) -> Job[list[Path]]:
+        """Predict image files that are not in the project, and write one label file each."""
 
     def start(self) -> None:
         """Get ready: jobs will come."""
@@ -101,6 +121,25 @@ class RemoteJobs:
     def suggest(self, project: Project, *, runtime: RuntimeConfig, stop: Stop) -> Job[list[Suggestion]]:
         """Say where to paint next."""
         return self._run("suggest", project, stop, runtime=runtime)
+
+    def compare(
+        self, project: Project, config: FinetuneConfig, *, runtime: RuntimeConfig, stop: Stop
+    ) -> Job["Comparison"]:
+        """Train with and without what was learnt from the images."""
+        return self._run("compare", project, stop, config=config, runtime=runtime)
+
+    def predict_files(
+        self,
+        project: Project,
+        config: PredictConfig,
+        *,
+        paths: Iterable[Path],
+        out: Path,
+        runtime: RuntimeConfig,
+        stop: Stop,
+    ) -> Job[list[Path]]:
+        """Predict image files that are not in the project, and write one label file each."""
+        return self._run("predict_files", project, stop, config=config, paths=paths, out=out, runtime=runtime)
 
     def _run(self, verb: str, project: Project, stop: Stop, **arguments: Any) -> Job[Any]:
         return self._process.run(Call(verb, str(project.path.resolve()), arguments), project, stop)
@@ -170,6 +209,29 @@ class ProjectJobs:
         from napari_sslseg.next_strokes import suggest
 
         return suggest(project, runtime=runtime, stop=stop)
+
+    def compare(
+        self, project: Project, config: FinetuneConfig, *, runtime: RuntimeConfig, stop: Stop
+    ) -> Job["Comparison"]:
+        """Train with and without what was learnt from the images."""
+        from napari_sslseg.comparing import compare_project
+
+        return compare_project(project, config, runtime=runtime, stop=stop)
+
+    def predict_files(
+        self,
+        project: Project,
+        config: PredictConfig,
+        *,
+        paths: Iterable[Path],
+        out: Path,
+        runtime: RuntimeConfig,
+        stop: Stop,
+    ) -> Job[list[Path]]:
+        """Predict image files that are not in the project, and write one label file each."""
+        from napari_sslseg.exchange import predict_files
+
+        return predict_files(project, paths, out, config, runtime=runtime, stop=stop)
 
 
 class LiveJobs:

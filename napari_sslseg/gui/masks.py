@@ -1,7 +1,7 @@
 """Masks: predictions as layers over their image, updated in place when predicted again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -136,8 +136,8 @@ def recolour(viewer: ViewerModel, project: Project) -> None:
             colour(layer, project)
 
 
-def apply(viewer: ViewerModel, project: Project, look: Look, role: str = "result") -> None:
-    """Draw all masks in another way.
+def apply(viewer: ViewerModel, project: Project, look: Look, current: str | None, role: str = "result") -> None:
+    """Draw all masks in another way; those of other images, which are hidden, stay hidden.
 
     Parameters
     ----------
@@ -147,11 +147,17 @@ def apply(viewer: ViewerModel, project: Project, look: Look, role: str = "result
         The project.
     look : Look
         How.
+    current : str, optional
+        The image that is worked on.
     role : str, optional
         ``result``, or ``live`` for those that follow the brush.
     """
+    pictures = [layer for layer in marks.marked(viewer, project, None, "image") if layer.visible]
+    seen = {mark.image for layer in pictures if (mark := marks.mark_of(layer)) is not None}
     for layer in marks.marked(viewer, project, None, role):
-        style(layer, look)
+        mark = marks.mark_of(layer)
+        here = mark is not None and (mark.image == current or mark.image in seen)
+        style(layer, replace(look, visible=look.visible and here))
 
 
 def style(layer: LabelsLayer, look: Look) -> None:

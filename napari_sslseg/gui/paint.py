@@ -1,13 +1,15 @@
 """Step 3, Paint: one click makes a layer to paint on; the class table says what with."""
 
-from qtpy.QtWidgets import QMessageBox, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QMainWindow, QMessageBox, QPushButton, QVBoxLayout, QWidget
 
 from napari_sslseg.annotation import LabelClass
 from napari_sslseg.gui.classes import ClassTable
 from napari_sslseg.gui.desk import Desk, telling
 from napari_sslseg.gui.guide_row import GuideRow
 from napari_sslseg.gui.listen import listen
+from napari_sslseg.gui.merging import can_lose, merge
 from napari_sslseg.gui.panel import Panel
+from napari_sslseg.gui.tool_row import ToolRow
 from napari_sslseg.gui.wrap import Wrap
 from napari_sslseg.session import Session
 from napari_sslseg.stages import stage
@@ -33,14 +35,14 @@ class PaintStep(QWidget):
         self.remove = QPushButton("– class")
         self.remove.setToolTip("Remove the chosen class; its painted pixels are erased")
         self.remove.setAccessibleName("Remove the chosen class")
-        self.eraser = QPushButton("eraser")
-        self.eraser.setToolTip("Take back what was painted: these pixels say nothing again (key 0)")
+        self.tools = ToolRow(desk)
         self.guide = GuideRow(desk)
         row = Wrap()
-        for button in (self.add, self.remove, self.eraser):
+        for button in (self.add, self.remove):
             row.addWidget(button)
         self.panel.body.insertWidget(0, self.table)
         self.panel.body.addLayout(row)
+        self.panel.body.addWidget(self.tools)
         self.panel.body.addWidget(self.guide)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
@@ -56,9 +58,11 @@ class PaintStep(QWidget):
         self.table.chosen.connect(desk.canvas.painting.choose)
         self.table.renamed.connect(self._rename)
         self.table.recoloured.connect(self._recolour)
+        self.table.removed.connect(self.remove_class)
+        self.table.merged.connect(self.merge)
+        self.table.entered.connect(self._enter)
         self.add.clicked.connect(self.add_class)
-        self.remove.clicked.connect(self.remove_class)
-        self.eraser.clicked.connect(lambda: desk.canvas.painting.choose(0))
+        self.remove.clicked.connect(lambda: self.remove_class(session.chosen))
         for signal in (
             session.project_changed,
             session.images_changed,
@@ -90,10 +94,15 @@ class PaintStep(QWidget):
                     value = session.add_class().value
                 self._desk.canvas.painting.choose(value)
 
-    def remove_class(self) -> None:
-        """Remove the chosen class, after asking where pixels would be erased."""
+    def remove_class(self, value: int) -> None:
+        """Remove a class, after asking where pixels would be erased.
+
+        Parameters
+        ----------
+        value : int
+            The class.
+        """
         session = self._desk.session
-        value = session.chosen
         pixels = session.tally.painted(value)
         if pixels and not self._agreed(f"{pixels:,} painted pixels of this class will be erased."):
             return
@@ -102,22 +111,42 @@ class PaintStep(QWidget):
             session.remove_class(value)
             self._desk.canvas.painting.choose(session.needed_project.classes[0].value)
 
-    def _agreed(self, text: str) -> bool:
+    def merge(self, value: int, into: int) -> None:
+        """Merge a class into another one, after asking.
+
+        Parameters
+        ----------
+        value, into : int
+            The class that goes, and the one that gets its pixels.
+        """
+        merge(self._desk, value, into, lambda text: self._agreed(text, "Merge these classes?"))
+
+    def _enter(self, value: int) -> None:
+        """Paint with a class; the keys are those of the image again."""
+        self._desk.paint()
+        self._desk.canvas.painting.choose(value)
+        window = self.window()
+        if isinstance(window, QMainWindow) and window.centralWidget() is not None:
+            window.centralWidget().setFocus()
+
+    def _agreed(self, text: str, title: str = "Remove this class?") -> bool:
         buttons = QMessageBox.StandardButton
-        answer = QMessageBox.question(self, "Remove this class?", text, buttons.Yes | buttons.No, buttons.No)
+        answer = QMessageBox.question(self, title, text, buttons.Yes | buttons.No, buttons.No)
         return bool(answer == buttons.Yes)
 
     def refresh(self) -> None:
         """Show the step as it is now."""
         session, project = self._desk.session, self._desk.session.project
         classes, painted = rows(session)
-        self.table.show_classes(classes, painted, session.chosen)
+        losable = can_lose(session) and session.running != "merge"
+        self.table.show_classes(classes, painted, session.chosen, losable=losable)
         self.table.setVisible(bool(classes))
         objects = project is not None and project.task == "instance"
         self.add.setText("+ object" if objects else "+ class")
-        for button, shown in ((self.add, True), (self.remove, not objects), (self.eraser, True)):
-            button.setVisible(bool(classes) and shown)
-        self.panel.show_activity(session.activities.get("suggest"))
+        for widget, shown in ((self.add, True), (self.remove, not objects), (self.tools, True)):
+            widget.setVisible(bool(classes) and shown)
+        jobs = [session.activities[name] for name in ("suggest", "merge") if name in session.activities]
+        self.panel.show_activity(max(jobs, key=lambda job: job.began, default=None))
         self.guide.refresh()
         total = sum(painted.values())
         self.panel.show_stage(*stage(session, "paint"), f"{total:,} px" if total else "a few strokes are enough")

@@ -18,8 +18,12 @@ class Painting(QObject):
 
     failed = Signal(object)  # an error while labels were written
     painted = Signal(object)  # a Stroke, on its way to the disk
+    wrote = Signal(object, object)  # a layer, and the index that something was just written to
+    accepting = Signal()  # a key asks to accept the object under the cursor
     boxed = Signal()  # a key asks to draw a validation box
     stepped = Signal(int)  # a key asks for the next suggestion, 1, or the one before, -1
+    filling = Signal()  # a key asks to fill an outline
+    tool_changed = Signal()  # another layer is painted on, or with another tool
 
     def __init__(self, viewer: ViewerModel, session: Session, parent: QObject) -> None:
         super().__init__(parent)
@@ -32,6 +36,8 @@ class Painting(QObject):
         session.classes_changed.connect(self._classes_changed)
         session.chosen_changed.connect(self._chosen_changed)
         session.labels_rewritten.connect(self._labels_rewritten)
+        session.activity_changed.connect(self._activity_changed)
+        session.current_changed.connect(self._tool_changed)
 
     @property
     def viewer(self) -> ViewerModel:
@@ -39,6 +45,12 @@ class Painting(QObject):
         viewer = self._viewer()
         assert viewer is not None, "the viewer outlives its layers"
         return viewer
+
+    @property
+    def layer(self) -> LabelsLayer | None:
+        """The layer to paint on of the current image; None while there is none."""
+        strokes = self._strokes.get(self.session.current or "")
+        return strokes.layer if strokes is not None else None
 
     def annotate(self) -> LabelsLayer | None:
         """Give the current image a Labels layer to paint on, with what was painted before.
@@ -70,14 +82,20 @@ class Painting(QObject):
         assert self._writer is not None, "a project has a writer"
         self._strokes[id] = Strokes(layer, id, self._writer, self)
         self._strokes[id].saved.connect(self.painted)
+        self._strokes[id].wrote.connect(self.wrote)
         layer.events.selected_label.connect(self._label_selected)
+        layer.events.mode.connect(self._tool_changed)
+        layer.editable = self._editable
         for value in range(1, 10):
             layer.bind_key(str(value), lambda _, v=value: self.choose(v), overwrite=True)
         layer.bind_key("0", lambda _: self.choose(0), overwrite=True)
+        layer.bind_key("a", lambda _: self.accepting.emit(), overwrite=True)
         layer.bind_key("v", lambda _: self.boxed.emit(), overwrite=True)
+        layer.bind_key("g", lambda _: self.filling.emit(), overwrite=True)
         layer.bind_key("n", lambda _: self.stepped.emit(1), overwrite=True)
         layer.bind_key("p", lambda _: self.stepped.emit(-1), overwrite=True)
         layer.brush_size = max(3, round(min(layer.data.shape[-2:]) / 120))
+        self.tool_changed.emit()
 
     def choose(self, value: int) -> None:
         """Paint with a class from now on; 0 erases.
@@ -109,6 +127,21 @@ class Painting(QObject):
             if strokes.layer.mode in ("erase", "pan_zoom", "pick", "transform"):
                 strokes.layer.mode = "paint"
 
+    def _tool_changed(self) -> None:
+        self.tool_changed.emit()
+
+    @property
+    def _editable(self) -> bool:
+        """Whether one can paint: not while the pixels of a class become another one on the disk."""
+        return self.session.running != "merge"
+
+    def _activity_changed(self, step: str) -> None:
+        if step == "merge":
+            for strokes in self._strokes.values():
+                strokes.layer.editable = self._editable  # napari forgets what could be undone
+            if self._editable:
+                self._chosen_changed()
+
     def _label_selected(self, event: Any) -> None:
         if self._exists(event.source.selected_label):
             self.session.choose(event.source.selected_label)
@@ -134,6 +167,8 @@ class Painting(QObject):
         return self._writer is None or self._writer.flush()
 
     def _labels_rewritten(self, id: str) -> None:
+        if self._writer is not None:
+            self._writer.forget(id)
         if id in self._strokes and self.session.project is not None:
             self._strokes[id].replace(self.session.project.labels(id))
 
@@ -156,6 +191,7 @@ class Painting(QObject):
             self._writer.written.connect(self._written)
             self._writer.failed.connect(self._not_written)
             self.bind_all()
+        self.tool_changed.emit()
 
     def bind_all(self) -> None:
         """Bind the Labels layers of the project that are in the viewer and not bound yet."""
@@ -171,3 +207,4 @@ class Painting(QObject):
             if strokes.layer is event.value:
                 del self._strokes[id]
                 strokes.release()
+                self.tool_changed.emit()

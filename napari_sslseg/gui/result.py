@@ -5,7 +5,10 @@ from dataclasses import replace
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QLabel, QPushButton, QSlider, QVBoxLayout, QWidget
 
+from napari_sslseg.gui.accept_row import AcceptRow
+from napari_sslseg.gui.adjust_row import AdjustRow
 from napari_sslseg.gui.desk import Desk, telling
+from napari_sslseg.gui.export_button import ExportButton
 from napari_sslseg.gui.forms import Form
 from napari_sslseg.gui.listen import listen
 from napari_sslseg.gui.memory import memory_of
@@ -30,21 +33,26 @@ class ResultStep(QWidget):
         self.panel = Panel(5, "Result", "▶ This plane", "Show the masks of what you are looking at")
         self.everything = QPushButton("▶ Everything")
         self.everything.setToolTip("Masks of all planes of all images of the project")
+        self.accept = AcceptRow(desk)
+        self.export = ExportButton(desk)
         self.form = Form(PredictConfig, only=("probabilities",))
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setRange(0, 100)
         self.opacity.setAccessibleName("Opacity of the masks")
-        self.opacity.setToolTip("How strongly the masks cover the image")
+        self.opacity.setToolTip("How strongly the masks cover the image (keys , and .)")
         self.outline = QCheckBox("outline")
-        self.outline.setToolTip("Draw only the outlines of the masks")
+        self.outline.setToolTip("Draw only the outlines of the masks (key U)")
+        self.adjust = AdjustRow(desk)
         self.visible = QCheckBox("show")
-        self.visible.setToolTip("Show or hide the masks")
+        self.visible.setToolTip("Show or hide the masks (key H: hidden while held)")
         self._compose()
         self._connect()
         self.refresh()
 
     def _compose(self) -> None:
         self.panel.buttons.addWidget(self.everything)
+        self.accept.buttons.addWidget(self.export, 1)
+        self.panel.body.addWidget(self.accept)
         row = Wrap()
         row.addWidget(QLabel("opacity"))
         row.addWidget(self.opacity, 1)
@@ -52,6 +60,7 @@ class ResultStep(QWidget):
         row.addWidget(self.visible)
         self.panel.body.addLayout(row)
         self.panel.body.addWidget(self.form.widget)
+        self.panel.body.addWidget(self.adjust)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(self.panel)
@@ -65,6 +74,7 @@ class ResultStep(QWidget):
         self.outline.toggled.connect(self._look_changed)
         self.form["probabilities"].changed.connect(self._form_changed)
         self.visible.toggled.connect(self._look_changed)
+        self._desk.canvas.look_changed.connect(self.refresh)
         for signal in (
             session.project_changed,
             session.current_changed,

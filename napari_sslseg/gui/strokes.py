@@ -26,7 +26,7 @@ class Watched(np.ndarray[Any, np.dtype[np.uint16]]):
     def __setitem__(self, key: Any, value: Any) -> None:
         super().__setitem__(key, value)
         if self._listener is not None:
-            self._listener(region_of(key, self.shape))
+            self._listener(region_of(key, self.shape), key)
 
 
 def region_of(key: Any, shape: tuple[int, ...]) -> Region:
@@ -97,6 +97,7 @@ class Strokes(QObject):
     """
 
     saved = Signal(object)  # the Stroke that was handed to the writer
+    wrote = Signal(object, object)  # the layer, and the index that something was just written to
 
     def __init__(self, layer: LabelsLayer, id: str, writer: LabelWriter, parent: QObject) -> None:
         super().__init__(parent)
@@ -127,10 +128,11 @@ class Strokes(QObject):
                 self._watch()
                 self._touched(tuple(slice(0, n) for n in shape))
 
-    def _touched(self, region: Region) -> None:
+    def _touched(self, region: Region, key: Any = None) -> None:
         self._dirty = union(self._dirty, region)
         if not self._timer.isActive():
             self._timer.start()
+        self.wrote.emit(self.layer, key)
 
     def save(self) -> None:
         """Hand what changed to the writer now."""

@@ -3,11 +3,13 @@
 from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_sslseg.contents import Round
+from napari_sslseg.gui.compare_row import CompareRow
 from napari_sslseg.gui.desk import Desk, telling
 from napari_sslseg.gui.forms import Form
 from napari_sslseg.gui.learn import component_names
 from napari_sslseg.gui.listen import listen
 from napari_sslseg.gui.panel import Panel
+from napari_sslseg.gui.score_plot import ScorePlot
 from napari_sslseg.settings import FinetuneConfig
 from napari_sslseg.stages import Stage, stage
 from napari_sslseg.verdict import better
@@ -42,6 +44,7 @@ class TrainStep(QWidget):
         self.advanced.setText("Advanced ▸")
         self.advanced.setCheckable(True)
         self.advanced.setToolTip("Everything else that can be set; the defaults are sensible")
+        self.plot = ScorePlot()
         self.scores = QLabel()
         self.scores.setWordWrap(True)
         self.scores.setToolTip(
@@ -60,13 +63,16 @@ class TrainStep(QWidget):
         self.back.setAccessibleName("Go back to the better round")
         self.back.setToolTip("Predict with that round again, until you train anew; what you painted stays")
         self.back.hide()
+        self.comparison = CompareRow(self._desk)
         self.panel.buttons.addWidget(self.live)
         self.panel.buttons.addWidget(self.task)
         self.panel.buttons.addWidget(self.advanced)
         self.panel.body.addWidget(self.doubts)
         self.panel.body.addWidget(self.following)
+        self.panel.body.addWidget(self.plot)
         self.panel.body.addWidget(self.scores)
         self.panel.body.addWidget(self.back)
+        self.panel.body.addWidget(self.comparison)
         self.panel.body.addWidget(self.form.widget)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
@@ -81,7 +87,10 @@ class TrainStep(QWidget):
         self.task.currentIndexChanged.connect(self._task_chosen)
         self.advanced.toggled.connect(self._unfold)
         self.live.toggled.connect(self._follow)
-        self.back.clicked.connect(self._go_back)
+        self.back.clicked.connect(self.go_back)
+        self.comparison.button.clicked.connect(self.compare)
+        for name in ("minutes", "steps"):
+            self.form[name].changed.connect(self.refresh)
         self.doubts.toggled.connect(self._desk.live.show_doubts)
         self._desk.live.changed.connect(self.refresh)
         for signal in (
@@ -103,7 +112,13 @@ class TrainStep(QWidget):
             self._desk.live.turn(on and self._desk.ready())
         self.refresh()
 
-    def _go_back(self) -> None:
+    def compare(self) -> None:
+        """Train with and without what was learnt from the images, with what the form says."""
+        with telling():
+            self.comparison.comparing.run(self.form.config())
+
+    def go_back(self) -> None:
+        """Predict with the earlier round that was better, where there is one."""
         project = self._desk.session.project
         best = better(project.rounds) if project else None
         if best is not None:
@@ -125,9 +140,10 @@ class TrainStep(QWidget):
         """Show the step as it is now."""
         session, project = self._desk.session, self._desk.session.project
         now, why = stage(session, "train")
-        self.panel.show_activity(
-            session.activities.get("train"), enabled=session.running is None and now is not Stage.EMPTY
-        )
+        free = session.running is None and now is not Stage.EMPTY
+        shown = "compare" if session.running == "compare" else "train"
+        self.panel.show_activity(session.activities.get(shown), enabled=free)
+        self.comparison.refresh(self.form["minutes"].value, self.form["steps"].value or None, enabled=free)
         rounds = project.rounds if project else ()
         live = self._desk.live
         self.live.blockSignals(True)
@@ -136,6 +152,7 @@ class TrainStep(QWidget):
         self.doubts.setVisible(live.on)
         self.following.setText(f"Live: {live.said}" if live.said else "")
         self.following.setVisible(bool(live.said))
+        self.plot.set_rounds(rounds[-SHOWN:])
         self.scores.setText(scores(rounds))
         self.scores.setVisible(bool(rounds))
         current, best = (project.current_round, better(rounds)) if project else (None, None)

@@ -1,14 +1,15 @@
 """LabelWriter: writes labels to the project in a thread that lives only while there is something to write."""
 
+import itertools
 import threading
 import time
-from collections import deque
-from typing import Any
+from collections import Counter, deque
 
 import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import QObject, Signal
 
+from napari_sslseg.annotation import BLOCK, count
 from napari_sslseg.project import Project
 
 Labels = npt.NDArray[np.uint16]
@@ -33,7 +34,7 @@ class LabelWriter(QObject):
         super().__init__(parent)
         self._project = project
         self._waiting: deque[tuple[str, Labels, Region, Labels]] = deque()
-        self._counts: dict[str, dict[int, npt.NDArray[np.int64]]] = {}
+        self._counts: dict[str, dict[tuple[int, int, int], dict[int, int]]] = {}
         self._change = threading.Condition()
         self._thread: threading.Thread | None = None
 
@@ -72,6 +73,16 @@ class LabelWriter(QObject):
             done = self._change.wait_for(lambda: self._thread is None, seconds)
         return done
 
+    def forget(self, id: str) -> None:
+        """Count all of an image anew next time: its labels were changed by somebody else.
+
+        Parameters
+        ----------
+        id : str
+            The image.
+        """
+        self._counts.pop(id, None)
+
     def _work(self) -> None:
         while True:
             with self._change:
@@ -88,14 +99,19 @@ class LabelWriter(QObject):
                 self.written.emit(id, self._count(id, labels, region), time.time())
 
     def _count(self, id: str, labels: Labels, region: Region) -> dict[int, int]:
-        """Count again in the planes of a region only."""
-        planes: Any = labels[None] if labels.ndim == 2 else labels
-        known = self._counts.setdefault(id, {})
-        first = range(len(planes)) if not known or labels.ndim == 2 else range(region[0].start, region[0].stop)
-        for z in first:
-            known[z] = np.bincount(planes[z].reshape(-1))
-        total: dict[int, int] = {}
-        for sums in known.values():
-            for value in np.flatnonzero(sums[1:]) + 1:
-                total[int(value)] = total.get(int(value), 0) + int(sums[value])
-        return total
+        """Count again in the squares that a region touches only."""
+        planes = labels[None] if labels.ndim == 2 else labels
+        part = region if labels.ndim == 3 else (slice(0, 1), *region)
+        known = self._counts.get(id)
+        if known is None:
+            known, part = self._counts.setdefault(id, {}), tuple(slice(0, n) for n in planes.shape)
+        (z0, z1), (y0, y1), (x0, x1) = ((s.start, s.stop) for s in part)
+        rows, columns = (range(a // BLOCK * BLOCK, b, BLOCK) for a, b in ((y0, y1), (x0, x1)))
+        for z, y, x in itertools.product(range(z0, z1), rows, columns):
+            known.pop((z, y, x), None)
+            if counted := count(planes[z, y : y + BLOCK, x : x + BLOCK]):
+                known[z, y, x] = counted
+        total: Counter[int] = Counter()
+        for counted in known.values():
+            total.update(counted)
+        return dict(total)

@@ -99,20 +99,31 @@ def _slices(bounds: list[range], within: list[range] | None = None) -> Region:
     return tuple(slice(r.start - s, r.stop - s) for r, s in zip(bounds, starts, strict=True))
 
 
-def read(path: Path) -> npt.NDArray[Any]:
-    """Read an array whole.
+def read(path: Path, region: Region | None = None) -> npt.NDArray[Any]:
+    """Read an array, or a part of it.
 
     Parameters
     ----------
     path : pathlib.Path
         The zarr folder.
+    region : tuple of slice, optional
+        The part, one slice an axis; all of it if not given.
 
     Returns
     -------
     numpy.ndarray
         The array.
     """
-    return np.asarray(zarr.open_array(path, mode="r")[...])
+    array: Any = zarr.open_array(path, mode="r")
+    if region is not None:
+        return np.asarray(array[region])
+    values = np.zeros(array.shape, array.dtype)  # of which the system touches what is written only
+    for file in (path / "c").rglob("*"):
+        if file.is_file() and not file.name.startswith("."):
+            at = [int(n) for n in file.relative_to(path / "c").parts]
+            box = tuple(slice(k * c, (k + 1) * c) for k, c in zip(at, array.chunks, strict=True))
+            values[box] = array[box]
+    return values
 
 
 def write_image(path: Path, image: Image) -> None:

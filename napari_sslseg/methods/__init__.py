@@ -177,6 +177,10 @@ class Restoring(Method):
         result: Tensor = self.output(self.network.features(seen))
         return result
 
+    def kept(self) -> dict[str, Tensor]:
+        """Keep the layer that draws pixels: with it is shown what was learnt."""
+        return {f"output.{name}": weight for name, weight in self.output.state_dict().items()}
+
     @torch.no_grad()
     def picture(self, batch: Batch) -> npt.NDArray[np.float32]:
         """Show clean, corrupted and restored side by side, of the first crop's first channel."""

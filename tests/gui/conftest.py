@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from npe2 import PluginManifest
 from qtpy.QtCore import QCoreApplication, QEvent
 from qtpy.QtWidgets import QApplication
 
+from napari_sslseg.comparing import Comparison
 from napari_sslseg.contents import Round
+from napari_sslseg.evidence import Difference
 from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.dock import Dock
 from napari_sslseg.job import Event, Job, Metric, Progress, Stop
@@ -106,6 +109,18 @@ class FakeJobs:
             return []
         return self.suggestions
 
+    def compare(self, project: Project, config: Any, *, runtime: Any, stop: Stop) -> Job[Comparison]:
+        self.calls.append(("compare", {"config": config}))
+        yield from self._play(stop)
+        return Comparison((0.75, 0.77), (0.72, 0.72), 8, Difference(0.04, (0.01, 0.07), 0.99))
+
+    def predict_files(
+        self, project: Project, config: Any, *, paths: Any, out: Path, runtime: Any, stop: Stop
+    ) -> Job[list[Path]]:
+        self.calls.append(("predict_files", {"paths": paths, "out": out}))
+        yield from self._play(stop)
+        return [out / "a.tif", out / "b.tif"]
+
     def _prediction(self, project: Project, id: str, config: Any, planes: Any) -> Prediction:
         labels = np.full(project.entry(id).shape, self.value, np.uint16)
         names = tuple(c.name for c in project.classes)
@@ -114,6 +129,20 @@ class FakeJobs:
         if chosen and labels.ndim == 3:
             labels[[z for z in range(len(labels)) if z not in chosen]] = 0
         return Prediction(id, labels, names, values, chosen)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def manifests_read_once() -> Iterator[None]:
+    """Give every viewer the plugins that are installed: to read all their manifests takes as long as a third of it."""
+    found = list(PluginManifest.discover())
+
+    def discover(paths: Any = ()) -> Iterator[Any]:
+        for one in found:
+            yield one._replace(manifest=one.manifest and one.manifest.model_copy(deep=True))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PluginManifest, "discover", discover)
+        yield
 
 
 @pytest.fixture(autouse=True)

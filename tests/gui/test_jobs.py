@@ -349,3 +349,27 @@ def test_every_control_has_a_tooltip_and_a_name(dock: Any) -> None:
     for button in dock.findChildren(QPushButton):
         assert button.toolTip(), button.text()
         assert button.text() or button.accessibleName()
+
+
+# -------------------------------------------------------------------- did learning help?
+def test_whether_learning_helped_is_said_until_one_paints(painted: Any, jobs: Any, viewer: Any, qtbot: Any) -> None:
+    row = painted.train.comparison
+    assert not row.button.isVisibleTo(painted)  # nothing was learnt
+    painted.learn.start()
+    done(painted, qtbot)
+    assert row.button.isVisibleTo(painted)
+    painted.train.form["minutes"].value = 3.0
+    assert row.button.text() == "Did learning help? · about 12 min"
+    jobs.hold()
+    row.button.click()
+    qtbot.waitUntil(lambda: painted.train.panel.bar.value() == 250, timeout=2000)
+    assert painted.train.panel.button.text() == "■ Stop"
+    assert not row.button.isEnabled()
+    jobs.go.set()
+    done(painted, qtbot)
+    assert row.answer.text() == "Learning from your images first helped: +0.04 (0.01 to 0.07)"
+    assert jobs.calls[-1][1]["config"].minutes == 3.0
+    painted.desk.session.classes_changed.emit()
+    assert row.answer.isVisibleTo(painted)
+    viewer.layers["field labels"].paint((50, 30), 2)
+    qtbot.waitUntil(lambda: not row.answer.isVisibleTo(painted), timeout=2000)

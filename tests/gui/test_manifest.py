@@ -61,7 +61,7 @@ def test_the_menus_exist(manifest: PluginManifest) -> None:
     from napari._app_model.constants._menus import MenuId
 
     named = set(manifest.contributions.menus)
-    assert named == {"napari/layers/segment", "napari/layers/annotate"}
+    assert {"napari/layers/segment", "napari/layers/annotate"} < named
     assert named <= {str(m) for m in MenuId.contributables()}
 
 

@@ -1,0 +1,149 @@
+"""Keys: all keys of the window in one table, of which `docs/keys.md` is made; and those that change how masks look."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from napari_sslseg.gui.canvas import Canvas
+
+ANYWHERE, LABELS, TABLE, NAPARI = "anywhere", "labels layer", "class table", "labels layer, by napari"
+STEP = 0.1  # of opacity, a press
+
+
+class Key(NamedTuple):
+    """One key: what is pressed, where, what it does, and the command that does the same."""
+
+    key: str
+    where: str
+    does: str
+    command: str = ""
+
+
+KEYS = (
+    *(Key(str(value), LABELS, f"paint with class {value}") for value in range(1, 10)),
+    Key("0", LABELS, "eraser", "eraser"),
+    Key("G", LABELS, "fill: click inside of an outline", "fill"),
+    Key("N", LABELS, "next suggestion where to paint", "suggest"),
+    Key("P", LABELS, "suggestion before"),
+    Key("V", LABELS, "draw a check box", "check_box"),
+    Key("H", ANYWHERE, "hide the masks while held", "masks"),
+    Key("U", ANYWHERE, "outlines of the masks, or whole ones", "outline"),
+    Key(",", ANYWHERE, "masks fainter", "fainter"),
+    Key(".", ANYWHERE, "masks stronger", "stronger"),
+    Key("Up, Down", TABLE, "choose a class"),
+    Key("Enter", TABLE, "paint with the class", "paint"),
+    Key("F2", TABLE, "rename the class"),
+    Key("Delete", TABLE, "remove the class, after asking"),
+    Key("Menu", TABLE, "colour, merge into another class, remove"),
+    Key("Ctrl+Z", NAPARI, "undo a stroke or a fill"),
+    Key("Ctrl+Shift+Z", NAPARI, "redo it"),
+    Key("[ and ]", NAPARI, "smaller or larger brush"),
+    Key("Space", NAPARI, "move the image while held"),
+    Key("Enter", NAPARI, "close the polygon"),
+    Key("Escape", NAPARI, "give up the polygon"),
+)
+
+
+def markdown() -> str:
+    """Write the table of keys.
+
+    Returns
+    -------
+    str
+        What is in ``docs/keys.md``.
+    """
+    head = (
+        "# Keys",
+        "",
+        "Written from `napari_sslseg/gui/keys.py`; a test compares them. All commands, also those without a key, are",
+        "in napari's command palette (Ctrl+Shift+P).",
+        "",
+        "| key | where | does | command |",
+        "|---|---|---|---|",
+    )
+    rows = (f"| {k.key} | {k.where} | {k.does} | {f'`{k.command}`' if k.command else ''} |" for k in KEYS)
+    return "\n".join([*head, *rows, ""])
+
+
+def bind(canvas: Canvas) -> None:
+    """Let keys change how masks look, whichever layer is active; a key that is taken stays what it is.
+
+    Parameters
+    ----------
+    canvas : Canvas
+        The layers.
+    """
+    viewer = canvas.viewer
+    taken = {str(key) for key in (*viewer.keymap, *viewer.class_keymap)}
+    calls: dict[str, Callable[[Any], Any]] = {"H": hide(canvas)}
+    calls |= {"U": lambda _: outline(canvas), ",": lambda _: fainter(canvas), ".": lambda _: stronger(canvas)}
+    for key, call in calls.items():
+        if key not in taken:
+            viewer.bind_key(key, call)
+
+
+def hide(canvas: Canvas) -> Callable[[Any], Iterator[None]]:
+    """Make what hides the masks for as long as a key is held.
+
+    Parameters
+    ----------
+    canvas : Canvas
+        The layers.
+
+    Returns
+    -------
+    callable
+        Hides them when it is called, and then brings back what was.
+    """
+
+    def held(_: Any) -> Iterator[None]:
+        before = canvas.look.visible
+        canvas.set_look(replace(canvas.look, visible=False))
+        yield
+        canvas.set_look(replace(canvas.look, visible=before))
+
+    return held
+
+
+def masks(canvas: Canvas) -> None:
+    """Hide the masks, or show them.
+
+    Parameters
+    ----------
+    canvas : Canvas
+        The layers.
+    """
+    canvas.set_look(replace(canvas.look, visible=not canvas.look.visible))
+
+
+def outline(canvas: Canvas) -> None:
+    """Draw outlines of the masks, or whole ones.
+
+    Parameters
+    ----------
+    canvas : Canvas
+        The layers.
+    """
+    canvas.set_look(replace(canvas.look, outline=not canvas.look.outline))
+
+
+def fainter(canvas: Canvas) -> None:
+    """Let the masks cover less of the image.
+
+    Parameters
+    ----------
+    canvas : Canvas
+        The layers.
+    """
+    canvas.set_look(replace(canvas.look, opacity=max(0.0, round(canvas.look.opacity - STEP, 2))))
+
+
+def stronger(canvas: Canvas) -> None:
+    """Let the masks cover more of the image.
+
+    Parameters
+    ----------
+    canvas : Canvas
+        The layers.
+    """
+    canvas.set_look(replace(canvas.look, opacity=min(1.0, round(canvas.look.opacity + STEP, 2))))

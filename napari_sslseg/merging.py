@@ -1,0 +1,64 @@
+"""Merging: what is painted as one class becomes another one, in all images, on the disk."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_sslseg.annotation import count
+from napari_sslseg.job import Job, Progress, Stop
+from napari_sslseg.project import Project
+
+
+def merge_classes(
+    project: Project, value: int, into: int, *, stop: Stop | None = None
+) -> Job[dict[str, dict[int, int]]]:
+    """Give all pixels that are painted as one class to another one; the class itself stays in the table.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+    value : int
+        The class whose pixels are given away.
+    into : int
+        The class that gets them; 0 makes them unlabelled.
+    stop : Stop, optional
+        To end early; an image is changed whole or not at all.
+
+    Yields
+    ------
+    Event
+        Progress.
+
+    Returns
+    -------
+    dict of str to dict of int to int
+        Of each image that was changed, the painted pixels by value.
+    """
+    changed: dict[str, dict[int, int]] = {}
+    ids = project.labelled()
+    for k, id in enumerate(ids):
+        if stop is not None and stop.requested:
+            break
+        yield Progress(k / len(ids), f"image {k + 1} of {len(ids)}")
+        labels = project.labels(id)
+        chosen = labels == value
+        if not chosen.any():
+            continue
+        labels[chosen] = into
+        box = _box(chosen)
+        project.write_labels(id, labels[box], box)
+        changed[id] = count(labels)
+    yield Progress(1.0, "done")
+    return changed
+
+
+def _box(chosen: npt.NDArray[np.bool_]) -> tuple[slice, ...]:
+    """The smallest box around what is chosen."""
+    sides: list[slice] = []
+    for axis in range(chosen.ndim):
+        others: Any = tuple(a for a in range(chosen.ndim) if a != axis)
+        found = np.flatnonzero(chosen.any(others))
+        sides.append(slice(int(found[0]), int(found[-1]) + 1))
+    return tuple(sides)

@@ -1,0 +1,352 @@
+"""Files behind refined masks: masks as they were predicted, how probable each class is, and what was set."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_sslseg.errors import UserError
+from napari_sslseg.instances import ObjectSize
+from napari_sslseg.io import chunks
+from napari_sslseg.io.atomic import remove, write_text
+from napari_sslseg.project import Project
+from napari_sslseg.refining import Known
+from napari_sslseg.settings import AS_PREDICTED, Refinement
+from napari_sslseg.shelves import LabelShelf
+
+MOST = 2**29  # bytes of probabilities that are kept of one image, before they are packed
+
+Masks = npt.NDArray[Any]
+
+
+# -------------------------------------------------------------------- how probable each class is
+class Shares:
+    """Takes in what is predicted, image by image, and keeps it.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+    values : sequence of int
+        Value of each class.
+    size : dict, optional
+        Sizes of the painted objects, where objects are looked for.
+    planes : dict of str to tuple of int, optional
+        The planes that are predicted, by image; all of an image that is not named.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        values: Sequence[int],
+        size: dict[str, float] | None,
+        planes: dict[str, tuple[int, ...]] | None,
+    ) -> None:
+        self._project, self._asked = project, planes or {}
+        self._said = {"values": [int(v) for v in values], "size": size}
+        self._id: str | None = None
+        self._planes: dict[int, npt.NDArray[np.uint8]] = {}  # of that image
+
+    def take(self, id: str, z: int, top: int, band: npt.NDArray[np.floating[Any]]) -> None:
+        """Take in rows of a plane; another image than before means that the one before is done.
+
+        Parameters
+        ----------
+        id : str
+            Image id.
+        z : int
+            The plane.
+        top : int
+            The first of the rows.
+        band : numpy.ndarray
+            (K, rows, X) in 0 to 1.
+        """
+        if id != self._id:
+            self._store()
+            self._id = id
+        shape = self._shape(id)
+        if shape[0] * shape[2] * shape[3] * self._count(id) <= MOST:
+            if z not in self._planes:
+                self._planes[z] = np.zeros((shape[0], *shape[2:]), np.uint8)
+            self._planes[z][:, top : top + band.shape[1]] = np.rint(band * np.float32(255))
+
+    def keep(self, id: str) -> None:
+        """Keep what was taken in of an image: its masks are new, and refined ones have no original any more.
+
+        Parameters
+        ----------
+        id : str
+            An image that is done.
+        """
+        if id == self._id:
+            self._store()
+        place = _shelf(self._project).place(id)
+        if place.exists() and self._all(id):
+            remove(place)
+        elif place.exists():
+            for z in self._asked[id]:
+                region = _region(self._project, id, z)
+                chunks.write(place, np.zeros_like(chunks.read(place, region)), region)
+
+    def _shape(self, id: str) -> tuple[int, ...]:
+        return (len(self._said["values"] or ()), *(1, *self._project.entry(id).shape)[-3:])
+
+    def _count(self, id: str) -> int:
+        return len(self._asked.get(id) or range(self._shape(id)[1]))
+
+    def _all(self, id: str) -> bool:
+        return self._count(id) == self._shape(id)[1]
+
+    def _store(self) -> None:
+        if self._id is None:
+            return
+        id, planes, self._id, self._planes = self._id, self._planes, None, {}
+        place, about = _shares(self._project, id), _about(self._project, id)
+        before = _read(about)
+        alike = before is not None and all(before.get(k) == v for k, v in self._said.items())
+        if self._all(id) or not planes or not alike:
+            about.unlink(missing_ok=True)
+            remove(place)
+        if planes:
+            if not place.exists():
+                chunks.create(place, self._shape(id), np.uint8)
+            for z, plane in planes.items():
+                chunks.write(place, plane[:, None], (slice(None), slice(z, z + 1), slice(None), slice(None)))
+            write_text(about, json.dumps({**self._said, "whole": self._all(id)}))
+
+
+def known(project: Project, id: str, z: int | None) -> Known:
+    """Read what is known of the masks of an image or one of its planes.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+    id : str
+        Image id.
+    z : int, optional
+        The plane; all of a stack if not given.
+
+    Returns
+    -------
+    Known
+        Without probabilities where they were not kept.
+    """
+    entry, said, place = project.entry(id), _read(_about(project, id)), _shares(project, id)
+    spacing = tuple(entry.spacing) if z is None else tuple(entry.spacing[-2:])
+    if said is None or not place.exists() or bool(said["size"]) != (project.task == "instance"):
+        return Known(project.task, spacing, entry.unit)
+    at = slice(None) if z is None else slice(z, z + 1)
+    shares = chunks.read(place, (slice(None), at, slice(None), slice(None)))
+    if not shares.any():
+        return Known(project.task, spacing, entry.unit)
+    shares = shares if z is None and len(entry.shape) == 3 else shares[:, 0]
+    size = ObjectSize(**said["size"]) if said["size"] else None
+    return Known(project.task, spacing, entry.unit, shares, said["values"], size)
+
+
+def whole(project: Project, id: str) -> bool:
+    """Tell whether the objects of an image go through all planes of a stack, since it was predicted at once.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+    id : str
+        Image id.
+
+    Returns
+    -------
+    bool
+        False where planes were predicted one by one, for classes, and for images of one plane.
+    """
+    said = _read(_about(project, id))
+    deep = len(project.entry(id).shape) == 3
+    return deep and project.task == "instance" and said is not None and bool(said["whole"])
+
+
+# -------------------------------------------------------------------- masks as they were predicted
+def masks(project: Project, id: str, z: int | None = None) -> Masks | None:
+    """Read masks as they were predicted.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+    id : str
+        Image id.
+    z : int, optional
+        The plane; all if not given.
+
+    Returns
+    -------
+    numpy.ndarray, optional
+        ([Z,] Y, X), or (Y, X) of a plane; None if nothing was predicted.
+    """
+    place, original = _used(project).place(id), _shelf(project).place(id)
+    if not place.exists():
+        return None
+    region = _region(project, id, z)
+    found = chunks.read(place, region)
+    if original.exists():
+        before = chunks.read(original, region)
+        kept = before.any(axis=(-2, -1), keepdims=True)
+        found = np.where(kept, before, found)
+    return found if z is None or found.ndim == 2 else found[0]
+
+
+def use(project: Project, id: str, z: int | None, refined: Masks) -> None:
+    """Use refined masks instead of those predicted, which are kept.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+    id : str
+        Image id.
+    z : int, optional
+        The plane; all if not given.
+    refined : numpy.ndarray
+        The masks, of the shape that `masks` gives.
+    """
+    before, entry, region = masks(project, id, z), project.entry(id), _region(project, id, z)
+    if before is None:
+        return
+    whens = _when(project, id)
+    shape = tuple(len(range(*s.indices(n))) for s, n in zip(region, entry.shape, strict=True))
+    _shelf(project).write(entry, before.reshape(shape), region)
+    _used(project).write(entry, refined.reshape(shape), region)
+    for file in _files(project, id):  # by these times it is known which round predicted
+        if file.stat().st_mtime > whens:
+            os.utime(file, (whens, whens))
+
+
+def restore(project: Project, id: str) -> None:
+    """Use the masks as they were predicted again.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+    id : str
+        Image id.
+    """
+    if _shelf(project).place(id).exists():
+        found = masks(project, id)
+        if found is not None:
+            use(project, id, None, found)
+        remove(_shelf(project).place(id))
+
+
+def refined(project: Project) -> tuple[str, ...]:
+    """List the images whose refined masks are in use.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+
+    Returns
+    -------
+    tuple of str
+        Image ids.
+    """
+    return tuple(e.id for e in project.images if _shelf(project).place(e.id).exists())
+
+
+# -------------------------------------------------------------------- what was set
+@dataclass(frozen=True)
+class Settings:
+    """How masks of a project are refined.
+
+    Parameters
+    ----------
+    shown : Refinement
+        How those that one looks at are.
+    kept : Refinement, optional
+        How those on the disk are; None if not all in the same way.
+    """
+
+    shown: Refinement = AS_PREDICTED
+    kept: Refinement | None = AS_PREDICTED
+
+
+def read_settings(project: Project) -> Settings:
+    """Read how masks are refined.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+
+    Returns
+    -------
+    Settings
+        The defaults where nothing was set, or what was set cannot be read.
+    """
+    said = _read(project.path / "refinement.json")
+    try:
+        if said is None:
+            return Settings()
+        kept = said["kept"]
+        return Settings(Refinement.from_dict(said["shown"]), None if kept is None else Refinement.from_dict(kept))
+    except (KeyError, TypeError, UserError):
+        return Settings(AS_PREDICTED, None)
+
+
+def write_settings(project: Project, settings: Settings) -> None:
+    """Remember how masks are refined.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+    settings : Settings
+        What is set.
+    """
+    kept = settings.kept.to_dict() if settings.kept else None
+    write_text(project.path / "refinement.json", json.dumps({"shown": settings.shown.to_dict(), "kept": kept}))
+
+
+# -------------------------------------------------------------------- where it is
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return found
+
+
+def _shares(project: Project, id: str) -> Path:
+    return project.path / "sure" / f"{id}.zarr"
+
+
+def _about(project: Project, id: str) -> Path:
+    return project.path / "sure" / f"{id}.json"
+
+
+def _shelf(project: Project) -> LabelShelf:
+    return LabelShelf(project.path / "originals", np.uint32)
+
+
+def _used(project: Project) -> LabelShelf:
+    return LabelShelf(project.path / "predictions", np.uint32)
+
+
+def _region(project: Project, id: str, z: int | None) -> tuple[slice, ...]:
+    shape = project.entry(id).shape
+    every = slice(None), slice(None)
+    return every if len(shape) == 2 else (slice(None) if z is None else slice(z, z + 1), *every)
+
+
+def _files(project: Project, id: str) -> list[Path]:
+    return [f for f in _used(project).place(id).rglob("*") if f.is_file()]
+
+
+def _when(project: Project, id: str) -> float:
+    return max(f.stat().st_mtime for f in _files(project, id))
