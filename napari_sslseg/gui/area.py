@@ -1,7 +1,19 @@
 """Area: scrolls the steps up and down, and is never narrower than they can be; fonts that napari forgets follow."""
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt
-from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QWidget
+from qtpy.QtWidgets import (
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QComboBox,
+    QFrame,
+    QLabel,
+    QScrollArea,
+    QScrollBar,
+    QWidget,
+)
+
+NOTCH = 120  # what Qt counts for one notch of a wheel
+LINES = 3  # that one notch scrolls
 
 
 class Area(QScrollArea):
@@ -20,6 +32,11 @@ class Area(QScrollArea):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setWidget(inside)
+        for kind in (QComboBox, QAbstractSpinBox, QAbstractSlider):
+            for widget in inside.findChildren(kind):
+                if not isinstance(widget, QScrollBar):
+                    widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+                    widget.installEventFilter(self)
 
     def minimumSizeHint(self) -> QSize:
         """Return the least width of what is inside, which changes with the font."""
@@ -29,9 +46,16 @@ class Area(QScrollArea):
         return QSize(inside.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width(), 60)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Notice that what is inside wants another size."""
+        """Notice that what is inside wants another size, and that the wheel is to scroll and to change no value."""
         if event is not None and event.type() == QEvent.Type.LayoutRequest:
             self.updateGeometry()
+        if event is not None and event.type() == QEvent.Type.Wheel and watched is not self.widget():
+            if isinstance(watched, QWidget) and not watched.hasFocus():
+                bar, turned = self.verticalScrollBar(), event.angleDelta().y() / NOTCH
+                bar.setValue(bar.value() - round(turned * LINES * bar.singleStep()))
+                event.accept()
+                return True
+            return False
         return bool(super().eventFilter(watched, event))
 
 

@@ -223,7 +223,8 @@ def place_of(layer: ImageLayer, axes: str) -> tuple[tuple[float, ...], str]:
     """
     scale: dict[str, Any] = dict(zip(axes, layer.scale, strict=False))  # an axis of colours has none
     order = [a for a in ("ZYX" if "Z" in axes else "TYX") if a in axes]
-    spacing, unit = tuple(float(scale.get(a, 1.0)) for a in order), _short(layer.units[-1])
+    spacing = tuple(float(scale.get(a, 1.0)) for a in order)
+    unit = _short(layer.units[min(axes.index("X"), layer.ndim - 1)])
     facts = facts_of(layer) if unit == "pixel" and set(spacing) == {1.0} else None
     if facts is not None and len(facts.spacing) == len(spacing):
         return facts.spacing, facts.unit

@@ -23,6 +23,7 @@ class ImageList(QListWidget):
         LabelFont(self)
         self.setAccessibleName("Images")
         self.setToolTip("Images of the project, and open ones not used yet. Click one to work on it")
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # after a click, keys still choose classes
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # after a click, keys still choose classes
 
@@ -57,8 +58,10 @@ class ImageList(QListWidget):
             self._fit()
 
     def _fit(self) -> None:
-        shown = max(1, min(ROWS, self.count()))
-        self.setFixedHeight(shown * max(16, self.sizeHintForRow(0)) + 8)
+        height = self.fontMetrics().height() + AIR
+        for at in range(self.count()):
+            self.item(at).setSizeHint(QSize(0, height))
+        self.setFixedHeight(max(1, min(ROWS, self.count())) * height + 2 * self.frameWidth() + 2)
 
     def _rebuild(self, keys: Sequence[Key]) -> None:
         before, chosen, at = self.keys(), self.keys(selected=True), self.currentItem()

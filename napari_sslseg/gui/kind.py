@@ -33,6 +33,7 @@ class Kind(QWidget):
         self.unit.addItems(list(UNITS))
         self.unit.setAccessibleName("Unit of the pixel size")
         self.unit.setToolTip("Unit of the pixel size")
+        self._exact: dict[str, float] = {}
         self._form = QFormLayout(self)
         self._form.setContentsMargins(0, 0, 0, 0)
         self._form.setSpacing(3)
@@ -70,6 +71,7 @@ class Kind(QWidget):
         self.axes.setCurrentIndex(self.axes.findData(now))
         self.axes.setEnabled(self.axes.count() > 1)
         spacing, unit = axes.place_of(layer, now)
+        self._exact = {"Z": spacing[0], "X": spacing[-1]}
         if self.unit.findText(unit) < 0:
             self.unit.addItem(unit)
         self.unit.setCurrentText(unit)
@@ -81,8 +83,13 @@ class Kind(QWidget):
             widget.blockSignals(False)
 
     def _place(self) -> None:
-        size = self.flat.value()
-        self.placed.emit({"Z": self.deep.value(), "Y": size, "X": size}, self.unit.currentText())
+        size, deep = self._value(self.flat, "X"), self._value(self.deep, "Z")
+        self.placed.emit({"Z": deep, "Y": size, "X": size}, self.unit.currentText())
+
+    def _value(self, spin: QDoubleSpinBox, axis: str) -> float:
+        """What was typed; what was shown rounded stays exact."""
+        exact, shown = self._exact.get(axis, 1.0), spin.value()
+        return exact if round(exact, spin.decimals()) == round(shown, spin.decimals()) else float(shown)
 
 
 def _spin(name: str) -> QDoubleSpinBox:
