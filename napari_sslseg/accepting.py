@@ -64,7 +64,7 @@ class Outcome:
             said = f"Accepted {what}{self.pixels:,} px"
         else:
             said = "Nothing was accepted" if left else "Nothing to accept: all of it is painted"
-        return f"{said}\nLeft out: {', '.join(left)}" if left else said
+        return "\n".join([said, f"Left out: {left[0]}", *left[1:]]) if left else said
 
 
 Filling = Generator[tuple[float, Piece | None], None, Outcome]

@@ -19,6 +19,12 @@ SIGNS = np.ones((64, 48), np.uint16)  # background, and two pieces of class 2
 SIGNS[4:14, 4:14] = SIGNS[40:60, 20:40] = 2
 
 
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All is done in one turn, also on a slow machine."""
+    monkeypatch.setattr(turns, "TURN", 60.0)
+
+
 @pytest.fixture
 def predicted(dock: Any, image: Any, viewer: Any, qtbot: Any) -> Any:
     """Two strokes, a round, and masks of two pieces."""
