@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QApplication
 from napari_sslseg.comparing import Comparison
 from napari_sslseg.contents import Round
 from napari_sslseg.evidence import Difference
+from napari_sslseg.gui import paces
 from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.dock import Dock
 from napari_sslseg.job import Event, Job, Metric, Progress, Stop
@@ -191,6 +192,7 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setattr(paces, "SETTLE", 10**8)  # no test is so slow that something is measured in its pauses
     return tmp_path / "napari-sslseg"
 
 
