@@ -73,7 +73,7 @@ class Comparison:
         (low, high), digits = self.difference.interval, 2 if abs(self.difference.mean) >= 0.01 else 3
         known = f"{self.difference.mean:+.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
         if self.difference.sure < SURE:
-            return f"No difference that can be told, with or without learning from your images: {known}"
+            return f"Learning from your images made no difference that can be told: {known}"
         helped = "helped" if self.difference.mean > 0 else "made it worse"
         return f"Learning from your images first {helped}: {known}"
 
@@ -144,7 +144,7 @@ def compare_project(
     for k in range(total):
         ssl, own = k % 2 == 0, replace(runtime, seed=runtime.seed + k // 2)
         job = finetune(pairs, config, start=start if ssl else None, unlabelled=others, runtime=own, stop=stop)
-        text = f"training {k + 1} of {total}, {'with' if ssl else 'without'} pretraining"
+        text = f"training {k + 1} of {total}, {'with' if ssl else 'without'} learning from the images"
         trained = yield from share(job, k / total, (k + 1) / total, text)
         evidence = stored(trained.history)
         if stop.requested and not trained.history["finished"]:

@@ -39,7 +39,10 @@ def test_both_ways_are_tried_as_often_and_the_project_stays(project):
     progress = [e.fraction for e in events if isinstance(e, Progress)]
     assert progress == sorted(progress)
     texts = {e.text for e in events if isinstance(e, Progress)}
-    assert {"training 1 of 4, with pretraining", "training 4 of 4, without pretraining"} <= texts
+    assert {
+        "training 1 of 4, with learning from the images",
+        "training 4 of 4, without learning from the images",
+    } <= texts
 
 
 def test_a_stop_keeps_the_pairs_that_are_done(project):
@@ -86,7 +89,7 @@ def test_it_says_which_is_better_and_how_surely(difference, used, said):
     [
         (Difference(0.04, (0.01, 0.07), 0.99), True, "Learning from your images first helped: +0.04 (0.01 to 0.07)"),
         (Difference(-0.04, (-0.07, -0.01), 0.99), True, "first made it worse: -0.04 (-0.07 to -0.01)"),
-        (Difference(0.002, (-0.01, 0.02), 0.6), True, "No difference that can be told"),
+        (Difference(0.002, (-0.01, 0.02), 0.6), True, "no difference that can be told: +0.002"),
         (None, True, "Too few strokes"),
         (None, False, "speak against what was learnt"),
     ],

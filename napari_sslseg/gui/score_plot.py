@@ -10,6 +10,7 @@ from napari_sslseg.contents import Round
 from napari_sslseg.verdict import better
 
 SPAN = 0.1  # of scores, at least: smaller differences do not look large
+WIDE = 60  # px a round: room for a word
 LINE, WORSE = "#4a9eda", "#e15759"
 
 
@@ -105,7 +106,8 @@ class ScorePlot(QWidget):
             beside = QRectF(dot.x() + 8, dot.y() - 8, 60, 16)
             painter.drawText(beside, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, f"{round.score:.2f}")
             below = QRectF(dot.x() - 40, self.height() - 18, 80, 16)
-            painter.drawText(below, Qt.AlignmentFlag.AlignCenter, f"round {round.number}")
+            number = f"round {round.number}" if self.width() > WIDE * len(self._rounds) else str(round.number)
+            painter.drawText(below, Qt.AlignmentFlag.AlignCenter, number)
         painter.end()
 
 
