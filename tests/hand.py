@@ -232,6 +232,8 @@ class Hand:
     def stroke(self, layer: Any, points: Sequence[Sequence[float]], step: float = 8) -> None:
         """Draw a line with the mouse: press at the first point of a layer, move over the others, let go."""
         places = [self.place(layer, p) for p in points]
+        if not all(self.canvas.rect().contains(p) for p in places):
+            raise LookupError(f"Not all of {points} is in the view")
         way = [places[0]]
         for a, b in itertools.pairwise(places):
             moves = max(1, round(np.hypot(b.x() - a.x(), b.y() - a.y()) / step))
@@ -249,6 +251,12 @@ class Hand:
             QApplication.processEvents()
         QTest.mouseRelease(handle, LEFT, NONE, way[-1])
         QApplication.processEvents()
+
+    def fit(self) -> None:
+        """Fit the view to what is open."""
+        self.rest(LOOK)
+        self.key(Qt.Key.Key_R, Qt.KeyboardModifier.ControlModifier)
+        self.rest(LOOK)
 
     def point(self, layer: Any, point: Sequence[float]) -> None:
         """Click a point of a layer."""

@@ -111,6 +111,7 @@ def test_a_session_by_mouse_and_keyboard(
 
     hand.click("✎ Paint on this image")
     labels = viewer.layers["nuclei3d labels"]
+    hand.fit()
     hand.cell("Classes", 1, NAME, twice=True)
     hand.write("nucleus")
     hand.click("Add a class")
