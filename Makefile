@@ -14,6 +14,7 @@ UNIT := -p no:pytest-qt -p no:napari -p no:npe2
 help:
 	@echo "make demo    pretrain, apply strokes, train, predict and score on a real image; results in demo-output"
 	@echo "make test    all tests, the window's on PyQt5 and on PyQt6"
+	@echo "make test-gui QT=pyside6    the window's on one binding: pyqt5, pyqt6 or pyside6, which is installed then"
 	@echo "make lint    style, types, import contracts, docstrings"
 	@echo "make format  put the style right"
 	@echo "make clean   remove .venv and everything made here"
@@ -29,10 +30,17 @@ test-core: setup
 	@echo "== tests of the library and the command line"
 	@OMP_NUM_THREADS=1 $(PY) -m pytest $(UNIT) -n auto --maxprocesses 4 --dist loadfile --ignore=tests/gui
 
-# One process for each Qt binding. Without a display the windows are drawn in a virtual one, both bindings side by side.
+# One process for each Qt binding, or for the one named in QT. Without a display the windows are drawn in a virtual one,
+# both bindings side by side.
 test-gui: setup
 	@if [ "$$(uname)" = Linux ] && [ -z "$$DISPLAY" ] && ! command -v xvfb-run >/dev/null; then \
 		echo "The window's tests need a display: set DISPLAY, or install xvfb (apt-get install xvfb xauth)." >&2; exit 1; \
+	fi; \
+	if [ -n "$(QT)" ]; then \
+		if [ "$(QT)" = pyside6 ]; then $(PIP) -e ".[pyside6]" || exit 1; fi; \
+		if [ "$$(uname)" = Linux ] && [ -z "$$DISPLAY" ]; then set -- xvfb-run -a -s "-screen 0 1600x1000x24"; fi; \
+		echo "== tests of the window on $(QT)"; \
+		QT_API=$(QT) PYTEST_QT_API=$(QT) "$$@" $(PY) -m pytest tests/gui; exit; \
 	fi; \
 	if [ "$$(uname)" = Linux ] && [ -z "$$DISPLAY" ]; then \
 		logs=$$(mktemp -d); failed=0; \

@@ -64,7 +64,7 @@ class Story:
         self.hand.menu(*WIDGET)
         self.hand.find("▶ Learn")
         self.hand.rest(1)
-        self.hand.key(Qt.Key.Key_R, CONTROL)  # fit the image into what the dock leaves
+        self.hand.fit()  # into what the dock leaves
         self.hand.done.clear()
         self.began = time.perf_counter()
 
@@ -117,7 +117,7 @@ class Story:
         self.hand.until(lambda: self.hand.idle() and self.hand.sees("1 of "), 300, "there are suggestions")
         self.picture("where-next")
         self.hand.key("n")
-        self.hand.key(Qt.Key.Key_R, CONTROL)
+        self.hand.fit()
         self.hand.key("1")
         self.hand.stroke(self.layer("labels"), [(250, 300), (250, 400)])
         self.hand.key(Qt.Key.Key_Z, CONTROL)

@@ -31,7 +31,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-LOOK = 0.05  # s before a click
+LOOK = 0.03  # s between two looks at where a widget is
 LEFT = Qt.MouseButton.LeftButton
 NONE = Qt.KeyboardModifier.NoModifier
 
@@ -97,6 +97,13 @@ class Hand:
         """Whether nothing runs, as far as one can see: no button offers to stop it."""
         return not self.sees("■ Stop") and not self.sees("Stopping…")
 
+    def _settle(self, widget: QWidget) -> None:
+        """Wait until what the last action changed has found its place."""
+        places: list[QRect] = []
+        while len(places) < 3 or len({(p.x(), p.y(), p.width(), p.height()) for p in places[-3:]}) > 1:
+            self.rest(LOOK)
+            places.append(QRect(widget.mapToGlobal(QPoint()), widget.size()))
+
     def _bring_into_view(self, widget: QWidget) -> None:
         """Turn the wheel until a widget that lies in a scrolled area is to be seen."""
         area = widget.parent()
@@ -122,7 +129,8 @@ class Hand:
     def click(self, what: str | QWidget, *, twice: bool = False, at: QPoint | None = None) -> None:
         """Click a widget; at its middle, or the box of a check box."""
         widget = self.find(what) if isinstance(what, str) else what
-        self.rest(LOOK)  # what the last action changed has found its place
+        self.until(widget.isEnabled, 20, f"{_said(widget)!r} can be clicked")
+        self._settle(widget)
         self._bring_into_view(widget)
         if at is None:
             at = QPoint(10, widget.height() // 2) if isinstance(widget, QCheckBox) else widget.rect().center()
@@ -169,13 +177,13 @@ class Hand:
         bar = self.window.findChild(QMenuBar)
         self._take(bar, path[0])
         for name in path[1:]:
-            self.until(lambda: isinstance(QApplication.activePopupWidget(), QMenu), 5, f"a menu with {name!r} is open")
-            open_menus = [w for w in QApplication.topLevelWidgets() if isinstance(w, QMenu) and w.isVisible()]
-            holds = [m for m in open_menus if any(_plain(a.text()) == name for a in m.actions())]
-            if not holds:
-                offered = [_plain(a.text()) for m in open_menus for a in m.actions()]
-                raise LookupError(f"No open menu offers {name!r} but {offered}")
-            self._take(holds[-1], name)
+            self.until(lambda name=name: self._offering(name), 5, f"an open menu offers {name!r}")
+            self._take(self._offering(name)[-1], name)
+
+    def _offering(self, name: str) -> list[QMenu]:
+        """Open menus that offer something."""
+        shown = [w for w in QApplication.topLevelWidgets() if isinstance(w, QMenu) and w.isVisible()]
+        return [m for m in shown if any(_plain(a.text()) == name for a in m.actions())]
 
     def _take(self, menu: Any, name: str) -> None:
         action = next(a for a in menu.actions() if _plain(a.text()) == name)
@@ -224,6 +232,8 @@ class Hand:
     def stroke(self, layer: Any, points: Sequence[Sequence[float]], step: float = 8) -> None:
         """Draw a line with the mouse: press at the first point of a layer, move over the others, let go."""
         places = [self.place(layer, p) for p in points]
+        if not all(self.canvas.rect().contains(p) for p in places):
+            raise LookupError(f"Not all of {points} is in the view")
         way = [places[0]]
         for a, b in itertools.pairwise(places):
             moves = max(1, round(np.hypot(b.x() - a.x(), b.y() - a.y()) / step))
@@ -241,6 +251,12 @@ class Hand:
             QApplication.processEvents()
         QTest.mouseRelease(handle, LEFT, NONE, way[-1])
         QApplication.processEvents()
+
+    def fit(self) -> None:
+        """Fit the view to what is open."""
+        self.rest(LOOK)
+        self.key(Qt.Key.Key_R, Qt.KeyboardModifier.ControlModifier)
+        self.rest(LOOK)
 
     def point(self, layer: Any, point: Sequence[float]) -> None:
         """Click a point of a layer."""

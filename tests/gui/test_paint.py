@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
+from qtpy.QtTest import QTest
 
 from napari_sslseg.project import Project
 
@@ -111,6 +112,13 @@ def test_a_key_chooses_its_class(dock: Any, layer: Any, key: str) -> None:
     assert layer.selected_label == int(key)
     assert layer.mode == "paint"
     assert dock.paint.table.currentRow() == int(key) - 1
+
+
+def test_a_key_chooses_its_class_in_the_class_table_too(dock: Any, layer: Any) -> None:
+    QTest.keyClick(dock.paint.table, "2")
+    assert layer.selected_label == 2
+    QTest.keyClick(dock.paint.table, "0")
+    assert layer.mode == "erase"
 
 
 def test_the_key_of_no_class_changes_nothing(layer: Any) -> None:

@@ -1,4 +1,4 @@
-"""The whole job in the real viewer with the real training: open a stack, learn, paint, train, see the masks, close."""
+"""The whole job in the real viewer with the real training: open, learn, paint, train, see, correct, close, reopen."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -7,16 +7,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hand import Hand
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog
+from scipy import ndimage
 
+from napari_sslseg.gui.classes import NAME
 from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.dock import Dock
 from napari_sslseg.io import write_labels
 from napari_sslseg.project import Project
-from napari_sslseg.stages import Stage
 
 from .conftest import delete_later, our_threads
 
 MINUTE = 60_000
+LENGTH = 6  # px of a line drawn with the mouse
 
 
 def blobs() -> tuple[np.ndarray, np.ndarray]:
@@ -45,8 +50,11 @@ def opened(make_napari_viewer: Callable[..., Any], nothing_left: None, tmp_path:
     yield viewer, dock
 
 
-def idle(dock: Dock) -> bool:
-    return dock.desk.session.running is None
+def lines(inside: np.ndarray, count: int) -> list[tuple[int, int]]:
+    """Left ends of short lines that lie within a part of a plane, far from each other."""
+    whole = ndimage.minimum_filter(inside, (5, LENGTH + 6), origin=(0, -(LENGTH // 2)))
+    places = np.argwhere(whole[8:-8, 8 : -LENGTH - 8]) + 8
+    return [(int(y), int(x)) for y, x in places[:: max(1, len(places) // count)]][:count]
 
 
 def paint(layer: Any, z: int) -> None:
@@ -59,39 +67,100 @@ def paint(layer: Any, z: int) -> None:
                 layer.paint((z, int(y), int(x)), value)
 
 
-def test_from_an_opened_stack_to_masks_and_back_again(opened: tuple[Any, Dock], qtbot: Any) -> None:
-    viewer, dock = opened
-    viewer.dims.set_current_step(0, 1)
+def names(viewer: Any) -> list[str]:
+    return [layer.name for layer in viewer.layers]
 
-    dock.learn.panel.button.click()
-    qtbot.waitUntil(lambda: idle(dock), timeout=2 * MINUTE)
-    assert dock.learn.panel.light.stage is Stage.DONE
-    assert dock.learn.curve.points
 
-    dock.paint.panel.button.click()
-    layer = viewer.layers["stack labels"]
-    paint(layer, 1)
-    painted = np.array(layer.data)
-    qtbot.waitUntil(dock.train.panel.button.isEnabled, timeout=5000)
+def closed(viewer: Any, hand: Hand) -> None:
+    viewer.close()
+    delete_later()
+    hand.until(lambda: not our_threads(), 60, "all threads have ended")
 
-    dock.train.panel.button.click()
-    qtbot.waitUntil(lambda: idle(dock), timeout=2 * MINUTE)
-    project = Project.open(dock.desk.session.project.path)
-    np.testing.assert_array_equal(project.labels("stack"), painted)
-    assert len(project.rounds) == 1
 
-    masks = viewer.layers["stack masks"]
-    np.testing.assert_allclose(masks.scale, viewer.layers["stack"].scale)
-    assert masks.units == viewer.layers["stack"].units
-    assert [z for z, plane in enumerate(masks.data) if plane.any()] == [1]
-    agreement = (masks.data == painted)[painted > 0].mean()
-    assert agreement > 0.9
+SMALL = (("steps", "3"), ("crop (px)", "32"), ("batch", "4"))
+LEARN = (*SMALL, ("start", "random"))
+TRAIN = (*SMALL, ("pixels", "0"), ("hold out", "0"))  # what takes long is left out
 
-    dock.result.everything.click()
-    qtbot.waitUntil(lambda: idle(dock), timeout=2 * MINUTE)
-    assert viewer.layers["stack masks"] is masks
-    assert masks.data.all()
-    assert dock.result.panel.light.stage is Stage.DONE
+
+def advanced(hand: Hand, step: int, values: tuple[tuple[str, str], ...]) -> None:
+    """Set parameters under Advanced: 0 of step 2, 1 of step 4."""
+    hand.click(hand.named("Advanced ▸")[step])
+    if step == 0:
+        hand.choose("encoder", "unet")
+    for name, value in values:
+        hand.set(name, value)
+    hand.click("Advanced ▾")
+
+
+def test_a_session_by_mouse_and_keyboard(
+    make_napari_viewer: Callable[..., Any], nothing_left: None, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1200, 900)
+    hand = Hand(viewer)
+    hand.menu("File", "Open Sample", "SSL Segmentation", "Nuclei with truth (synthetic stack)")
+    hand.menu("Plugins", "SSL Segmentation (SSL Segmentation)")
+    hand.find("▶ Learn")
+    plane = viewer.dims.current_step[0]
+    truth = viewer.layers["nuclei3d truth"].data[plane] > 0
+
+    advanced(hand, 0, LEARN)
+    hand.click("▶ Learn")
+    hand.until(hand.idle, 120, "learning has ended")
+    assert hand.shows("Learning curve"), "; ".join(hand.read())
+
+    hand.click("✎ Paint on this image")
+    labels = viewer.layers["nuclei3d labels"]
+    hand.fit()
+    hand.cell("Classes", 1, NAME, twice=True)
+    hand.write("nucleus")
+    hand.click("Add a class")
+    hand.key("1")
+    for value, inside in ((1, ~truth), (2, truth)):
+        hand.key(str(value))
+        for y, x in lines(inside, 3):
+            hand.stroke(labels, [(plane, y, x), (plane, y, x + LENGTH)])
+    painted = np.array(labels.data)
+    assert set(np.unique(painted)) == {0, 1, 2}
+    assert [z for z, one in enumerate(painted) if one.any()] == [plane]
+
+    hand.click("Live")
+    hand.until(lambda: "nuclei3d live" in names(viewer), 120, "live masks are shown")
+    hand.click("Live")
+
+    advanced(hand, 1, TRAIN)
+    hand.click("▶ Train")
+    hand.until(hand.idle, 120, "training has ended")
+    assert viewer.layers["nuclei3d masks"].data[plane].all()
+
+    # what is accepted into the labels, and what is exported, belongs here
+
+    hand.key("2")
+    (y, x), *_ = lines(truth, 9)[3:]
+    hand.stroke(labels, [(plane, y, x), (plane, y, x + LENGTH)])
+    hand.click("▶ Train")
+    hand.until(hand.idle, 120, "the second training has ended")
+    hand.point(labels, (plane, y, x))
+    more = np.array(labels.data)
+    hand.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    painted = np.array(labels.data)
+    assert (painted != more).any()
+    closed(viewer, hand)
+
+    viewer = make_napari_viewer(show=True)
+    hand = Hand(viewer)
+    hand.menu("Plugins", "SSL Segmentation (SSL Segmentation)")
+    path = home / "nuclei3d.sslseg"
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_, **__: str(path))
+    hand.click("Open…")
+    hand.until(lambda: {"nuclei3d labels", "nuclei3d masks"} <= set(names(viewer)), 20, "the project is open")
+    np.testing.assert_array_equal(viewer.layers["nuclei3d labels"].data, painted)
+    np.testing.assert_array_equal(Project.open(path).labels("nuclei3d"), painted)
+    assert [c.name for c in Project.open(path).classes] == ["background", "nucleus", "class 3"]
+    assert len(Project.open(path).rounds) == 2
+    assert hand.sees("learnt from your images")
+    assert hand.sees("round 2")
+    closed(viewer, hand)
 
 
 @pytest.mark.parametrize("step", ["learn", "train"])

@@ -1,0 +1,164 @@
+"""Stalls: how long the event loop of the window is held up while the plugin works, and what a stroke of paint costs.
+
+Run it on a machine that does nothing else; where there is no display, under ``xvfb-run -a``:
+
+    python benchmarks/stalls.py [--seconds 20] [--strokes 20]
+
+Prints one line of JSON. ``idle``, ``training``, ``live`` (a stroke a second with live masks on) and ``both``: gaps
+between the beats of a 5 ms timer in ms (``median``, ``p99``, ``worst``; 5 is no gap). ``stroke_ms``: median time of a
+stroke through real mouse events (press, 20 moves, release, and what they set off) in a napari without the plugin
+(``alone``) and on the layer of the plugin with the dock open (``idle``, ``training``, ``live``); ``ratio``: each of
+these to ``alone``. Strokes of all kinds are drawn in the same window, and of the first two in turns, so that what else
+the machine does falls on all alike.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from hand import Hand
+
+SIDE = 512
+MOVES = 20
+
+
+class Beat:
+    """A timer of 5 ms that notes how long it was between two beats."""
+
+    def __init__(self) -> None:
+        from qtpy.QtCore import Qt, QTimer
+
+        self.gaps: list[float] = []
+        self._last: float | None = None
+        self._timer = QTimer()
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.timeout.connect(self._beat)
+        self._timer.start(5)
+
+    def _beat(self) -> None:
+        now = time.perf_counter()
+        if self._last is not None:
+            self.gaps.append(1000 * (now - self._last))
+        self._last = now
+
+    def of(self, seconds: float, do: Any = None, every: float = 1.0) -> dict[str, float]:
+        """Run the event loop for some time, do something now and then, and sum up the gaps."""
+        from qtpy.QtCore import QEventLoop, QTimer
+
+        loop = QEventLoop()
+        QTimer.singleShot(round(1000 * seconds), loop.quit)
+        again = QTimer()
+        if do is not None:
+            again.timeout.connect(do)
+            again.start(round(1000 * every))
+        self.gaps, self._last = [], None
+        loop.exec_() if hasattr(loop, "exec_") else loop.exec()
+        again.stop()
+        return {
+            "median": round(statistics.median(self.gaps), 1),
+            "p99": round(statistics.quantiles(self.gaps, n=100)[-1], 1),
+            "worst": round(max(self.gaps), 1),
+        }
+
+
+class Bench:
+    """A window with an image, and lines drawn on a layer of it."""
+
+    def __init__(self) -> None:
+        import napari
+        from skimage.data import retina
+
+        self.viewer = napari.Viewer()
+        self.viewer.window.resize(1400, 900)
+        self.image = self.viewer.add_image(
+            np.ascontiguousarray(retina()[400 : 400 + SIDE, 400 : 400 + SIDE]), name="eye"
+        )
+        self.hand = Hand(self.viewer)
+        self.random = np.random.default_rng(0)
+
+    def line(self, layer: Any) -> None:
+        """Draw a line somewhere."""
+        y, x = self.random.integers(60, SIDE - 60, 2)
+        self.hand.stroke(layer, [(y, x), (y + 30, x + 30)], 60 / MOVES)
+
+    def timed(self, layer: Any) -> float:
+        """Milliseconds of one line."""
+        self.viewer.layers.selection.active = layer
+        self.hand.rest(0.1)
+        began = time.perf_counter()
+        self.line(layer)
+        return 1000 * (time.perf_counter() - began)
+
+    def plain(self) -> Any:
+        """A Labels layer as anyone makes one."""
+        layer = self.viewer.add_labels(np.zeros((SIDE, SIDE), np.uint16), name="plain")
+        layer.brush_size, layer.mode = 4, "paint"
+        return layer
+
+
+def measure(seconds: float, count: int) -> dict[str, Any]:
+    """Gaps and strokes."""
+    bench, beat = Bench(), Beat()
+    hand, layer = bench.hand, bench.plain()
+    hand.fit()
+    bench.timed(layer)  # the first one compiles shaders
+    alone = [bench.timed(layer) for _ in range(count)]
+    bench.viewer.layers.remove(layer)
+    began = time.perf_counter()
+    bench.viewer.window.add_plugin_dock_widget("napari-sslseg", "SSL Segmentation")
+    hand.find("▶ Learn")
+    opened = time.perf_counter() - began
+    hand.click("✎ Paint on this image")
+    labels = bench.viewer.layers["eye labels"]
+    labels.brush_size = 4
+    hand.fit()
+    bench.timed(labels)
+    strokes = {"alone": alone, "idle": [bench.timed(labels) for _ in range(count)]}
+    gaps = {"idle": beat.of(seconds)}
+    for value in ("1", "2"):
+        hand.key(value)
+        bench.line(labels)
+    hand.click("▶ Learn")
+    hand.until(lambda: hand.shows("Learning curve"), 300, "learning is under way")
+    strokes["training"] = [bench.timed(labels) for _ in range(count)]
+    gaps["training"] = beat.of(seconds)
+    hand.click("Live")
+    hand.until(lambda: any(x.name == "eye live" for x in bench.viewer.layers), 300, "there are live masks")
+    gaps["both"] = beat.of(seconds, lambda: bench.line(labels))
+    hand.click("■ Stop")
+    hand.until(hand.idle, 300, "learning has ended")
+    gaps["live"] = beat.of(seconds, lambda: bench.line(labels))
+    strokes["live"] = [bench.timed(labels) for _ in range(count)]
+    median = {k: round(statistics.median(v), 1) for k, v in strokes.items()}
+    bench.viewer.close()
+    hand.rest(3)
+    return {
+        "gaps_ms": gaps,
+        "stroke_ms": median,
+        "ratio": {k: round(v / median["alone"], 2) for k, v in median.items() if k != "alone"},
+        "dock_s": round(opened, 2),
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--strokes", type=int, default=20)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        os.environ["HOME"] = folder
+        print(json.dumps(measure(asked.seconds, asked.strokes)))
+
+
+if __name__ == "__main__":
+    main()
