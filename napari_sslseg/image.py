@@ -183,7 +183,7 @@ class Image:
         Returns
         -------
         Image
-            Nothing is copied.
+            Of arrays that are cut without being read, such as those of a project, nothing is read.
         """
         part = replace(self, data=self.data[..., y, x])
         part._cache["intensity"] = self.intensity()

@@ -236,6 +236,15 @@ def test_intensity_is_measured_once() -> None:
 
 
 # ---------------------------------------------------------------- usable images
+def test_a_part_is_normalised_as_it_is_in_the_whole() -> None:
+    pixels = RANDOM.integers(0, 999, (2, 3, 40, 50), np.uint16)
+    pixels[..., :20, :] //= 10
+    image = Image(pixels)
+    part = image.part(slice(5, 15), slice(8, 40))
+    assert part.shape == (3, 10, 32)
+    np.testing.assert_array_equal(part.normalised(1), image.normalised(1)[:, 5:15, 8:40])
+
+
 def test_good_images_are_kept_without_a_word() -> None:
     images = [noise(20, 30, name="a"), noise(40, 30, name="b")]
     assert check_usable(images) == (images, [])

@@ -7,6 +7,7 @@ import pytest
 import torch
 from scenes import disks, objects, paint
 
+from napari_sslseg import originals
 from napari_sslseg.annotation import LabelClass
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.errors import LabelError, ProjectError
@@ -182,6 +183,14 @@ def test_probabilities_have_the_names_of_the_classes(trained):
     assert found.probabilities.shape == (2, 64, 64)
 
 
+def test_how_probable_each_class_is_is_kept_with_the_masks(trained):
+    config = PredictConfig(tile=64, overlap=16, probabilities=True)
+    (found,) = run(predict_project(trained, config, ids=["disks0"]))
+    known = originals.known(trained, "disks0", 0)
+    assert known.sure
+    np.testing.assert_allclose(known.shares / 255, found.probabilities, atol=0.005)
+
+
 def test_only_the_planes_asked_for_are_kept(tmp_path):
     project, (image, truth) = Project.create(tmp_path / "p"), disks(64, planes=3)
     project.add_image(image)
@@ -189,6 +198,7 @@ def test_only_the_planes_asked_for_are_kept(tmp_path):
     train(project, steps=1)
     run(predict_project(project, TILES, planes={"disks0": (1,)}))
     assert (project.prediction("disks0") > 0).any(axis=(1, 2)).tolist() == [False, True, False]
+    assert [originals.known(project, "disks0", z).sure for z in range(3)] == [False, True, False]
 
 
 def test_an_image_only_in_a_file_is_learnt_from_and_predicted(tmp_path):

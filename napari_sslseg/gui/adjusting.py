@@ -240,6 +240,10 @@ class Adjusting(QObject):
     def leave(self) -> None:
         """Note that a dock that showed it is gone."""
         self._watched = False
+        self.rest()
+
+    def rest(self) -> None:
+        """End what refines once nobody looks; it starts again by itself."""
         if not self._desk.shown:
             self.close()
 

@@ -36,10 +36,22 @@ class Comparing(QObject):
 
     @property
     def answer(self) -> "Comparison | None":
-        """What was found; None before, or where somebody painted since."""
+        """What was found; None before, and once somebody painted since."""
+        return self._found if self._fresh else None
+
+    @property
+    def said(self) -> str:
+        """The answer in a sentence, or why there is none; nothing while it is looked for, and once somebody painted."""
+        if not self._fresh:
+            return ""
+        messages = self._desk.session.activities[STEP].messages
+        return self._found.plain() if self._found is not None else "".join(messages[-1:])
+
+    @property
+    def _fresh(self) -> bool:
         session = self._desk.session
         asked = session.activities.get(STEP)
-        return self._found if asked is not None and session.tally.written <= asked.began else None
+        return asked is not None and not asked.running and session.tally.written <= asked.began
 
     def run(self, config: FinetuneConfig) -> None:
         """Train with and without what was learnt from the images.
@@ -96,7 +108,7 @@ class CompareRow(QWidget):
         enabled : bool
             Whether it can be started.
         """
-        session, project = self._desk.session, self._desk.session.project
+        project = self._desk.session.project
         rounds, answer = (project.rounds if project else ()), self.comparing.answer
         self.button.setVisible(project is not None and project.pretrained is not None)
         self.button.setEnabled(enabled)
@@ -106,9 +118,7 @@ class CompareRow(QWidget):
             f"Train {TRAININGS} times on what you painted, with and without what was learnt from your images, and "
             f"compare the scores: {long}. Your masks and rounds stay as they are"
         )
-        failed = session.activities[STEP].messages[-1:] if STEP in session.activities else []
-        running = session.running == STEP
-        self.answer.setText("" if running else answer.plain() if answer else "".join(failed))
+        self.answer.setText(self.comparing.said)
         self.answer.setToolTip(answer.text() if answer else "")
         self.answer.setVisible(bool(self.answer.text()))
 

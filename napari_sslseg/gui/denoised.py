@@ -1,4 +1,4 @@
-"""Denoised: planes without their noise as image layers over their image, which look like it."""
+"""Denoised: planes without their noise, or restored, as image layers over their image, which look like it."""
 
 from typing import Any
 
@@ -12,8 +12,8 @@ from napari_sslseg.prediction import Denoised
 from napari_sslseg.project import Project
 
 
-def show(viewer: ViewerModel, project: Project, found: Denoised) -> None:
-    """Show a denoised plane over its image; the one shown before is replaced.
+def show(viewer: ViewerModel, project: Project, found: Denoised, role: str = "denoised") -> None:
+    """Show a plane drawn anew over its image; the one shown before is replaced.
 
     Parameters
     ----------
@@ -23,13 +23,15 @@ def show(viewer: ViewerModel, project: Project, found: Denoised) -> None:
         The project.
     found : Denoised
         One plane, or a whole image.
+    role : str, optional
+        ``denoised`` or ``restored``.
     """
     below, active = layers.show_image(viewer, project, found.image), viewer.layers.selection.active
-    for layer in marks.marked(viewer, project, found.image, "denoised"):
+    for layer in marks.marked(viewer, project, found.image, role):
         viewer.layers.remove(layer)
-    metadata = marks.mark(project, found.image, "denoised")
+    metadata = {**marks.mark(project, found.image, role), "z": found.planes[0] if found.planes else 0}
     for layer, pixels in zip(below, _by_layer(found.pixels, below), strict=True):
-        said = {"name": f"{layer.name} denoised", "rgb": layer.rgb, "metadata": metadata}
+        said = {"name": f"{layer.name} {role}", "rgb": layer.rgb, "metadata": metadata}
         new = ImageLayer(pixels, **said, **_look(layer), **_place(layer, found))
         viewer.layers.insert(viewer.layers.index(below[-1]) + 1, new)
     if active is not None and active in viewer.layers:

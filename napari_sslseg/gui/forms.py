@@ -75,7 +75,7 @@ class Form(Generic[C]):
         Config
             Validated; a ConfigError where a value will not do.
         """
-        values = {name: _value(self._parameters[name], widget.value) for name, widget in self._widgets.items()}
+        values = {name: _value(self._parameters[name], _typed(widget)) for name, widget in self._widgets.items()}
         return self._kind(**{**values, **more})
 
     def set(self, config: C) -> None:
@@ -132,6 +132,12 @@ def _shown(p: Parameter, value: Any) -> Any:
     return f"{value:g}" if _wide(p) else value
 
 
+def _typed(widget: ValueWidget[Any]) -> Any:
+    """The value of a widget, also while it is still being typed."""
+    text = widget.native.text() if isinstance(widget, SpinBox) else ""
+    return int(text) if text.lstrip("-").isdecimal() else widget.value
+
+
 def _value(p: Parameter, value: Any) -> Any:
     if p.optional and value == _empty(p):
         return None
@@ -159,6 +165,7 @@ def _widget(p: Parameter, choices: Sequence[str]) -> ValueWidget[Any]:
         high = p.le if p.le is not None else LARGEST
         if p.type is int:
             widget = SpinBox(min=int(low), max=int(high), **common)
+            widget.native.setKeyboardTracking(False)  # else the 1 of 16 becomes the least value that is allowed
         else:
             widget = FloatSpinBox(min=low, max=high, step=_step(default), **common)
     widget.native.setAccessibleName(label)

@@ -1,17 +1,19 @@
 """Jobs: the verbs that the window starts. Tests hand in scripted ones; the real ones run in another process."""
 
 import importlib
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_sslseg.contents import Round
-from napari_sslseg.gui.process import Call, Process
+from napari_sslseg.gui.process import POLL, Call, Process
 from napari_sslseg.job import Job, Stop
-from napari_sslseg.overlay import Overlay
+from napari_sslseg.overlay import Box, Overlay
 from napari_sslseg.prediction import Denoised, Prediction
 from napari_sslseg.project import Project
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig, RuntimeConfig
+from napari_sslseg.sight import Sight
 from napari_sslseg.suggesting import Suggestion
 
 if TYPE_CHECKING:
@@ -71,6 +73,25 @@ class Jobs(Protocol):
     ) -> Job[list[Path]]:
         """Predict image files that are not in the project, and write one label file each."""
 
+    def see(
+        self, project: Project, *, id: str, z: int, box: Box, runtime: RuntimeConfig, stop: Stop
+    ) -> Job[Sight | None]:
+        """Say what is seen of a part of a plane; nothing after a stop."""
+
+    def restore(
+        self,
+        project: Project,
+        *,
+        ids: Iterable[str] | None,
+        planes: dict[str, tuple[int, ...]] | None,
+        runtime: RuntimeConfig,
+        stop: Stop,
+    ) -> Job[list[Denoised]]:
+        """Draw images, or some of their planes, from what lies around each part."""
+
+    def pace(self, project: Project, config: PretrainConfig, *, runtime: RuntimeConfig, stop: Stop) -> Job[float]:
+        """Measure how many steps of pretraining this machine does in a minute; 0 if something else is to be done."""
+
     def start(self) -> None:
         """Get ready: jobs will come."""
 
@@ -83,6 +104,8 @@ class RemoteJobs:
 
     def __init__(self) -> None:
         self._process = Process()
+        self._turn = threading.Lock()  # held while a job runs
+        self._idle: list[Stop] = []  # of what is only done while there is nothing else to do
 
     def pretrain(self, project: Project, config: PretrainConfig, *, runtime: RuntimeConfig, stop: Stop) -> Job[Path]:
         """Learn from the images without labels."""
@@ -141,8 +164,35 @@ class RemoteJobs:
         """Predict image files that are not in the project, and write one label file each."""
         return self._run("predict_files", project, stop, config=config, paths=paths, out=out, runtime=runtime)
 
+    def see(self, project: Project, *, stop: Stop, **asked: Any) -> Job[Sight | None]:
+        """Say what is seen of a part of a plane."""
+        return self._run("see", project, stop, **asked)
+
+    def restore(self, project: Project, *, stop: Stop, **asked: Any) -> Job[list[Denoised]]:
+        """Draw images, or some of their planes, from what lies around each part."""
+        return self._run("restore", project, stop, **asked)
+
+    def pace(self, project: Project, config: PretrainConfig, *, runtime: RuntimeConfig, stop: Stop) -> Job[float]:
+        """Measure how many steps this machine does in a minute, unless and until there is something else to do."""
+        if not self._turn.acquire(blocking=False):
+            return 0.0
+        self._idle.append(stop)
+        try:
+            call = Call("pace", str(project.path.resolve()), {"config": config, "runtime": runtime})
+            found: float = yield from self._process.run(call, project, stop)
+            return found
+        finally:
+            self._idle.remove(stop)
+            self._turn.release()
+
     def _run(self, verb: str, project: Project, stop: Stop, **arguments: Any) -> Job[Any]:
-        return self._process.run(Call(verb, str(project.path.resolve()), arguments), project, stop)
+        while not self._turn.acquire(timeout=POLL):
+            for idle in tuple(self._idle):
+                idle.request()
+        try:
+            return (yield from self._process.run(Call(verb, str(project.path.resolve()), arguments), project, stop))
+        finally:
+            self._turn.release()
 
     def start(self) -> None:
         """Start the process, which loads torch."""
@@ -232,6 +282,24 @@ class ProjectJobs:
         from napari_sslseg.exchange import predict_files
 
         return predict_files(project, paths, out, config, runtime=runtime, stop=stop)
+
+    def see(self, project: Project, *, stop: Stop, **asked: Any) -> Job[Sight | None]:
+        """Say what is seen of a part of a plane."""
+        from napari_sslseg.seeing import see_project
+
+        return see_project(project, stop=stop, **asked)
+
+    def restore(self, project: Project, *, stop: Stop, **asked: Any) -> Job[list[Denoised]]:
+        """Draw images, or some of their planes, from what lies around each part."""
+        from napari_sslseg.previews import restore_project
+
+        return restore_project(project, stop=stop, **asked)
+
+    def pace(self, project: Project, config: PretrainConfig, *, runtime: RuntimeConfig, stop: Stop) -> Job[float]:
+        """Measure how many steps of pretraining this machine does in a minute."""
+        from napari_sslseg.pace import measure
+
+        return measure(project.image(project.images[0].id), config, runtime=runtime, stop=stop)
 
 
 class LiveJobs:

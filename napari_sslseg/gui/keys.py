@@ -37,6 +37,7 @@ KEYS = (
     Key("Menu", TABLE, "colour, merge into another class, remove"),
     Key("Ctrl+Z", NAPARI, "undo a stroke or a fill"),
     Key("Ctrl+Shift+Z", NAPARI, "redo it"),
+    Key("right drag", NAPARI, "an outline that closes and fills itself, with the brush"),
     Key("[ and ]", NAPARI, "smaller or larger brush"),
     Key("Space", NAPARI, "move the image while held"),
     Key("Enter", NAPARI, "close the polygon"),

@@ -1,18 +1,24 @@
 """Step 2, Learn: the computer looks at the images without labels; progress, time left and a live curve."""
 
-from qtpy.QtWidgets import QComboBox, QPushButton, QVBoxLayout, QWidget
+from typing import Any
+
+from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from napari_sslseg.config import Registry
+from napari_sslseg.errors import ConfigError
 from napari_sslseg.gui.curve import Curve
 from napari_sslseg.gui.desk import Desk, telling
 from napari_sslseg.gui.forms import Form
+from napari_sslseg.gui.lengths import Lengths
 from napari_sslseg.gui.listen import listen
+from napari_sslseg.gui.paces import Paces
 from napari_sslseg.gui.panel import Panel
-from napari_sslseg.io.header import read_config
+from napari_sslseg.gui.resuming import LEARN, PAUSE, STOP, Resuming
+from napari_sslseg.gui.sights_row import SightsRow
 from napari_sslseg.settings import PretrainConfig, RuntimeConfig
 from napari_sslseg.stages import stage
 
-LENGTHS = (("Quick", 1 / 3), ("Standard", 1.0), ("Thorough", 5.0))  # shares of the default length
+ALSO = ("denoise", "see", "restore")  # jobs that this step shows beside its own
 
 
 def component_names() -> dict[str, tuple[str, ...]]:
@@ -30,7 +36,7 @@ def component_names() -> dict[str, tuple[str, ...]]:
 
 
 class LearnStep(QWidget):
-    """Start, stop and follow pretraining.
+    """Start, pause and follow pretraining; see what was learnt.
 
     Parameters
     ----------
@@ -41,40 +47,30 @@ class LearnStep(QWidget):
     def __init__(self, desk: Desk) -> None:
         super().__init__()
         self._desk = desk
-        self.panel = Panel(2, "Learn", "▶ Learn", "Let the computer look at your images; no labels are needed")
-        self.curve = Curve()
-        self.probe = Curve("higher")
+        self.panel = Panel(2, "Learn", *LEARN)
+        self.curve = Curve("How far off it is", "lower", "The computer draws parts that were hidden from it")
+        self.probe = Curve("How well it tells things apart", "higher", "Measured from time to time, on your strokes")
         self.probe.setAccessibleName("How good what was learnt is")
-        self.length = QComboBox()
-        self.length.setAccessibleName("How long to learn")
-        self.length.setToolTip("How long the computer may look at your images. Paint meanwhile, or leave this step out")
-        self.denoised = QPushButton("Show denoised")
-        self.denoised.setToolTip("What you are looking at without its noise, as a layer over the image")
         self.form = Form(PretrainConfig, choices=component_names())
         self.runtime = Form(RuntimeConfig)
+        self.length = Lengths(self.form.config().minutes)
+        self.sees = SightsRow(desk)
+        self.denoised = self.sees.denoised
         self.advanced = QPushButton()
         self.advanced.setText("Advanced ▸")
         self.advanced.setCheckable(True)
         self.advanced.setToolTip("Everything else that can be set; the defaults are sensible")
+        self.anew = QPushButton()
+        self.anew.setText("↺ Anew")
+        self.anew.setToolTip("Begin from the start instead; what was learnt so far is used until that is done")
+        self.resuming, self.paces = Resuming(desk, self), Paces(desk, self)
         self._compose()
-        self.panel.started.connect(self.start)
-        self.panel.stopped.connect(desk.stop)
-        session = desk.session
-        for signal in (session.project_changed, session.images_changed, session.activity_changed, session.event):
-            listen(self, signal, self.refresh)
-        for signal in (session.project_changed, session.rounds_changed):
-            listen(self, signal, self._offer)
-        self.denoised.clicked.connect(desk.denoise)
-        self._offer()
-        self.refresh()
+        self._connect()
+        self.resuming.read()
 
     def _compose(self) -> None:
-        default = self.form.config().minutes
-        for name, share in LENGTHS:
-            self.length.addItem(f"{name} · {default * share:g} min", default * share)
-        self.length.setCurrentIndex(1)
-        self.length.currentIndexChanged.connect(self._length_chosen)
-        self.form["minutes"].changed.connect(self._minutes_changed)
+        self.form["minutes"].changed.connect(self.length.show_minutes)
+        self.sees.top.addWidget(self.anew)
         self.panel.buttons.addWidget(self.length)
         self.panel.buttons.addWidget(self.advanced)
         self.fold = QWidget()
@@ -83,55 +79,98 @@ class LearnStep(QWidget):
         inside.addWidget(self.form.widget)
         inside.addWidget(self.runtime.widget)
         self.fold.hide()
-        self.advanced.toggled.connect(self._unfold)
-        self.panel.body.addWidget(self.denoised)
-        self.panel.body.addWidget(self.curve)
-        self.panel.body.addWidget(self.probe)
-        self.panel.body.addWidget(self.fold)
+        for widget in (self.curve, self.probe, self.sees, self.fold):
+            self.panel.body.addWidget(widget)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(self.panel)
 
-    def _offer(self) -> None:
-        """Offer to denoise where that is what was learnt."""
-        project = self._desk.session.project
-        learnt = read_config(project.pretrained) if project and project.pretrained else {}
-        self.denoised.setVisible(learnt.get("pretrain", {}).get("method") == "denoise")
+    def _connect(self) -> None:
+        session = self._desk.session
+        self.panel.started.connect(self.start)
+        self.panel.stopped.connect(self._desk.stop)
+        self.anew.clicked.connect(self._begin_anew)
+        self.length.chosen.connect(self._length_chosen)
+        self.advanced.toggled.connect(self._unfold)
+        self.resuming.found.connect(self._left_off)
+        self.paces.changed.connect(self.refresh)
+        self.destroyed.connect(self.paces.leave)
+        for form in (self.form, self.runtime):
+            for name in form:
+                form[name].changed.connect(self.refresh)
+        listen(self, session.event, self._heard)
+        listen(self, session.activity_changed, self._activity_changed)
+        for signal in (session.project_changed, session.images_changed):
+            listen(self, signal, self.resuming.read)
 
     def _unfold(self, shown: bool) -> None:
         self.fold.setVisible(shown)
         self.advanced.setText("Advanced ▾" if shown else "Advanced ▸")
 
-    def _length_chosen(self, at: int) -> None:
+    def _length_chosen(self, minutes: float) -> None:
         with telling():
-            minutes = float(self.length.itemData(at))
             self.form.set(self.form.config(minutes=minutes, steps=None))
 
-    def _minutes_changed(self, minutes: float) -> None:
-        self.length.blockSignals(True)
-        self.length.setCurrentIndex(self.length.findData(float(minutes)))
-        self.length.setPlaceholderText(f"Own · {minutes:g} min")
-        self.length.blockSignals(False)
+    def _asked(self) -> tuple[PretrainConfig | None, RuntimeConfig | None]:
+        try:
+            return self.form.config(), self.runtime.config()
+        except ConfigError:  # half typed
+            return None, None
 
     def start(self) -> None:
-        """Start pretraining with what the form says."""
+        """Start pretraining with what the form says, or go on."""
         with telling():
             self._desk.session.runtime = self.runtime.config()
-            self._desk.learn(self.form.config())
+            config = self.form.config()
+            self.paces.begin(config, self._desk.session.runtime)
+            self._desk.learn(config)
+
+    def _begin_anew(self) -> None:
+        self.resuming.forget()
+        self.start()
+
+    def _left_off(self) -> None:
+        """Let the form say what was left off, so that the main button goes on."""
+        left = self.resuming.left
+        if left is not None and self._desk.session.running is None:
+            self.form.set(left.config)
+            self.length.show_minutes(left.config.minutes)
+            self.runtime.set(self.runtime.config(seed=left.seed))
+        self.refresh()
+
+    def _heard(self, step: str, event: Any) -> None:
+        if step == "learn":
+            self.paces.hear(event)
+        self.refresh()
+
+    def _activity_changed(self, step: str) -> None:
+        if step == "learn" and self._desk.session.running is None:
+            self.paces.end()
+            self.resuming.read()
+        self.refresh()
 
     def refresh(self) -> None:
         """Show the step as it is now."""
         session = self._desk.session
-        activity = session.activities.get("learn")
-        shown = session.activities["denoise"] if session.running == "denoise" else activity
-        self.panel.show_activity(shown, enabled=session.running is None)
-        self.denoised.setEnabled(session.running is None)
+        activity, (config, runtime) = session.activities.get("learn"), self._asked()
+        also = session.running if session.running in ALSO else None
+        fits = self.resuming.fits(config, runtime) and session.running != "learn"
+        self.panel.set_verb(*self.resuming.verb(fits))
+        self.panel.set_halt(*(STOP if also else PAUSE))
+        self.panel.show_activity(session.activities[also] if also else activity, enabled=session.running is None)
+        self.anew.setVisible(fits)
+        self.anew.setEnabled(session.running is None)
+        if config is not None and runtime is not None:
+            images = session.project is not None and session.project.images
+            self.length.show_pace(self.paces.of(config, runtime) if images else None, config.batch)
         curves = activity.curves if activity else {}
         for curve, name in ((self.curve, "loss"), (self.probe, "probe")):
-            curve.set_points(name, curves.get(name, []))
+            curve.set_points(curves.get(name, []))
             curve.setVisible(name in curves)
-        self.panel.show_stage(*stage(session, "learn"), self._summary())
+        self.panel.show_stage(*stage(session, "learn"), self._summary(fits))
 
-    def _summary(self) -> str:
+    def _summary(self, fits: bool) -> str:
+        if fits:
+            return self.resuming.said
         project = self._desk.session.project
         return "learnt from your images" if project and project.pretrained else "no labels needed"

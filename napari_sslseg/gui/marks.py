@@ -23,7 +23,7 @@ class Mark:
         Id of the image.
     role : str
         ``image``, ``labels``, ``result``, ``live``, ``unsure``, ``probability``, ``denoised``,
-        ``suggestion``, ``validation`` or ``object``.
+        ``restored``, ``colours``, ``alike``, ``suggestion``, ``validation`` or ``object``.
     """
 
     project: str
@@ -59,7 +59,7 @@ def mark(project: Project, id: str, role: str) -> dict[str, Any]:
         Id of the image.
     role : str
         ``image``, ``labels``, ``result``, ``live``, ``unsure``, ``probability``, ``denoised``,
-        ``suggestion``, ``validation`` or ``object``.
+        ``restored``, ``colours``, ``alike``, ``suggestion``, ``validation`` or ``object``.
 
     Returns
     -------

@@ -41,6 +41,7 @@ class Objects(QObject):
         self.said = ""
         self.open = False
         self._of: tuple[Any, str, int | None] | None = None  # layer, image and plane of the table
+        self._measured: tuple[Path, dict[str, Any]] | None = None  # what the table says
         self._worker: JobWorker | None = None
         self._again = False
         self._later = QTimer(self)
@@ -81,7 +82,7 @@ class Objects(QObject):
             callbacks.remove(self._pressed)
             self._later.stop()
             self._remove()
-            self._adjusting.leave()
+            self._adjusting.rest()
 
     def follow(self, all_planes: bool) -> None:
         """Choose between the plane that is looked at and the whole stack.
@@ -138,6 +139,9 @@ class Objects(QObject):
             return
         z = None if layer.ndim == 2 or self.all_planes else self._adjusting.plane()
         refiner, asked = self._adjusting.refiner, {"id": id, "z": z, **self._adjusting.asked}
+        if self.table is not None and (project.path, asked) == self._measured:
+            return
+        self._measured = project.path, asked
         self._worker = JobWorker(lambda stop: refiner.measure(project, stop=stop, **asked))
         self._worker.returned.connect(lambda table: self._returned(table, (layer, id, z)))
         self._worker.errored.connect(self._errored)

@@ -51,6 +51,7 @@ class Panel(QFrame):
     def __init__(self, number: int, title: str, verb: str, tooltip: str) -> None:
         super().__init__()
         self._verb, self._tooltip = verb, tooltip
+        self._halt, self._halt_tooltip = "■ Stop", "Stop now and keep what was done so far"
         self.setObjectName(f"step-{title.lower()}")
         self.light = Light(self)
         self.title = QPushButton(self)
@@ -98,6 +99,30 @@ class Panel(QFrame):
     def _clicked(self) -> None:
         (self.stopped if self._running else self.started).emit()
 
+    def set_verb(self, verb: str, tooltip: str) -> None:
+        """Let the main button start something else; it says so when the step is shown next.
+
+        Parameters
+        ----------
+        verb : str
+            Its text.
+        tooltip : str
+            What it does.
+        """
+        self._verb, self._tooltip = verb, tooltip
+
+    def set_halt(self, halt: str, tooltip: str) -> None:
+        """Let the main button say something else while a job runs, from when the step is shown next.
+
+        Parameters
+        ----------
+        halt : str
+            Its text.
+        tooltip : str
+            What it does.
+        """
+        self._halt, self._halt_tooltip = halt, tooltip
+
     def show_stage(self, stage: Stage, why: str, summary: str) -> None:
         """Show how far the step is.
 
@@ -126,8 +151,8 @@ class Panel(QFrame):
         """
         self._running = activity is not None and activity.running
         stopping = activity is not None and activity.stopping
-        self.button.setText("Stopping…" if stopping else "■ Stop" if self._running else self._verb)
-        self.button.setToolTip("Stop now and keep what was done so far" if self._running else self._tooltip)
+        self.button.setText("Stopping…" if stopping else self._halt if self._running else self._verb)
+        self.button.setToolTip(self._halt_tooltip if self._running else self._tooltip)
         self.button.setEnabled(not stopping if self._running else enabled)
         progress = activity.progress if activity and self._running else None
         self.bar.setVisible(self._running)

@@ -22,6 +22,7 @@ from napari_sslseg.job import Event, Job, Metric, Progress, Stop
 from napari_sslseg.overlay import Overlay
 from napari_sslseg.prediction import Denoised, Prediction
 from napari_sslseg.project import Project
+from napari_sslseg.sight import Sight
 from napari_sslseg.suggesting import Suggestion
 
 
@@ -48,6 +49,7 @@ class FakeJobs:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.value = 2
         self.suggestions: list[Suggestion] = []
+        self.step = 1  # px a feature of what is seen
 
     def hold(self) -> None:
         """Let the jobs that start now wait."""
@@ -72,7 +74,8 @@ class FakeJobs:
         yield from self._play(stop)
         path = project.path / "pretrained.safetensors"
         said = json.dumps({"config": {"pretrain": config.to_dict()}})
-        header = json.dumps({"__metadata__": {"json": said}}).encode()
+        weights = {} if config.method == "simclr" else {"output.weight": {}}  # of the layer that draws pixels
+        header = json.dumps({"__metadata__": {"json": said}, **weights}).encode()
         path.write_bytes(len(header).to_bytes(8, "little") + header)  # as a checkpoint begins
         project.set_pretrained(path)
         return path
@@ -120,6 +123,25 @@ class FakeJobs:
         self.calls.append(("predict_files", {"paths": paths, "out": out}))
         yield from self._play(stop)
         return [out / "a.tif", out / "b.tif"]
+
+    def see(self, project: Project, *, stop: Stop, **asked: Any) -> Job[Sight | None]:
+        self.calls.append(("see", asked))
+        if not (yield from self._play(stop)):
+            return None
+        height, width = (-(-n // self.step) for n in (asked["box"].bottom, asked["box"].right))
+        features = np.zeros((height, width, 2), np.float16)
+        features[..., 0], features[: height // 2] = 1, (0, 1)  # the upper half is one thing, the lower another
+        return Sight(
+            asked["id"], asked["z"], asked["box"], self.step, np.full((height, width, 3), 9, np.uint8), features
+        )
+
+    def restore(self, project: Project, *, ids: Any, planes: Any, runtime: Any, stop: Stop) -> Job[list[Denoised]]:
+        return (yield from self.denoise(project, None, ids=ids, planes=planes, runtime=runtime, stop=stop))
+
+    def pace(self, project: Project, config: Any, *, runtime: Any, stop: Stop) -> Job[float]:
+        self.calls.append(("pace", {"config": config}))
+        yield from ()
+        return 120.0
 
     def _prediction(self, project: Project, id: str, config: Any, planes: Any) -> Prediction:
         labels = np.full(project.entry(id).shape, self.value, np.uint16)

@@ -17,7 +17,7 @@ from napari_sslseg.gui.objects import Objects
 from napari_sslseg.gui.refiner import LocalRefiner
 from napari_sslseg.prediction import Prediction
 
-from .conftest import FakeAnswers, FakeJobs, our_threads
+from .conftest import FakeAnswers, FakeJobs, delete_later, our_threads
 
 SPECK, SQUARE = (5, 5), (slice(10, 20), slice(10, 20))
 
@@ -150,8 +150,8 @@ def test_a_row_and_its_object_are_chosen_together(adjusted: Dock, image: Any, vi
     assert table.view.currentIndex().row() == 1
     assert viewer.layers.selection.active is viewer.layers["field"]
     viewer.window.remove_dock_widget(table)
-    assert "object" in viewer.layers  # until Qt has deleted the widget
-    qtbot.waitUntil(lambda: "object" not in viewer.layers, timeout=2000)
+    delete_later()
+    assert "object" not in viewer.layers
 
 
 def test_the_table_follows_the_masks_and_is_saved(adjusted: Dock, image: Any, tmp_path: Path, qtbot: Any) -> None:

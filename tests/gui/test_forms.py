@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from qtpy.QtTest import QTest
 
 from napari_sslseg.config import Config, param
 from napari_sslseg.errors import ConfigError
@@ -61,3 +62,13 @@ def test_what_is_no_number_is_told(qtbot: Any) -> None:
     form["rate"].value = "fast"
     with pytest.raises(ConfigError, match="rate is 'fast'. It must be a number"):
         form.config()
+
+
+@pytest.mark.parametrize(("name", "typed"), [("size", "16"), ("limit", "120")])
+def test_a_number_counts_as_it_is_typed(qtbot: Any, name: str, typed: str) -> None:
+    form = Form(Settings)
+    qtbot.addWidget(form.widget)
+    field = form[name].native
+    field.selectAll()
+    QTest.keyClicks(field, typed)
+    assert getattr(form.config(), name) == int(typed)

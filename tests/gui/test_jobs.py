@@ -44,7 +44,7 @@ def test_learn_shows_progress_time_left_and_curve(dock: Any, image: Any, jobs: A
     assert dock.learn.panel.bar.value() == 250
     assert dock.learn.panel.message.text() == "At work · 1:20 left"
     assert dock.learn.panel.light.stage is Stage.WORKING
-    assert dock.learn.panel.button.text() == "■ Stop"
+    assert dock.learn.panel.button.text() == "❚❚ Pause"
     jobs.go.set()
     done(dock, qtbot)
     assert dock.learn.panel.light.stage is Stage.DONE
@@ -60,7 +60,9 @@ def test_learn_shows_the_probe_beside_the_loss_and_its_advice(dock: Any, image: 
     dock.learn.panel.button.click()
     qtbot.waitUntil(lambda: len(dock.learn.curve.points) == 3, timeout=2000)
     assert dock.learn.probe.points == [(0.0, 0.6), (9.0, 0.7)]
-    assert dock.learn.probe.toolTip() == "probe 0.7 after 9 steps: the higher, the better"
+    assert dock.learn.probe.said((9.0, 0.7)).startswith(
+        "How well it tells things apart: 0.7 after 9 steps (higher is better)"
+    )
     assert not dock.learn.probe.isHidden()
     assert dock.learn.panel.message.text() == f"At work · 1:20 left\n{advice.text}"
     jobs.go.set()
@@ -124,7 +126,7 @@ def test_a_curve_is_drawn_without_values_that_are_no_numbers(dock: Any, image: A
 
 
 def test_a_long_curve_is_thinned(dock: Any) -> None:
-    dock.learn.curve.set_points("loss", [(s, 1 / (s + 1)) for s in range(100_000)])
+    dock.learn.curve.set_points([(s, 1 / (s + 1)) for s in range(100_000)])
     assert len(dock.learn.curve.points) < 1000
     assert dock.learn.curve.points[-1][0] == 99_999
 
@@ -336,7 +338,7 @@ def test_a_dock_that_is_opened_again_shows_the_running_job(
     qtbot.waitUntil(lambda: dock.learn.panel.bar.value() == 250, timeout=2000)
     again = Dock(viewer, dock.desk)
     viewer.window.add_dock_widget(again, name="again")
-    assert again.learn.panel.button.text() == "■ Stop"
+    assert again.learn.panel.button.text() == "❚❚ Pause"
     assert again.learn.panel.bar.value() == 250
     viewer.window.remove_dock_widget(dock)
     delete_later()

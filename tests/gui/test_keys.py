@@ -11,8 +11,10 @@ from napari.utils.shortcuts import default_shortcuts
 from npe2 import PluginManifest
 
 import napari_sslseg
-from napari_sslseg.gui import commands, contributions
+from napari_sslseg import image as io
+from napari_sslseg.gui import commands, contributions, marks, masks
 from napari_sslseg.gui.keys import ANYWHERE, KEYS, LABELS, markdown
+from napari_sslseg.project import Project
 
 from .test_jobs import done
 
@@ -48,20 +50,33 @@ def test_keys_change_how_masks_look_whichever_layer_is_active(dock: Any, image: 
     done(dock, qtbot)
     bound = {str(key) for key in (*layer.keymap, *viewer.keymap)}
     assert bound == {k.key for k in KEYS if k.where in (LABELS, ANYWHERE)}
-    masks = viewer.layers["field masks"]
-    for active in (layer, image, masks):
+    shown = viewer.layers["field masks"]
+    for active in (layer, image, shown):
         keys = KeymapHandler()
         keys.keymap_providers = [active, viewer]
-        assert masks.visible
+        assert shown.visible
         keys.press_key("H")
-        assert not masks.visible
+        assert not shown.visible
         assert not dock.result.visible.isChecked()
         keys.release_key("H")
-        assert masks.visible
+        assert shown.visible
         for key, opacity, contour in (("U", 0.5, 2), ("U", 0.5, 0), (",", 0.4, 0), (".", 0.5, 0)):
             keys.press_key(key)
-            assert (masks.opacity, masks.contour) == (opacity, contour)
+            assert (shown.opacity, shown.contour) == (opacity, contour)
             assert (dock.result.opacity.value(), dock.result.outline.isChecked()) == (100 * opacity, contour > 0)
+
+
+def test_masks_of_images_that_are_hidden_stay_hidden(tmp_path: Path) -> None:
+    project, viewer = Project.create(tmp_path / "p"), ViewerModel()
+    for name in ("one", "two"):
+        project.add_image(io.Image.from_array(np.eye(16, dtype=np.float32), name=name))
+        said = {"visible": name == "one"}
+        viewer.add_image(np.eye(16), metadata=marks.mark(project, name, "image"), **said)
+        viewer.add_labels(np.eye(16, dtype=int), metadata=marks.mark(project, name, "result"), **said)
+    for visible in (False, True):
+        masks.apply(viewer, project, masks.Look(visible=visible, outline=True), "one")
+        shown = [(layer.visible, layer.contour) for layer in viewer.layers if isinstance(layer, Labels)]
+        assert shown == [(visible, 2), (False, 2)]
 
 
 def test_commands_do_what_the_buttons_do(dock: Any, viewer: Any, monkeypatch: Any) -> None:
