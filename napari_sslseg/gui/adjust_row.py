@@ -7,7 +7,6 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -37,7 +36,7 @@ class AdjustRow(QWidget):
     def __init__(self, desk: Desk) -> None:
         super().__init__()
         self._desk, self._adjusting = desk, Adjusting.of(desk)
-        self.fold = QToolButton()
+        self.fold = QPushButton()
         self.fold.setText("Adjust ▸")
         self.fold.setCheckable(True)
         self.fold.setToolTip("Change the masks while you look: surer, smoother, without specks, parted")

@@ -92,8 +92,16 @@ class Kind(QWidget):
         return exact if round(exact, spin.decimals()) == round(shown, spin.decimals()) else float(shown)
 
 
+class Size(QDoubleSpinBox):
+    """A number that is written as short as it can be."""
+
+    def textFromValue(self, value: float) -> str:
+        """Write a value without zeros behind it."""
+        return f"{value:.7g}"
+
+
 def _spin(name: str) -> QDoubleSpinBox:
-    spin = QDoubleSpinBox()
+    spin = Size()
     spin.setAccessibleName(name)
     spin.setDecimals(4)
     spin.setRange(0.0001, 1e6)

@@ -1,7 +1,7 @@
 """Style: what the dock adds to the themes of napari, so that one sees where the keyboard is."""
 
 COLOUR = "#2385d6"  # is seen on dark and on light
-KINDS = ("QPushButton", "QComboBox", "QAbstractSpinBox", "QLineEdit", "QAbstractItemView", "QSlider", "QCheckBox")
+KINDS = ("QAbstractButton", "QComboBox", "QAbstractSpinBox", "QLineEdit", "QAbstractItemView", "QAbstractSlider")
 FOCUS = ", ".join(f"{kind}:focus" for kind in KINDS) + f" {{border: 1px solid {COLOUR}}}"
 TITLE = f"""
 QPushButton {{border: 1px solid transparent; background: transparent}}
