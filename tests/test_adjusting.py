@@ -134,6 +134,11 @@ def test_probabilities_of_another_kind_of_project_are_not_used(project):
     assert originals.known(project, "a", 0).sure
     project.set_task("instance")
     assert not originals.known(project, "a", 0).sure
+    shares, size = np.ones((3, 3, 16, 16), np.float32) / 3, {"least": 9.0, "median": 9.0}
+    predicted(project, "a", np.ones((3, 16, 16), np.uint32), shares, values=(1, 2, 3), size=size)
+    assert originals.known(project, "a", 0).sure
+    project.set_task("semantic")
+    assert not originals.known(project, "a", 0).sure
 
 
 def test_probabilities_that_are_too_many_are_not_kept(project, monkeypatch):
