@@ -1,22 +1,19 @@
-"""Files behind refined masks: masks as they were predicted, how probable each class is, and what was set."""
+"""Files behind refined masks: the masks as they were predicted, and how probable each class is."""
 
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_sslseg.errors import UserError
 from napari_sslseg.instances import ObjectSize
 from napari_sslseg.io import chunks
 from napari_sslseg.io.atomic import remove, write_text
 from napari_sslseg.project import Project
 from napari_sslseg.refining import Known
-from napari_sslseg.settings import AS_PREDICTED, Refinement
 from napari_sslseg.shelves import LabelShelf
 
 MOST = 2**29  # bytes of probabilities that are kept of one image, before they are packed
@@ -257,60 +254,6 @@ def refined(project: Project) -> tuple[str, ...]:
         Image ids.
     """
     return tuple(e.id for e in project.images if _shelf(project).place(e.id).exists())
-
-
-# -------------------------------------------------------------------- what was set
-@dataclass(frozen=True)
-class Settings:
-    """How masks of a project are refined.
-
-    Parameters
-    ----------
-    shown : Refinement
-        How those that one looks at are.
-    kept : Refinement, optional
-        How those on the disk are; None if not all in the same way.
-    """
-
-    shown: Refinement = AS_PREDICTED
-    kept: Refinement | None = AS_PREDICTED
-
-
-def read_settings(project: Project) -> Settings:
-    """Read how masks are refined.
-
-    Parameters
-    ----------
-    project : Project
-        The project.
-
-    Returns
-    -------
-    Settings
-        The defaults where nothing was set, or what was set cannot be read.
-    """
-    said = _read(project.path / "refinement.json")
-    try:
-        if said is None:
-            return Settings()
-        kept = said["kept"]
-        return Settings(Refinement.from_dict(said["shown"]), None if kept is None else Refinement.from_dict(kept))
-    except (KeyError, TypeError, UserError):
-        return Settings(AS_PREDICTED, None)
-
-
-def write_settings(project: Project, settings: Settings) -> None:
-    """Remember how masks are refined.
-
-    Parameters
-    ----------
-    project : Project
-        The project.
-    settings : Settings
-        What is set.
-    """
-    kept = settings.kept.to_dict() if settings.kept else None
-    write_text(project.path / "refinement.json", json.dumps({"shown": settings.shown.to_dict(), "kept": kept}))
 
 
 # -------------------------------------------------------------------- where it is

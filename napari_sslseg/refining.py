@@ -150,7 +150,7 @@ def _absorb(masks: Masks, parts: npt.NDArray[Any], least: float, *, inside: bool
     """
     small = np.bincount(parts.reshape(-1)) < least
     small[0] = False
-    if inside:
+    if inside:  # the largest of them is soon out of the way
         for axis in range(parts.ndim):
             small[np.take(parts, [0, -1], axis)] = False
     ring = [(1, 1)] * masks.ndim
@@ -202,7 +202,6 @@ def _objects(masks: Masks, settings: Refinement, known: Known, least: float, rad
         found = _absorb(found, label(found == 1, connectivity=1), np.inf, inside=True)
     if least > 1:
         small = np.bincount(found.reshape(-1)) < least
-        small[:2] = False
         found = np.where(small[found], found.dtype.type(1), found)
     return found
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scenes import disks
 
-from napari_sslseg import originals
+from napari_sslseg import originals, refinement_file
 from napari_sslseg.adjusting import Adjuster, adjust_project
 from napari_sslseg.image import Image
 from napari_sslseg.job import Stop, run
@@ -134,6 +134,11 @@ def test_probabilities_of_another_kind_of_project_are_not_used(project):
     assert originals.known(project, "a", 0).sure
     project.set_task("instance")
     assert not originals.known(project, "a", 0).sure
+    shares, size = np.ones((3, 3, 16, 16), np.float32) / 3, {"least": 9.0, "median": 9.0}
+    predicted(project, "a", np.ones((3, 16, 16), np.uint32), shares, values=(1, 2, 3), size=size)
+    assert originals.known(project, "a", 0).sure
+    project.set_task("semantic")
+    assert not originals.known(project, "a", 0).sure
 
 
 def test_probabilities_that_are_too_many_are_not_kept(project, monkeypatch):
@@ -146,12 +151,12 @@ def test_probabilities_that_are_too_many_are_not_kept(project, monkeypatch):
 
 
 def test_what_was_set_is_remembered(project):
-    assert originals.read_settings(project) == originals.Settings()
-    told = originals.Settings(Refinement(smooth=2), None)
-    originals.write_settings(project, told)
-    assert originals.read_settings(Project.open(project.path)) == told
+    assert refinement_file.read(project) == refinement_file.Settings()
+    told = refinement_file.Settings(Refinement(smooth=2), None)
+    refinement_file.write(project, told)
+    assert refinement_file.read(Project.open(project.path)) == told
     (project.path / "refinement.json").write_text("{")
-    assert originals.read_settings(project) == originals.Settings()
+    assert refinement_file.read(project) == refinement_file.Settings(kept=None)
 
 
 def test_images_of_one_plane_are_refined_too(tmp_path):

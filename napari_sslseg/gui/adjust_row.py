@@ -16,7 +16,7 @@ from napari_sslseg.gui.adjusting import Adjusting
 from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.listen import listen
 from napari_sslseg.gui.slider import Slider
-from napari_sslseg.originals import Settings
+from napari_sslseg.refinement_file import Settings
 from napari_sslseg.settings import AS_PREDICTED
 
 SURE = "How sure it has to be that something is not background: to the left more is found, to the right less"

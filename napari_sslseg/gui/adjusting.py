@@ -8,7 +8,7 @@ import numpy as np
 from napari.layers import Labels as LabelsLayer
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_sslseg import originals
+from napari_sslseg import originals, refinement_file
 from napari_sslseg.adjusting import Adjusted
 from napari_sslseg.errors import UserError
 from napari_sslseg.gui import marks
@@ -16,8 +16,8 @@ from napari_sslseg.gui.desk import Desk, tell, telling
 from napari_sslseg.gui.refiner import Refiner, RemoteRefiner
 from napari_sslseg.gui.worker import JobWorker
 from napari_sslseg.image import PIXEL
-from napari_sslseg.originals import Settings
 from napari_sslseg.project import Project
+from napari_sslseg.refinement_file import Settings
 from napari_sslseg.settings import AS_PREDICTED, Refinement
 
 SAVED = 400  # ms without a change after which what is set is written
@@ -92,9 +92,9 @@ class Adjusting(QObject):
         """Write what is set, if it is not written yet."""
         if self._later.isActive():
             self._later.stop()
-        if self._project is not None and originals.read_settings(self._project) != self.settings:
+        if self._project is not None and refinement_file.read(self._project) != self.settings:
             with telling():
-                originals.write_settings(self._project, self.settings)
+                refinement_file.write(self._project, self.settings)
 
     def keep(self) -> None:
         """Use all masks refined from now on, or, if nothing is set, as they were predicted."""
@@ -159,7 +159,7 @@ class Adjusting(QObject):
     def _project_changed(self) -> None:
         self.flush()
         self._project = self._session.project
-        self.settings = originals.read_settings(self._project) if self._project is not None else Settings()
+        self.settings = refinement_file.read(self._project) if self._project is not None else Settings()
         self._current_changed()
 
     def _current_changed(self) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_sslseg import originals
+from napari_sslseg import originals, refinement_file
 from napari_sslseg.gui import object_table
 from napari_sslseg.gui.adjusting import Adjusting
 from napari_sslseg.gui.desk import Desk
@@ -111,7 +111,7 @@ def test_what_is_applied_is_on_the_disk_until_reset(adjusted: Dock, stack: Any, 
     assert (project.prediction("stack")[(slice(None), *SPECK)] == 1).all()
     assert row.said.isHidden()
     Adjusting.of(adjusted.desk).flush()
-    assert originals.read_settings(project).shown.least == 8
+    assert refinement_file.read(project).shown.least == 8
     row.reset.click()
     still(adjusted, qtbot)
     assert (project.prediction("stack") == before).all()
