@@ -1,14 +1,15 @@
 """Pictures of the window for README and docs: a session in the real window with the real training, by mouse and keys.
 
-    python docs/screenshots.py [--learn 40] [--train 30] [--only 4-train window] [--shortest]
+    python docs/screenshots.py [--learn 20] [--train 20] [--only 4-train window] [--shortest]
 
 Where there is no display, put ``xvfb-run -a -s "-screen 0 1600x1000x24"`` before it.
 
 Writes the pictures of `PICTURES` into ``docs/images``: scikit-image's `ihc` with the strokes that ship with the
-package. Run again, it gives the window as it is now. ``--learn`` and ``--train``: seconds after which Stop is pressed.
-Prints one line of JSON: after how many actions (a click, a key or a typed word, a stroke) and how many seconds from the
-opened image the first overlay and the first masks were there. With ``--shortest`` it takes no pictures, and goes the
-shortest way: no class is named, nothing is learnt first, training may take its own time.
+package. Run again, it gives the window as it is now. ``--learn`` and ``--train``: seconds after which Stop is pressed;
+without them all runs its minute. Prints one line of JSON: after how many actions (a click, a key or a typed word, a
+stroke) and how many seconds from the opened image the first overlay and the first masks were there. With ``--shortest``
+it takes no pictures, and goes the shortest way: no class is named, nothing is learnt first, training may take its own
+time.
 """
 
 import argparse
@@ -31,6 +32,7 @@ from hand import Hand
 IMAGES = Path(__file__).parent / "images"
 PICTURES = ("1-images", "2-learn", "3-paint", "live", "4-train", "5-result", "where-next", "window")
 SIZE = (1280, 820)
+HALF = 25  # s after which a picture is taken of what runs for a minute
 CONTROL = Qt.KeyboardModifier.ControlModifier
 SAMPLE = ("File", "Open Sample", "SSL Segmentation", "Tissue, brown stain (RGB)")
 WIDGET = ("Plugins", "SSL Segmentation (SSL Segmentation)")
@@ -68,14 +70,15 @@ class Story:
         self.hand.done.clear()
         self.began = time.perf_counter()
 
-    def learn(self, seconds: float) -> None:
-        """Learn for some time, and press Stop."""
+    def learn(self, seconds: float | None) -> None:
+        """Learn, and wait for the end; Stop is pressed after some time."""
         self.hand.choose("How long to learn", "Quick")
         self.hand.click("▶ Learn")
         self.hand.until(lambda: self.hand.shows("Learning curve"), 300, "there is a curve")
-        self.hand.rest(seconds)
+        self.hand.rest(HALF if seconds is None else seconds)
         self.picture("2-learn")
-        self.hand.click("■ Stop")
+        if seconds is not None:
+            self.hand.click("■ Stop")
         self.hand.until(self.hand.idle, 300, "learning has ended")
 
     def name_classes(self) -> None:
@@ -103,10 +106,11 @@ class Story:
     def train(self, seconds: float | None = None) -> None:
         """Train, and wait for the masks; Stop is pressed after some time."""
         self.hand.click("▶ Train")
-        if seconds is not None:
+        if "4-train" in self.pictures or seconds is not None:
             self.hand.until(lambda: self.hand.sees("left"), 400, "training is under way")
-            self.hand.rest(seconds)
+            self.hand.rest(HALF if seconds is None else seconds)
             self.picture("4-train")
+        if seconds is not None:
             self.hand.click("■ Stop")
         self.hand.until(self.hand.idle, 600, "there are masks")
         self.note("masks")
@@ -182,7 +186,7 @@ def compress(file: Path, canvas: tuple[int, int, int, int]) -> None:
     around.save(file, optimize=True)
 
 
-def shown(pictures: tuple[str, ...], learn: float, train: float) -> dict[str, Any]:
+def shown(pictures: tuple[str, ...], learn: float | None, train: float | None) -> dict[str, Any]:
     """The session of the pictures."""
     story = Story(pictures)
     story.open()
@@ -223,8 +227,8 @@ def shortest() -> dict[str, Any]:
 def main() -> None:
     """Make the pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--learn", type=float, default=40)
-    parser.add_argument("--train", type=float, default=30)
+    parser.add_argument("--learn", type=float)
+    parser.add_argument("--train", type=float)
     parser.add_argument("--only", nargs="*", default=PICTURES, choices=PICTURES)
     parser.add_argument("--shortest", action="store_true")
     asked = parser.parse_args()
