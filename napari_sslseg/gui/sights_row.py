@@ -1,6 +1,6 @@
 """Row of buttons in step 2: what the network sees, as colours, as likeness, and as the image it draws."""
 
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.listen import listen
@@ -24,7 +24,7 @@ class SightsRow(QWidget):
         super().__init__()
         self._desk = desk
         self.sights: Sights = sights_of(desk)
-        self.fold = QToolButton()
+        self.fold = QPushButton()
         self.fold.setText("What it sees ▸")
         self.fold.setCheckable(True)
         self.fold.setToolTip("See your image through the eyes of the computer, before it has learnt and after")
