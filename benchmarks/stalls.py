@@ -137,7 +137,7 @@ def measure(seconds: float, count: int) -> dict[str, Any]:
     hand.click("Live")
     hand.until(lambda: any(x.name == "eye live" for x in bench.viewer.layers), 300, "there are live masks")
     gaps["both"] = beat.of(seconds, lambda: bench.line(labels))
-    hand.click("■ Stop")
+    hand.click("❚❚ Pause")
     hand.until(hand.idle, 300, "learning has ended")
     gaps["live"] = beat.of(seconds, lambda: bench.line(labels))
     strokes["live"] = [bench.timed(labels) for _ in range(count)]

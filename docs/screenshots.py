@@ -78,7 +78,7 @@ class Story:
         self.hand.rest(HALF if seconds is None else seconds)
         self.picture("2-learn")
         if seconds is not None:
-            self.hand.click("■ Stop")
+            self.hand.click("❚❚ Pause")
         self.hand.until(self.hand.idle, 300, "learning has ended")
 
     def name_classes(self) -> None:

@@ -167,7 +167,7 @@ def shuffle(images: Tensor, window: int = 4) -> Tensor:
     Parameters
     ----------
     images : torch.Tensor
-        (B, C, [Z,] Y, X), sides divisible by `window`.
+        (B, C, [Z,] Y, X); what is left over at the right and below stays as it is.
     window : int, optional
         Side of a window in pixels.
 
@@ -179,11 +179,14 @@ def shuffle(images: Tensor, window: int = 4) -> Tensor:
     if images.ndim == 5:
         planes = images.transpose(1, 2)
         return shuffle(planes.flatten(0, 1), window).view(planes.shape).transpose(1, 2)
-    b, c, h, w = images.shape
-    cells = images.reshape(b, c, h // window, window, w // window, window).permute(0, 2, 4, 1, 3, 5).flatten(4)
+    b, c, *sides = images.shape
+    h, w = (n // window * window for n in sides)
+    inner = images[..., :h, :w].reshape(b, c, h // window, window, w // window, window)
+    cells = inner.permute(0, 2, 4, 1, 3, 5).flatten(4)
     order = torch.rand(b, h // window, w // window, 1, window * window).argsort(-1)
     mixed = cells.gather(-1, order.expand_as(cells))
     chosen = torch.rand(b, h // window, w // window, 1, 1) < 0.2
     cells = torch.where(chosen, mixed, cells).unflatten(4, (window, window))
-    result: Tensor = cells.permute(0, 3, 1, 4, 2, 5).reshape(b, c, h, w)
+    result = images.clone()
+    result[..., :h, :w] = cells.permute(0, 3, 1, 4, 2, 5).reshape(b, c, h, w)
     return result

@@ -95,7 +95,7 @@ class Hand:
 
     def idle(self) -> bool:
         """Whether nothing runs, as far as one can see: no button offers to stop it."""
-        return not self.sees("■ Stop") and not self.sees("Stopping…")
+        return not any(self.sees(text) for text in ("■ Stop", "❚❚ Pause", "Stopping…"))
 
     def _settle(self, widget: QWidget) -> None:
         """Wait until what the last action changed has found its place."""

@@ -146,3 +146,16 @@ def test_what_is_restored_is_the_crop_before_any_corruption(only, name, channels
     torch.manual_seed(1)
     assert torch.equal(batch["clean"], method.moved(crops))
     assert bool(torch.isfinite(method(batch)["loss"]))
+
+
+def test_pixels_are_shuffled_within_windows_whatever_the_sides():
+    torch.manual_seed(0)
+    images = torch.arange(2 * 34 * 39.0).view(1, 2, 34, 39)
+    shuffled = corruption.shuffle(images)
+    assert (shuffled != images).any()
+    assert torch.equal(shuffled[..., 32:, :], images[..., 32:, :])
+    assert torch.equal(shuffled[..., 36:], images[..., 36:])
+    for y in range(0, 32, 4):
+        for x in range(0, 36, 4):
+            ours, theirs = (i[..., y : y + 4, x : x + 4].flatten(2).sort().values for i in (shuffled, images))
+            assert torch.equal(ours, theirs)
