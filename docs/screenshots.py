@@ -1,8 +1,8 @@
 """Pictures of the window for README and docs: a session in the real window with the real training, by mouse and keys.
 
-    python docs/screenshots.py [--learn 20] [--train 20] [--only 4-train window] [--shortest]
+    QT_API=pyqt6 python docs/screenshots.py [--learn 20] [--train 20] [--only 4-train window] [--shortest]
 
-Where there is no display, put ``xvfb-run -a -s "-screen 0 1600x1000x24"`` before it.
+Where there is no display, put ``xvfb-run -a -s "-screen 0 1600x1200x24"`` before it.
 
 Writes the pictures of `PICTURES` into ``docs/images``: scikit-image's `ihc` with the strokes that ship with the
 package. Run again, it gives the window as it is now. ``--learn`` and ``--train``: seconds after which Stop is pressed;
@@ -31,7 +31,7 @@ from hand import Hand
 
 IMAGES = Path(__file__).parent / "images"
 PICTURES = ("1-images", "2-learn", "3-paint", "live", "4-train", "5-result", "where-next", "window")
-SIZE = (1280, 820)
+SIZE = (1280, 1130)
 HALF = 25  # s after which a picture is taken of what runs for a minute
 CONTROL = Qt.KeyboardModifier.ControlModifier
 SAMPLE = ("File", "Open Sample", "SSL Segmentation", "Tissue, brown stain (RGB)")
@@ -191,6 +191,7 @@ def shown(pictures: tuple[str, ...], learn: float | None, train: float | None) -
     story = Story(pictures)
     story.open()
     story.picture("1-images")
+    story.hand.click("No, thanks")
     story.hand.click("Use these images")
     story.learn(learn)
     story.hand.click("✎ Paint on this image")
