@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from napari_sslseg.errors import UserError
+from napari_sslseg.errors import ProjectError, UserError
 from napari_sslseg.io.atomic import write_text
 from napari_sslseg.project import Project
 from napari_sslseg.settings import AS_PREDICTED, Refinement
@@ -25,6 +25,27 @@ class Settings:
 
     shown: Refinement = AS_PREDICTED
     kept: Refinement | None = AS_PREDICTED
+
+    @property
+    def pending(self) -> bool:
+        """Whether masks are refined where one looked, and those on the disk are not."""
+        return self.shown != self.kept and self.shown != AS_PREDICTED
+
+
+def check_applied(project: Project) -> None:
+    """Raise ProjectError where masks are refined only where one looked: all of them cannot be used yet.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+    """
+    if read(project).pending:
+        raise ProjectError(
+            "Masks are adjusted only where you looked",
+            "All of them have to be before they are used",
+            "Press “Apply to everything” or “Reset” under Adjust first",
+        )
 
 
 def read(project: Project) -> Settings:

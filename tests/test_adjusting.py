@@ -8,6 +8,7 @@ from scenes import disks
 
 from napari_sslseg import originals, refinement_file
 from napari_sslseg.adjusting import Adjuster, adjust_project
+from napari_sslseg.errors import ProjectError
 from napari_sslseg.image import Image
 from napari_sslseg.job import Stop, run
 from napari_sslseg.project import Project
@@ -169,3 +170,21 @@ def test_images_of_one_plane_are_refined_too(tmp_path):
     run(adjust_project(project, LEAST))
     assert project.prediction(image.name)[0, 0] == 1
     assert Adjuster().plane(project, image.name, 0, LEAST, 0).labels.shape == (32, 32)
+
+
+@pytest.mark.parametrize(
+    ("shown", "kept", "pending"),
+    [
+        (LEAST, refinement_file.AS_PREDICTED, True),
+        (LEAST, None, True),
+        (LEAST, LEAST, False),
+        (refinement_file.AS_PREDICTED, LEAST, False),
+    ],
+)
+def test_masks_that_were_adjusted_where_one_looked_are_not_used_as_all_of_them(project, shown, kept, pending):
+    refinement_file.write(project, refinement_file.Settings(shown, kept))
+    if pending:
+        with pytest.raises(ProjectError, match="adjusted only where you looked"):
+            refinement_file.check_applied(project)
+    else:
+        refinement_file.check_applied(project)

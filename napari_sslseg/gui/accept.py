@@ -17,6 +17,7 @@ from napari_sslseg.gui.pick import Pick
 from napari_sslseg.gui.takeback import Takeback
 from napari_sslseg.gui.turns import Turns
 from napari_sslseg.new_objects import fill_objects, piece_around
+from napari_sslseg.refinement_file import check_applied
 
 WHOLE = 10**9  # px: the view is not cut
 
@@ -80,7 +81,7 @@ class Accept(QObject):
         if self._desk.live.on:
             error = UserError("Live shows masks of what you look at only", "All of the image needs all of its masks")
             return tell(error)
-        self._begin(lambda masks, labels: self._fill(masks, labels, tuple(slice(0, n) for n in masks.shape)))
+        self._begin(self._everything)
 
     def here(self) -> None:
         """Accept the object under the cursor."""
@@ -131,6 +132,11 @@ class Accept(QObject):
         return layer
 
     # ---------------------------------------------------------------- what to write
+    def _everything(self, masks: Any, labels: Any) -> Filling:
+        if masks.ndim == 3:
+            check_applied(self._session.needed_project)
+        return self._fill(masks, labels, tuple(slice(0, n) for n in masks.shape))
+
     def _plane(self, masks: Any, labels: Any, *, seen: bool) -> Filling:
         view = self._canvas.view(WHOLE)
         if view is None:

@@ -17,7 +17,6 @@ from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.listen import listen
 from napari_sslseg.gui.slider import Slider
 from napari_sslseg.refinement_file import Settings
-from napari_sslseg.settings import AS_PREDICTED
 
 SURE = "How sure it has to be that something is not background: to the left more is found, to the right less"
 APART = "How readily objects that touch are taken apart: to the right more objects"
@@ -144,7 +143,7 @@ class AdjustRow(QWidget):
         self.content.setEnabled(session.running != "result")
         self.apply.setEnabled(free and settings.shown != settings.kept)
         self.reset.setEnabled(free and settings != Settings())
-        differs = settings.shown != settings.kept and settings.shown != AS_PREDICTED
+        differs = settings.pending
         self.said.setText(adjusting.said or ("Shown, and not yet applied to all masks" if differs else ""))
         self.said.setVisible(bool(self.said.text()))
 

@@ -8,6 +8,7 @@ from qtpy.QtCore import QObject
 from napari_sslseg.errors import ProjectError
 from napari_sslseg.exporting import export_masks, targets
 from napari_sslseg.gui.desk import Desk
+from napari_sslseg.refinement_file import check_applied
 
 
 def export_of(desk: Desk) -> "Export":
@@ -54,6 +55,7 @@ class Export(QObject):
     def write(self, ids: Sequence[str] | None, out: Path, *, replace: bool) -> None:
         """Write the masks of some images, or of all that have any."""
         project = self._session.needed_project
+        check_applied(project)
         self._desk.run(
             "result",
             lambda stop: export_masks(project, out, ids, replace=replace, stop=stop),

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from napari_sslseg import refinement_file
 from napari_sslseg.gui import turns
 from napari_sslseg.io import read_labels
 from napari_sslseg.overlay import Box
 from napari_sslseg.regions import Region
+from napari_sslseg.settings import Refinement
 
 from .test_jobs import done, paint_two
 from .test_paint import on_disk
@@ -101,7 +103,7 @@ def test_the_object_under_the_mouse_and_the_one_that_is_clicked_are_accepted(pre
 
 
 def test_a_stack_is_accepted_plane_by_plane_and_taken_back_the_same_way(
-    dock: Any, stack: Any, viewer: Any, qtbot: Any, monkeypatch: Any
+    dock: Any, stack: Any, viewer: Any, qtbot: Any, monkeypatch: Any, said: list[str]
 ) -> None:
     monkeypatch.setattr(turns, "TURN", 0.0)  # one step a turn
     dock.desk.paint()
@@ -110,6 +112,12 @@ def test_a_stack_is_accepted_plane_by_plane_and_taken_back_the_same_way(
     done(dock, qtbot)
     layer, accept = viewer.layers["stack labels"], dock.result.accept
     before = np.array(layer.data)
+    project = dock.desk.session.project
+    refinement_file.write(project, refinement_file.Settings(Refinement(least=5)))  # where one looked only
+    accept.all.trigger()
+    assert not accept.accept.turns.busy
+    assert "Press “Apply to everything”" in said[-1]
+    refinement_file.write(project, refinement_file.Settings())
     accept.all.trigger()
     assert accept.accept.turns.busy
     assert accept.stop.isVisibleTo(dock)
@@ -157,12 +165,17 @@ def test_live_masks_are_accepted_where_they_are_shown(
 
 
 def test_masks_are_exported_and_no_file_is_written_over_unasked(
-    predicted: Any, tmp_path: Path, qtbot: Any, monkeypatch: Any
+    predicted: Any, tmp_path: Path, qtbot: Any, monkeypatch: Any, said: list[str]
 ) -> None:
     project, export = predicted.desk.session.project, predicted.result.export
     project.write_prediction("field", SIGNS)
     out = tmp_path / "masks"
     monkeypatch.setattr(export, "_asked", lambda title: out)
+    refinement_file.write(project, refinement_file.Settings(Refinement(least=5)))  # others are shown than are kept
+    export.this.trigger()
+    assert "Press “Apply to everything”" in said[-1]
+    assert not out.exists()
+    refinement_file.write(project, refinement_file.Settings())
     export.this.trigger()
     done(predicted, qtbot)
     np.testing.assert_array_equal(read_labels(out / "field.tif"), SIGNS)
