@@ -1,9 +1,9 @@
 """Merging: what is painted as one class becomes another one, in all images, on the disk."""
 
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
-import numpy.typing as npt
+from scipy import ndimage
 
 from napari_sslseg.annotation import count
 from napari_sslseg.job import Job, Progress, Stop
@@ -11,7 +11,7 @@ from napari_sslseg.project import Project
 
 
 def merge_classes(
-    project: Project, value: int, into: int, *, stop: Stop | None = None
+    project: Project, value: int, into: int, *, ids: Iterable[str] | None = None, stop: Stop | None = None
 ) -> Job[dict[str, dict[int, int]]]:
     """Give all pixels that are painted as one class to another one; the class itself stays in the table.
 
@@ -23,6 +23,8 @@ def merge_classes(
         The class whose pixels are given away.
     into : int
         The class that gets them; 0 makes them unlabelled.
+    ids : iterable of str, optional
+        The images; all that are labelled if not given.
     stop : Stop, optional
         To end early; an image is changed whole or not at all.
 
@@ -37,7 +39,7 @@ def merge_classes(
         Of each image that was changed, the painted pixels by value.
     """
     changed: dict[str, dict[int, int]] = {}
-    ids = project.labelled()
+    ids = project.labelled() if ids is None else list(ids)
     for k, id in enumerate(ids):
         if stop is not None and stop.requested:
             break
@@ -47,18 +49,8 @@ def merge_classes(
         if not chosen.any():
             continue
         labels[chosen] = into
-        box = _box(chosen)
+        (box,) = ndimage.find_objects(chosen.view(np.uint8))
         project.write_labels(id, labels[box], box)
         changed[id] = count(labels)
     yield Progress(1.0, "done")
     return changed
-
-
-def _box(chosen: npt.NDArray[np.bool_]) -> tuple[slice, ...]:
-    """The smallest box around what is chosen."""
-    sides: list[slice] = []
-    for axis in range(chosen.ndim):
-        others: Any = tuple(a for a in range(chosen.ndim) if a != axis)
-        found = np.flatnonzero(chosen.any(others))
-        sides.append(slice(int(found[0]), int(found[-1]) + 1))
-    return tuple(sides)

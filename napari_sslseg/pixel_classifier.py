@@ -203,7 +203,7 @@ def by_size(maps: Iterable[Tensor]) -> list[Tensor]:
     Parameters
     ----------
     maps : iterable of torch.Tensor
-        (B, K, h, w) of any sizes.
+        (B, K, [d,] h, w) of any sizes.
 
     Returns
     -------
@@ -222,9 +222,9 @@ def enlarged(total: Tensor, maps: Iterable[Tensor]) -> Tensor:
     Parameters
     ----------
     total : torch.Tensor
-        (B, K, Y, X); changed.
+        (B, K, [Z,] Y, X); changed.
     maps : iterable of torch.Tensor
-        (B, K, h, w) of any sizes.
+        (B, K, [d,] h, w) of any sizes.
 
     Returns
     -------
@@ -232,7 +232,8 @@ def enlarged(total: Tensor, maps: Iterable[Tensor]) -> Tensor:
         `total`.
     """
     for one in maps:
-        total += F.interpolate(one, size=total.shape[-2:], mode="bilinear", align_corners=False)
+        mode = "trilinear" if total.ndim == 5 else "bilinear"
+        total += F.interpolate(one, size=total.shape[2:], mode=mode, align_corners=False)
     return total
 
 

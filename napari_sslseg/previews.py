@@ -1,7 +1,6 @@
 """Previews: images of a project as what it learnt without labels shows them, denoised or restored."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_sslseg.errors import ProjectError
@@ -52,9 +51,7 @@ def denoise_project(
     """
     from napari_sslseg.denoising import denoise
 
-    checkpoint = needed_denoiser(project)
-    wanted = [e.id for e in project.images] if ids is None else [project.entry(id).id for id in ids]
-    images = [replace(project.image(id), name=id) for id in wanted]
+    checkpoint, images = needed_denoiser(project), project.named(ids)
     return (yield from denoise(images, checkpoint, config, planes=planes, runtime=runtime, stop=stop))
 
 
@@ -98,18 +95,10 @@ def restore_project(
     CheckpointError
         If it was pretrained by a method that restores nothing.
     """
-    from napari_sslseg.checkpoint import Checkpoint
     from napari_sslseg.restoring import restore
 
-    if project.pretrained is None:
-        raise ProjectError(
-            f"{project.name} has not learnt from its images yet",
-            "Restoring needs what is learnt without labels",
-            "Learn first",
-        )
-    checkpoint = Checkpoint.load(project.pretrained)
-    wanted = [e.id for e in project.images] if ids is None else [project.entry(id).id for id in ids]
-    images = [replace(project.image(id), name=id) for id in wanted]
+    checkpoint = _learnt(project, "Restoring needs what is learnt without labels", "Learn first")
+    images = project.named(ids)
     return (yield from restore(images, checkpoint, PredictConfig(), planes=planes, runtime=runtime, stop=stop))
 
 
@@ -133,15 +122,17 @@ def needed_denoiser(project: Project) -> "Checkpoint":
     CheckpointError
         If it was pretrained by another method.
     """
-    from napari_sslseg.checkpoint import Checkpoint
     from napari_sslseg.denoising import LEARN, check
 
-    if project.pretrained is None:
-        raise ProjectError(
-            f"{project.name} has not learnt from its images yet",
-            "Denoising needs what the method denoise learns",
-            LEARN,
-        )
-    checkpoint = Checkpoint.load(project.pretrained)
+    checkpoint = _learnt(project, "Denoising needs what the method denoise learns", LEARN)
     check(checkpoint)
     return checkpoint
+
+
+def _learnt(project: Project, needed: str, way: str) -> "Checkpoint":
+    """Load what a project was pretrained to."""
+    from napari_sslseg.checkpoint import Checkpoint
+
+    if project.pretrained is None:
+        raise ProjectError(f"{project.name} has not learnt from its images yet", needed, way)
+    return Checkpoint.load(project.pretrained)

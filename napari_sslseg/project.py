@@ -272,6 +272,22 @@ class Project:
         """
         return self._images.get(self.entry(id))
 
+    def named(self, ids: Iterable[str] | None = None) -> list[Image]:
+        """Open images under their ids, by which what is made of them is known.
+
+        Parameters
+        ----------
+        ids : iterable of str, optional
+            The images; all if not given.
+
+        Returns
+        -------
+        list of Image
+            The images, with their ids for names.
+        """
+        wanted = [e.id for e in self.images] if ids is None else ids
+        return [replace(self.image(id), name=self.entry(id).id) for id in wanted]
+
     # ---------------------------------------------------------------- labels
     def labelled(self) -> tuple[str, ...]:
         """List the images that have a label file, even if all was erased in it.

@@ -16,7 +16,7 @@ from napari_sslseg.job import Job, Progress, Stop
 from napari_sslseg.magnify import magnification, magnify
 from napari_sslseg.model import Network
 from napari_sslseg.overlay import Box
-from napari_sslseg.pixel_classifier import COARSEST, filter_bank
+from napari_sslseg.pixel_classifier import COARSEST, by_size, enlarged, filter_bank
 from napari_sslseg.project import Project
 from napari_sslseg.runtime import Runtime, laid_out
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, RuntimeConfig
@@ -157,11 +157,10 @@ class _Look:
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> Tensor:
         """Compute (1, LENGTH, [Z,] Y, X) of (1, C, [Z,] Y, X); each map is weighed at its own resolution."""
-        total = self._bias.view(1, -1, *[1] * (images.ndim - 2))
-        for weight, found in zip(self._weights, self._maps(images), strict=True):
-            weighed = torch.einsum("kc,bc...->bk...", weight, found.float())
-            total = total + self._grown(weighed, images.shape[2:])
-        return total
+        maps = zip(self._weights, self._maps(images), strict=True)
+        weighed = by_size(torch.einsum("kc,bc...->bk...", weight, found.float()) for weight, found in maps)
+        bias = self._bias.view(1, -1, *[1] * (images.ndim - 2))
+        return enlarged(bias.repeat(1, 1, *images.shape[2:]), weighed)
 
     def colours(self, mean: Floats) -> npt.NDArray[np.uint8]:
         """Show the first three numbers as red, green and blue."""

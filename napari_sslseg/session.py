@@ -8,14 +8,17 @@ from typing import Any
 
 from psygnal import Signal
 
-from napari_sslseg.annotation import LabelClass, count
+from napari_sslseg.annotation import LabelClass
 from napari_sslseg.contents import ImageEntry
 from napari_sslseg.errors import LabelError, ProjectError, UserError
 from napari_sslseg.image import Image
-from napari_sslseg.job import Event
+from napari_sslseg.job import Event, run
+from napari_sslseg.merging import merge_classes
 from napari_sslseg.project import Project
 from napari_sslseg.settings import RuntimeConfig
 from napari_sslseg.stages import Activity, Tally, predicted_rounds, train_time
+
+FEWEST = 2  # classes that there must be
 
 
 class Session:
@@ -189,15 +192,23 @@ class Session:
             The class.
         """
         project, gone = self.needed_project, self._class(value)
-        if len(project.classes) <= 2:
+        if len(project.classes) <= FEWEST:
             raise LabelError(f"{gone.name} is one of {len(project.classes)} classes", "At least two classes are needed")
-        for id in [i for i, counts in self.tally.counts.items() if counts.get(value)]:
-            labels = project.labels(id)
-            labels[labels == value] = 0
-            project.write_labels(id, labels)
-            self.set_counts(id, count(labels), time.time())
-            self.labels_rewritten.emit(id)
+        painted = [id for id, counts in self.tally.counts.items() if counts.get(value)]
+        self.rewritten(run(merge_classes(project, value, 0, ids=painted)))
         self._set_classes(c for c in project.classes if c.value != value)
+
+    def rewritten(self, changed: Mapping[str, Mapping[int, int]]) -> None:
+        """Note that labels on the disk were changed by something else than the brush.
+
+        Parameters
+        ----------
+        changed : mapping of str to mapping of int to int
+            Of each image that was changed, the painted pixels by value.
+        """
+        for id, counts in changed.items():
+            self.set_counts(id, counts, time.time())
+            self.labels_rewritten.emit(id)
 
     def _class(self, value: int) -> LabelClass:
         for known in self.needed_project.classes:

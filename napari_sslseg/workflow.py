@@ -304,8 +304,7 @@ def predict_project(
 
     model = needed_model(project)
     checkpoint = Checkpoint.load(model)
-    wanted = [e.id for e in project.images] if ids is None else [project.entry(id).id for id in ids]
-    images = [replace(project.image(id), name=id) for id in wanted]
+    images = project.named(ids)
     said = checkpoint.config
     shares = originals.Shares(project, said["values"], said["object_size"], planes)
     found = yield from predict(images, checkpoint, config, planes=planes, take=shares.take, runtime=runtime, stop=stop)

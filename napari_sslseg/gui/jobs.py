@@ -115,31 +115,13 @@ class RemoteJobs:
         """Train on all labels so far."""
         return self._run("train", project, stop, config=config, runtime=runtime)
 
-    def predict(
-        self,
-        project: Project,
-        config: PredictConfig,
-        *,
-        ids: Iterable[str] | None,
-        planes: dict[str, tuple[int, ...]] | None,
-        runtime: RuntimeConfig,
-        stop: Stop,
-    ) -> Job[list[Prediction]]:
+    def predict(self, project: Project, config: PredictConfig, *, stop: Stop, **asked: Any) -> Job[list[Prediction]]:
         """Predict images, or some of their planes."""
-        return self._run("predict", project, stop, config=config, ids=ids, planes=planes, runtime=runtime)
+        return self._run("predict", project, stop, config=config, **asked)
 
-    def denoise(
-        self,
-        project: Project,
-        config: PredictConfig,
-        *,
-        ids: Iterable[str] | None,
-        planes: dict[str, tuple[int, ...]] | None,
-        runtime: RuntimeConfig,
-        stop: Stop,
-    ) -> Job[list[Denoised]]:
+    def denoise(self, project: Project, config: PredictConfig, *, stop: Stop, **asked: Any) -> Job[list[Denoised]]:
         """Denoise images, or some of their planes."""
-        return self._run("denoise", project, stop, config=config, ids=ids, planes=planes, runtime=runtime)
+        return self._run("denoise", project, stop, config=config, **asked)
 
     def suggest(self, project: Project, *, runtime: RuntimeConfig, stop: Stop) -> Job[list[Suggestion]]:
         """Say where to paint next."""
@@ -151,18 +133,9 @@ class RemoteJobs:
         """Train with and without what was learnt from the images."""
         return self._run("compare", project, stop, config=config, runtime=runtime)
 
-    def predict_files(
-        self,
-        project: Project,
-        config: PredictConfig,
-        *,
-        paths: Iterable[Path],
-        out: Path,
-        runtime: RuntimeConfig,
-        stop: Stop,
-    ) -> Job[list[Path]]:
+    def predict_files(self, project: Project, config: PredictConfig, *, stop: Stop, **asked: Any) -> Job[list[Path]]:
         """Predict image files that are not in the project, and write one label file each."""
-        return self._run("predict_files", project, stop, config=config, paths=paths, out=out, runtime=runtime)
+        return self._run("predict_files", project, stop, config=config, **asked)
 
     def see(self, project: Project, *, stop: Stop, **asked: Any) -> Job[Sight | None]:
         """Say what is seen of a part of a plane."""
@@ -224,35 +197,17 @@ class ProjectJobs:
 
         return train_project(project, config, runtime=runtime, stop=stop)
 
-    def predict(
-        self,
-        project: Project,
-        config: PredictConfig,
-        *,
-        ids: Iterable[str] | None,
-        planes: dict[str, tuple[int, ...]] | None,
-        runtime: RuntimeConfig,
-        stop: Stop,
-    ) -> Job[list[Prediction]]:
+    def predict(self, project: Project, config: PredictConfig, *, stop: Stop, **asked: Any) -> Job[list[Prediction]]:
         """Predict images, or some of their planes."""
         from napari_sslseg.workflow import predict_project
 
-        return predict_project(project, config, ids=ids, planes=planes, runtime=runtime, stop=stop)
+        return predict_project(project, config, stop=stop, **asked)
 
-    def denoise(
-        self,
-        project: Project,
-        config: PredictConfig,
-        *,
-        ids: Iterable[str] | None,
-        planes: dict[str, tuple[int, ...]] | None,
-        runtime: RuntimeConfig,
-        stop: Stop,
-    ) -> Job[list[Denoised]]:
+    def denoise(self, project: Project, config: PredictConfig, *, stop: Stop, **asked: Any) -> Job[list[Denoised]]:
         """Denoise images, or some of their planes."""
         from napari_sslseg.previews import denoise_project
 
-        return denoise_project(project, config, ids=ids, planes=planes, runtime=runtime, stop=stop)
+        return denoise_project(project, config, stop=stop, **asked)
 
     def suggest(self, project: Project, *, runtime: RuntimeConfig, stop: Stop) -> Job[list[Suggestion]]:
         """Say where to paint next."""
@@ -268,20 +223,11 @@ class ProjectJobs:
 
         return compare_project(project, config, runtime=runtime, stop=stop)
 
-    def predict_files(
-        self,
-        project: Project,
-        config: PredictConfig,
-        *,
-        paths: Iterable[Path],
-        out: Path,
-        runtime: RuntimeConfig,
-        stop: Stop,
-    ) -> Job[list[Path]]:
+    def predict_files(self, project: Project, config: PredictConfig, *, stop: Stop, **asked: Any) -> Job[list[Path]]:
         """Predict image files that are not in the project, and write one label file each."""
         from napari_sslseg.exchange import predict_files
 
-        return predict_files(project, paths, out, config, runtime=runtime, stop=stop)
+        return predict_files(project, config=config, stop=stop, **asked)
 
     def see(self, project: Project, *, stop: Stop, **asked: Any) -> Job[Sight | None]:
         """Say what is seen of a part of a plane."""

@@ -19,8 +19,13 @@ FILE = "window.json"
 LATER = 400  # ms: a slider that is drawn is written once
 
 
-def user_file() -> Path:
+def user_file(name: str = FILE) -> Path:
     """Tell where is kept what belongs to no project.
+
+    Parameters
+    ----------
+    name : str, optional
+        Name of the file.
 
     Returns
     -------
@@ -28,7 +33,7 @@ def user_file() -> Path:
         A file in the user's folder for settings.
     """
     place = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericConfigLocation)
-    return Path(place or Path.home()) / "napari-sslseg" / FILE
+    return Path(place or Path.home()) / "napari-sslseg" / name
 
 
 def memory_of(desk: Desk) -> "Memory":

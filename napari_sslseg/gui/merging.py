@@ -1,15 +1,12 @@
 """Merging in the window: asked before, a job meanwhile, and then the class is gone from the table."""
 
-import time
 from collections.abc import Callable, Mapping
 
 from napari_sslseg.annotation import LabelClass
 from napari_sslseg.errors import LabelError
 from napari_sslseg.gui.desk import Desk, telling
 from napari_sslseg.merging import merge_classes
-from napari_sslseg.session import Session
-
-FEWEST = 2  # classes
+from napari_sslseg.session import FEWEST, Session
 
 
 def can_lose(session: Session) -> bool:
@@ -84,8 +81,6 @@ def question(session: Session, gone: LabelClass, into: LabelClass) -> str:
 
 
 def _merged(session: Session, value: int, changed: Mapping[str, dict[int, int]]) -> None:
-    for id, counts in changed.items():
-        session.set_counts(id, counts, time.time())
-        session.labels_rewritten.emit(id)
+    session.rewritten(changed)
     if not session.tally.painted(value):  # else it was stopped, and can go on
         session.remove_class(value)

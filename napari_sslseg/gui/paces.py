@@ -7,29 +7,19 @@ import time
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import QObject, QStandardPaths, QTimer, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sslseg.errors import StorageError
 from napari_sslseg.gui.desk import Desk
+from napari_sslseg.gui.memory import user_file
 from napari_sslseg.gui.worker import JobWorker
 from napari_sslseg.io.atomic import write_text
 from napari_sslseg.job import Event, Metric
 from napari_sslseg.settings import PretrainConfig, RuntimeConfig
 
+FILE = "paces.json"
 SETTLE = 5000  # ms without a job after which this machine is measured, if it is not known yet
 LEAST_SECONDS, LEAST_STEPS = 5.0, 3  # of a run, for its pace to be remembered
-
-
-def place() -> Path:
-    """Tell where paces are kept: in the folder of the user's settings.
-
-    Returns
-    -------
-    Path
-        The file.
-    """
-    folder = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericConfigLocation)
-    return Path(folder) / "napari-sslseg" / "paces.json"
 
 
 class Paces(QObject):
@@ -48,7 +38,7 @@ class Paces(QObject):
     def __init__(self, desk: Desk, parent: QObject) -> None:
         super().__init__(parent)
         self._desk = desk
-        self._file = place()
+        self._file = user_file(FILE)
         self._known = _read(self._file)
         self._worker: JobWorker | None = None
         self._left = False

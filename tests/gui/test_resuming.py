@@ -11,7 +11,8 @@ from napari_sslseg import unfinished
 from napari_sslseg.gui.curve import Curve
 from napari_sslseg.gui.jobs import RemoteJobs
 from napari_sslseg.gui.lengths import Lengths, round_number
-from napari_sslseg.gui.paces import place
+from napari_sslseg.gui.memory import user_file
+from napari_sslseg.gui.paces import FILE
 from napari_sslseg.job import Progress, Stop, run
 from napari_sslseg.project import Project
 from napari_sslseg.settings import PretrainConfig, RuntimeConfig
@@ -72,7 +73,7 @@ def test_the_pace_of_this_machine_is_measured_once_and_remembered(dock: Any, ima
     dock.learn.refresh()
     qtbot.waitUntil(lambda: not our_threads(), timeout=3000)
     assert [verb for verb, _ in jobs.calls] == ["pace"]
-    assert list(json.loads(place().read_text()).values()) == [120.0]
+    assert list(json.loads(user_file(FILE).read_text()).values()) == [120.0]
 
 
 def test_a_length_is_drawn_without_its_steps_and_listed_with_them(qtbot: Any) -> None:
