@@ -2,6 +2,8 @@
 
 import gc
 import json
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -27,6 +29,9 @@ from napari_sslseg.sight import Sight
 from napari_sslseg.suggesting import Suggestion
 
 
+ENDED = pytest.StashKey[int]()
+
+
 def our_threads() -> list[threading.Thread]:
     """Threads that the window started and that still run."""
     return [t for t in threading.enumerate() if t.name.startswith("napari-sslseg")]
@@ -37,6 +42,24 @@ def delete_later() -> None:
     kind = QEvent.Type.DeferredDelete
     QCoreApplication.sendPostedEvents(None, getattr(kind, "value", kind))  # PyQt6 wants the number, PyQt5 has no other
     QApplication.processEvents()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Remember how the tests ended."""
+    session.config.stash[ENDED] = int(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End without taking Python apart: Qt sometimes crashes in it once hundreds of viewers have been opened.
+
+    That a window ends cleanly is tested in a process of its own (`test_manifest.py`).
+    """
+    if ENDED in config.stash:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(config.stash[ENDED])
 
 
 class FakeJobs:

@@ -110,3 +110,22 @@ def test_a_project_folder_is_dropped_into_the_viewer(
 def test_opening_the_dock_loads_no_torch() -> None:
     code = "import sys, napari_sslseg.gui.dock; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+SESSION = """
+import napari, numpy
+from qtpy.QtCore import QTimer
+
+viewer = napari.Viewer()
+viewer.add_image(numpy.eye(32), name="one")
+_, dock = viewer.window.add_plugin_dock_widget("napari-sslseg")
+dock.desk.use([[viewer.layers["one"]]])
+QTimer.singleShot(1000, viewer.close)
+napari.run()
+print("closed", flush=True)
+"""
+
+
+def test_a_window_that_is_closed_ends_python_cleanly() -> None:
+    done = subprocess.run([sys.executable, "-c", SESSION], capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["closed"]), done.stderr
