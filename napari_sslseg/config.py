@@ -1,6 +1,7 @@
 """Parameters declared once (default, bounds, unit, help), configs made of them, registries of components by name."""
 
 import difflib
+import functools
 import importlib
 import importlib.util
 import pkgutil
@@ -8,7 +9,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, Self, TypeVar
 
 from napari_sslseg.errors import ConfigError
@@ -169,6 +170,12 @@ def _one_of(given: str, known: list[str]) -> str:
     return f"There are: {', '.join(known)}{meant}"
 
 
+@functools.cache
+def _offered(group: str) -> tuple[EntryPoint, ...]:
+    """Return what the installed distributions offer; to look through all of them takes tens of milliseconds."""
+    return tuple(entry_points(group=group))
+
+
 class Registry(Generic[T]):
     """Components by name: one per file of a package, plus those other distributions offer as entry points.
 
@@ -195,7 +202,7 @@ class Registry(Generic[T]):
             Sorted names.
         """
         own = [m.name for m in self._modules() if not m.ispkg]
-        return tuple(sorted({*own, *(e.name for e in entry_points(group=self.package))}))
+        return tuple(sorted({*own, *(e.name for e in _offered(self.package))}))
 
     def families(self) -> tuple[str, ...]:
         """List the families without importing them.
@@ -225,7 +232,7 @@ class Registry(Generic[T]):
         object
             What the file assigns to ``component``, or what a family makes.
         """
-        for entry in entry_points(group=self.package):
+        for entry in _offered(self.package):
             if entry.name == name:
                 loaded: T = entry.load()
                 return loaded
