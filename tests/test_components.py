@@ -178,7 +178,9 @@ def test_a_method_overfits_four_crops(served):
         loss = method(batch)["loss"]
         loss.backward()
         optimizer.step()
-    assert float(loss.detach()) < 0.5 * first
+        if (last := float(loss.detach())) < 0.5 * first:
+            return
+    pytest.fail(f"the loss is still {last}, from {first}")
 
 
 def test_a_method_does_not_collapse(served):
