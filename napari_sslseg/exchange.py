@@ -177,6 +177,8 @@ def predict_files(
         image = read_image(path)
         job = predict([image], checkpoint, config, runtime=runtime, stop=stop)
         for prediction in (yield from share(job, k / len(work), (k + 1) / len(work))):
+            if prediction.planes is not None:  # stopped in the middle of a stack: a file is whole, or not written
+                break
             write_labels(target, prediction.labels, spacing=image.spacing, unit=image.unit)
             receipts.note(target)
             written.append(target)

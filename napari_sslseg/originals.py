@@ -44,7 +44,7 @@ class Shares:
         size: dict[str, float] | None,
         planes: dict[str, tuple[int, ...]] | None,
     ) -> None:
-        self._project, self._asked = project, planes or {}
+        self._project, self._asked = project, dict(planes or {})
         self._said = {"values": [int(v) for v in values], "size": size}
         self._id: str | None = None
         self._planes: dict[int, npt.NDArray[np.uint8]] = {}  # of that image
@@ -72,15 +72,20 @@ class Shares:
                 self._planes[z] = np.zeros((shape[0], *shape[2:]), np.uint8)
             self._planes[z][:, top : top + band.shape[1]] = np.rint(band * np.float32(255))
 
-    def keep(self, id: str) -> None:
+    def keep(self, id: str, planes: tuple[int, ...] | None) -> None:
         """Keep what was taken in of an image: its masks are new, and refined ones have no original any more.
 
         Parameters
         ----------
         id : str
             An image that is done.
+        planes : tuple of int, optional
+            Those of its planes that are done, if it was stopped; all if not given.
         """
+        if planes is not None:
+            self._asked[id] = planes
         if id == self._id:
+            self._planes = {z: plane for z, plane in self._planes.items() if planes is None or z in planes}
             self._store()
         place = _shelf(self._project).place(id)
         if place.exists() and self._all(id):

@@ -53,7 +53,8 @@ def predict(
     runtime : RuntimeConfig, optional
         Device and seed.
     stop : Stop, optional
-        To end early; the images that are done are returned.
+        To end early; what is done is returned, of the image that it was at its planes that are done. Objects that go
+        through planes are not: they are told apart at the end.
 
     Yields
     ------
@@ -92,7 +93,7 @@ def predict(
             if (event := clock.event(image.name, (before + share * size) / total)) is not None:
                 yield event
         if stop.requested:
-            return done
+            return [*done, one.result()] if one.finished else done
         done.append(one.result())
         before += size
     yield Progress(1.0, "done", 0.0)
@@ -151,6 +152,8 @@ class _Image:
         self.size = instances.ObjectSize(**said["object_size"]) if said["object_size"] else None
         shape = (image.planes, *image.shape[-2:])
         self.labels = np.zeros(shape, np.uint16)
+        self.through = self.size is not None and image.data.ndim == 4 and len(zs) == image.planes
+        self.finished: list[int] = []  # planes, in order
         self.uncertainty = Uncertainty.empty(len(self.values), image.shape)
         self.probabilities: npt.NDArray[np.float16] | None = None
         if config.probabilities or self.size:
@@ -165,8 +168,10 @@ class _Image:
             yield share
             if band is not None:
                 self._fill(self.zs[k], top, band)
-        if self.size and not stop.requested:
-            self._objects()
+        if self.through and not stop.requested and self.probabilities is not None and self.size is not None:
+            found = instances.separate(self.probabilities, self.size, self.image.spacing)
+            self.labels = found.astype(np.uint16 if found.max() < 2**16 else np.uint32)
+            self.finished = list(self.zs)
 
     def _fill(self, z: int, top: int, band: npt.NDArray[np.float32]) -> None:
         band = reduce(band, self.times)  # a magnified plane is one tile, so the band is all of it
@@ -181,25 +186,25 @@ class _Image:
             self.take(self.image.name, z, top, band)
         if self.probabilities is not None:
             self.probabilities[:, z, at] = band
+        if top + band.shape[1] == self.labels.shape[1] and not self.through:
+            self._finish(z)
 
-    def _objects(self) -> None:
-        if self.probabilities is None or self.size is None:
-            return
-        flat = self.image.data.ndim == 3
-        if flat or len(self.zs) < self.image.planes:
-            for z in self.zs:
-                self.labels[z] = instances.separate(self.probabilities[:, z], self.size, self.image.spacing[-2:])
-        else:
-            found = instances.separate(self.probabilities, self.size, self.image.spacing)
-            self.labels = found.astype(np.uint16 if found.max() < 2**16 else np.uint32)
+    def _finish(self, z: int) -> None:
+        if self.probabilities is not None and self.size is not None:
+            self.labels[z] = instances.separate(self.probabilities[:, z], self.size, self.image.spacing[-2:])
+        self.finished.append(z)
 
     def result(self) -> Prediction:
-        """Put together what was found."""
+        """Put together what is finished."""
         flat = self.image.data.ndim == 3
         names = OBJECT_CLASSES if self.size else tuple(str(v) for v in self.values)
         probabilities: npt.NDArray[Any] | None = self.probabilities if self.config.probabilities else None
         if flat and probabilities is not None:
             probabilities = probabilities[:, 0]
-        planes = None if len(self.zs) == self.image.planes else self.zs
+        planes = None if len(self.finished) == self.image.planes else tuple(self.finished)
+        if len(self.finished) < len(self.zs):
+            unfinished = sorted(set(self.zs) - set(self.finished))
+            self.labels[unfinished] = 0
+            self.uncertainty.forget(unfinished)
         labels = self.labels[0] if flat else self.labels
         return Prediction(self.image.name, labels, names, probabilities, planes, self.uncertainty)

@@ -1,5 +1,6 @@
 """Uncertainty: how unsure a prediction is, in squares of planes and class by class, so that little has to be kept."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -81,6 +82,16 @@ class Uncertainty:
             counted = np.bincount(at, minlength=squares), np.bincount(at, unsure[rows].reshape(-1), squares)
             self.pixels[z_row] += counted[0].reshape(classes, -1)
             self.entropy[z_row] += counted[1].reshape(classes, -1)
+
+    def forget(self, planes: Sequence[int]) -> None:
+        """Take back what was added of planes.
+
+        Parameters
+        ----------
+        planes : sequence of int
+            Their indices.
+        """
+        self.entropy[:, planes] = self.pixels[:, planes] = 0
 
     def planes(self) -> list[int]:
         """List the planes that were predicted.

@@ -287,7 +287,7 @@ def predict_project(
     runtime : RuntimeConfig, optional
         Device and seed.
     stop : Stop, optional
-        To end early; the images that are done are returned.
+        To end early; what is done is kept and returned, of the image that it was at its planes that are done.
 
     Yields
     ------
@@ -309,7 +309,7 @@ def predict_project(
     shares = originals.Shares(project, said["values"], said["object_size"], planes)
     found = yield from predict(images, checkpoint, config, planes=planes, take=shares.take, runtime=runtime, stop=stop)
     for prediction in found:
-        shares.keep(prediction.image)
+        shares.keep(prediction.image, prediction.planes)
         project.write_prediction(prediction.image, prediction.labels, prediction.planes)
         if prediction.uncertainty is not None:
             known = replace(prediction.uncertainty, model=model.parent.name)

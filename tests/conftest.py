@@ -22,6 +22,14 @@ def briefly():
         yield
 
 
+@pytest.fixture
+def always_told(monkeypatch):
+    """Progress is told after each tile, however fast they follow each other."""
+    from napari_sslseg.job import Rhythm
+
+    monkeypatch.setattr(Rhythm, "due", lambda self: True)
+
+
 def must_run(report):
     """A skipped window test is a failed one: what was not run on a binding was not shown to work on it."""
     if report.skipped and not hasattr(report, "wasxfail") and "tests/gui/" in report.nodeid:

@@ -289,6 +289,19 @@ def test_predictions_that_are_done_stay_when_stopped(tmp_path, trained):
     assert [p.name for p in found] == [p.name for p in (tmp_path / "out").glob("*.tif")] == ["a.tif"]
 
 
+@pytest.mark.usefixtures("always_told")
+def test_of_a_stack_that_was_stopped_in_the_middle_nothing_is_written(tmp_path, trained):
+    image(tmp_path / "images" / "stack.tif", (3, 64, 64))
+    stop = Stop()
+
+    def stop_in_the_middle(event):
+        if isinstance(event, Progress) and event.fraction > 0.4:
+            stop.request()
+
+    assert run(predict_files(trained, [tmp_path / "images"], tmp_path / "out", TILES, stop=stop), stop_in_the_middle) == []
+    assert not list((tmp_path / "out").glob("*.tif"))
+
+
 def test_progress_of_many_files_never_falls(tmp_path, trained):
     for name in ("a.tif", "b.tif", "c.tif"):
         image(tmp_path / "images" / name)

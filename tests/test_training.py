@@ -320,15 +320,34 @@ def test_a_constant_image_is_predicted_without_an_error(trained):
     assert found.labels.shape == (40, 40)
 
 
-def test_prediction_stopped_early_returns_the_images_that_are_done(trained):
-    stop, images = Stop(), [disks(64, seed=s)[0] for s in range(3)]
-    for event in (job := predict(images, trained, PredictConfig(tile=64), stop=stop)):
-        if isinstance(event, Progress) and event.fraction > 0.3:
-            stop.request()
-    assert job is not None
+def stopped_at(share, images, checkpoint):
+    """Predict, and ask to stop once so much is done."""
     stop = Stop()
-    stop.request()
-    assert run(predict(images, trained, PredictConfig(tile=64), stop=stop)) == []
+
+    def listen(event):
+        if isinstance(event, Progress) and event.fraction > share:
+            stop.request()
+
+    return run(predict(images, checkpoint, PredictConfig(tile=64), stop=stop), listen)
+
+
+@pytest.mark.usefixtures("always_told")
+def test_prediction_stopped_early_returns_the_images_that_are_done(trained):
+    images = [disks(64, seed=s)[0] for s in range(3)]
+    assert [p.image for p in stopped_at(0.3, images, trained)] == [images[0].name]
+    assert stopped_at(-1, images, trained) == []
+
+
+@pytest.mark.usefixtures("always_told")
+def test_prediction_stopped_in_a_stack_keeps_the_planes_that_are_done(trained):
+    image, _ = disks(64, planes=4)
+    (found,) = stopped_at(0.4, [image], trained)
+    whole = run(predict([image], trained, PredictConfig(tile=64)))[0]
+    assert found.planes == (0, 1)
+    assert np.array_equal(found.labels[:2], whole.labels[:2])
+    assert not found.labels[2:].any()
+    assert found.uncertainty.planes() == [0, 1]
+    assert whole.planes is None
 
 
 def test_images_of_other_channels_are_refused(trained):

@@ -295,17 +295,22 @@ def test_a_run_stopped_before_its_first_step_keeps_nothing(project, job):
     assert (project.pretrained, project.rounds) == (None, ())
 
 
-def test_a_stopped_prediction_keeps_the_images_that_are_done(trained, tmp_path):
+@pytest.mark.usefixtures("always_told")
+def test_a_stopped_prediction_keeps_the_images_and_planes_that_are_done(tmp_path):
     stop, project = Stop(), start(tmp_path / "p")
-    project.add_image(disks(64, seed=1)[0])
+    image = replace(disks(64, planes=3, seed=1)[0], name="stack")
+    project.add_image(image)
     train(project, steps=1)
 
-    def stop_at_the_second(event):
-        if isinstance(event, Progress) and event.text == "disks1":
+    def stop_in_the_stack(event):
+        if isinstance(event, Progress) and event.fraction > 0.7:  # a plane of a quarter for each
             stop.request()
 
-    found = run(predict_project(project, PredictConfig(tile=64, overlap=0), stop=stop), stop_at_the_second)
-    assert {p.image for p in found} == {e.id for e in project.images if project.prediction(e.id) is not None}
+    found = run(predict_project(project, PredictConfig(tile=64, overlap=0), stop=stop), stop_in_the_stack)
+    assert [(p.image, p.planes) for p in found] == [("disks0", None), ("stack", (0, 1))]
+    assert (project.prediction("disks0") > 0).all()
+    assert (project.prediction("stack") > 0).any(axis=(1, 2)).tolist() == [True, True, False]
+    assert [originals.known(project, "stack", z).sure for z in range(3)] == [True, True, False]
 
 
 # ---------------------------------------------------------------- what is missing is told
