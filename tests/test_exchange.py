@@ -298,7 +298,8 @@ def test_of_a_stack_that_was_stopped_in_the_middle_nothing_is_written(tmp_path, 
         if isinstance(event, Progress) and event.fraction > 0.4:
             stop.request()
 
-    assert run(predict_files(trained, [tmp_path / "images"], tmp_path / "out", TILES, stop=stop), stop_in_the_middle) == []
+    job = predict_files(trained, [tmp_path / "images"], tmp_path / "out", TILES, stop=stop)
+    assert run(job, stop_in_the_middle) == []
     assert not list((tmp_path / "out").glob("*.tif"))
 
 

@@ -28,7 +28,6 @@ from napari_sslseg.project import Project
 from napari_sslseg.sight import Sight
 from napari_sslseg.suggesting import Suggestion
 
-
 ENDED = pytest.StashKey[int]()
 
 
