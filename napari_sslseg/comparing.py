@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from napari_sslseg.errors import LabelError, ProjectError
+from napari_sslseg.errors import LabelError, ProjectError, StoppedError
 from napari_sslseg.evidence import Difference, Evidence, difference, stored
 from napari_sslseg.job import Job, Progress, Stop, share
 from napari_sslseg.project import Project
@@ -126,7 +126,9 @@ def compare_project(
     Raises
     ------
     ProjectError
-        If the project is not pretrained, or it was stopped before the first pair.
+        If the project is not pretrained.
+    StoppedError
+        If it was stopped before the first pair.
     LabelError
         If nothing can be kept apart to compare on.
     """
@@ -163,7 +165,7 @@ def compare_project(
         scores[ssl].append(trained.history["score"])
     done = min(map(len, found.values()))
     if used and not done:
-        raise ProjectError("Comparing was stopped before the first pair of trainings", "There is nothing to compare")
+        raise StoppedError("Comparing was stopped before the first pair of trainings", "There is nothing to compare")
     told = difference(found[True][:done], found[False][:done]) if used else None
     yield Progress(1.0, "done", 0.0)
     return Comparison(tuple(scores[True][:done]), tuple(scores[False][:done]), held_out, told, used)

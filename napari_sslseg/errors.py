@@ -36,6 +36,10 @@ class ProjectError(UserError):
     """A project folder that cannot be opened or written."""
 
 
+class StoppedError(ProjectError):
+    """A job that was asked to stop before there was anything to keep."""
+
+
 class CheckpointError(UserError):
     """A checkpoint that cannot be read or does not fit."""
 

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from napari_sslseg import originals, uncertainty_files
 from napari_sslseg.annotation import Annotation, painted
 from napari_sslseg.contents import Round
-from napari_sslseg.errors import LabelError, ProjectError
+from napari_sslseg.errors import LabelError, ProjectError, StoppedError
 from napari_sslseg.image import Image
 from napari_sslseg.job import Job, Notice, Stop
 from napari_sslseg.prediction import Prediction
@@ -349,7 +349,7 @@ def needed_model(project: Project) -> Path:
 
 def _check_begun(checkpoint: "Checkpoint", what: str) -> None:
     if not checkpoint.history["steps"]:
-        raise ProjectError(f"{what} was stopped before its first step", "There is nothing to keep", "Start it again")
+        raise StoppedError(f"{what} was stopped before its first step", "There is nothing to keep", "Start it again")
 
 
 def _free(folder: Path, name: str) -> Path:

@@ -57,6 +57,51 @@ def denoise(viewer: Viewer) -> None:
     _dock(viewer).desk.denoise()
 
 
+def use_region(viewer: Viewer) -> None:
+    """Make what is in the view an image of its own.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+    _dock(viewer).images.use_region()
+
+
+# -------------------------------------------------------------------- learn
+def colours(viewer: Viewer) -> None:
+    """Show as colours what the network takes for alike, or no longer.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+    _dock(viewer).learn.sees.colours.click()
+
+
+def alike(viewer: Viewer) -> None:
+    """Light up what looks like what is clicked next, or no longer.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+    _dock(viewer).learn.sees.alike.click()
+
+
+def restored(viewer: Viewer) -> None:
+    """Show the plane as the network draws it from what lies around each part, or no longer.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+    _dock(viewer).learn.sees.restored.click()
+
+
 # -------------------------------------------------------------------- paint
 def add_class(viewer: Viewer) -> None:
     """Add a class, or the next object, and paint with it.
@@ -248,3 +293,25 @@ def stronger(viewer: Viewer) -> None:
         The viewer.
     """
     keys.stronger(_dock(viewer).desk.canvas)
+
+
+def adjust_apply(viewer: Viewer) -> None:
+    """Change all masks of the project as those in view were adjusted.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+    _dock(viewer).result.adjust.apply.click()
+
+
+def adjust_reset(viewer: Viewer) -> None:
+    """Go back to the masks as they were predicted.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+    _dock(viewer).result.adjust.reset.click()

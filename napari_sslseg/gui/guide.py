@@ -61,18 +61,15 @@ class Guide(QObject):
         self.step(0)
 
     def _rounds_changed(self) -> None:
-        """Drop suggestions that came before a training; the box that is shown stays."""
+        """Drop suggestions that came before a training."""
         project = self._canvas.session.project
         if project is not None and project.current_round != self._round:
-            self._forget()
-
-    def _forget(self) -> None:
-        self._found, self._at = [], 0
-        self.changed.emit()
+            self.clear()
 
     def clear(self) -> None:
         """Drop suggestions and take the box away."""
-        self._forget()
+        self._found, self._at = [], 0
+        self.changed.emit()
         for layer in self._boxes():
             self._canvas.viewer.layers.remove(layer)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_sslseg.errors import UserError
+from napari_sslseg.errors import StoppedError, UserError
 from napari_sslseg.gui.words import in_words
 from napari_sslseg.gui.worker import JobWorker
 from napari_sslseg.job import Event, Job, Stop
@@ -92,6 +92,10 @@ class Runner(QObject):
 
     def _errored(self, error: Exception) -> None:
         self._worker = self._done = self._then = None
+        if isinstance(error, StoppedError):  # as was asked for
+            self._session.end("Stopped before there was anything to keep")
+            self.ended.emit()
+            return
         self._session.end(in_words(str(error)) if isinstance(error, UserError) else f"It failed: {error}", failed=True)
         self.failed.emit(error)
         self.ended.emit()

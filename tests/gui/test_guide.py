@@ -60,12 +60,14 @@ def test_the_button_goes_through_all_before_it_asks_again(guided: Any, jobs: Any
     assert [verb for verb, _ in jobs.calls] == ["suggest", "suggest"]
 
 
-def test_after_a_training_the_old_suggestions_are_gone(guided: Any) -> None:
+def test_after_a_training_the_old_suggestions_are_gone(guided: Any, viewer: Any) -> None:
+    assert boxes(viewer)
     session = guided.desk.session
     session.needed_project.add_round(Round(1, "m", 0.5, {}, 3, False, 9, 9, 1.0, True))
     session.rounds_changed.emit()
     assert guided.paint.guide.which.text() == ""
     assert not guided.paint.guide.after.isVisibleTo(guided)
+    assert not boxes(viewer)
 
 
 def test_where_nothing_is_suggested_it_says_so(dock: Any, stack: Any, jobs: Any, qtbot: Any) -> None:

@@ -7,7 +7,7 @@ import pytest
 from qtpy.QtWidgets import QPushButton
 
 from napari_sslseg.contents import Round
-from napari_sslseg.errors import LabelError
+from napari_sslseg.errors import LabelError, StoppedError
 from napari_sslseg.gui.panel import time_left
 from napari_sslseg.job import Metric, Notice, Progress
 from napari_sslseg.project import Project
@@ -99,6 +99,21 @@ def test_an_error_of_the_user_is_told_in_its_words(painted: Any, jobs: Any, qtbo
     assert said[-1] == "Only one class is painted. Two are needed. Paint some background."
     assert painted.train.panel.message.text() == said[-1]
     assert painted.train.panel.button.text() == "▶ Train"
+    assert painted.train.panel.button.isEnabled()
+
+
+def test_stopped_before_there_was_anything_to_keep_is_no_error(
+    painted: Any, jobs: Any, qtbot: Any, said: list[str]
+) -> None:
+    jobs.error = StoppedError("Training was stopped before its first step", "There is nothing to keep")
+    jobs.hold()
+    before = list(said)
+    painted.train.panel.button.click()
+    qtbot.waitUntil(lambda: painted.train.panel.button.text() == "■ Stop", timeout=3000)
+    painted.train.panel.button.click()
+    done(painted, qtbot)
+    assert said == before
+    assert painted.train.panel.message.text() == "Stopped before there was anything to keep"
     assert painted.train.panel.button.isEnabled()
 
 

@@ -10,7 +10,7 @@ import pytest
 from npe2 import PluginManifest
 
 import napari_sslseg
-from napari_sslseg.gui import contributions
+from napari_sslseg.gui import commands, contributions
 from napari_sslseg.project import Project
 
 from .conftest import FakeAnswers, FakeJobs
@@ -93,6 +93,20 @@ def test_commands_drive_the_dock(plugin: PluginManifest, viewer: Any, qtbot: Any
     contributions.learn(viewer)
     contributions.stop(viewer)
     done(dock, qtbot)
+    dock.desk.jobs.go.set()
+    for command, role in ((commands.colours, "colours"), (commands.alike, "alike")):
+        command(viewer)
+        done(dock, qtbot)
+        assert dock.learn.sees.sights.shows(role)
+        command(viewer)
+        assert not dock.learn.sees.sights.shows(role)
+    for command in (commands.adjust_apply, commands.adjust_reset):
+        command(viewer)  # nothing is adjusted
+        assert dock.desk.session.running is None
+    viewer.layers["field"].corner_pixels = np.array([[4, 4], [19, 19]])  # as the canvas says when one zooms in
+    commands.use_region(viewer)
+    done(dock, qtbot)
+    assert [e.id for e in dock.desk.session.project.images] == ["field", "field region"]
 
 
 def test_a_project_folder_is_dropped_into_the_viewer(
