@@ -5,16 +5,20 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from napari_sslseg import patches
+from napari_sslseg.image import Image
 from napari_sslseg.job import Job, Progress, Stop
 from napari_sslseg.labelled import Labelled
 from napari_sslseg.pixel_classifier import PixelClassifier
-from napari_sslseg.surround import windows
+from napari_sslseg.surround import PLANE, windows
 
 MOST_WINDOWS = 160  # of all strokes together; of more, some are drawn
 MOST_PIXELS = 6000  # of one square
+SQUARES, PIXELS = 16, 250  # that are looked at anywhere, and pixels of each
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +33,14 @@ class Columns:
         (N,) classes from 0.
     apart : torch.Tensor
         (N,) bool, whether the pixel's stroke is kept apart.
+    unlabelled : torch.Tensor, optional
+        (M, F) columns of pixels anywhere, whose labels are not looked at.
     """
 
     known: Tensor
     targets: Tensor
     apart: Tensor
+    unlabelled: Tensor | None = None
 
     def train(self, pixels: PixelClassifier, everything: bool, stop: Stop) -> bool:
         """Fit a pixel classifier.
@@ -55,7 +62,7 @@ class Columns:
         use = torch.ones_like(self.apart) if everything else ~self.apart
         if len(torch.unique(self.targets[use])) < 2:
             return False
-        pixels.fit(self.known[use], self.targets[use], stop)
+        pixels.fit(self.known[use], self.targets[use], stop, self.unlabelled)
         return True
 
 
@@ -111,3 +118,54 @@ def read_columns(
     if stop.requested:
         return None
     return Columns(torch.cat(known), torch.cat(targets), torch.cat(apart))
+
+
+def read_anywhere(
+    pixels: PixelClassifier,
+    images: list[Image],
+    numbers: np.random.Generator,
+    stop: Stop,
+    seconds: float = math.inf,
+) -> Job[Tensor | None]:
+    """Read the columns of pixels anywhere in images, in some squares.
+
+    Parameters
+    ----------
+    pixels : PixelClassifier
+        Computes them.
+    images : list of Image
+        Images, labelled or not.
+    numbers : numpy.random.Generator
+        Random numbers, to choose them.
+    stop : Stop
+        To end early.
+    seconds : float, optional
+        After so long the rest is left out.
+
+    Yields
+    ------
+    Event
+        Progress.
+
+    Returns
+    -------
+    torch.Tensor, optional
+        (M, F); None if stopped.
+    """
+    device, end = next(pixels.parameters()).device, time.monotonic() + seconds
+    found: list[Tensor] = []
+    while len(found) < SQUARES and (not found or time.monotonic() < end):
+        if stop.requested:
+            return None
+        place = patches.anywhere(images, PLANE.side, numbers)
+        image = images[place.image]
+        rows, columns = (_inside(a, n, numbers) for a, n in zip((place.y, place.x), image.shape[-2:], strict=True))
+        crop = torch.from_numpy(patches.cut(image, place))[None].to(device)
+        found.append(pixels.columns(crop, np.stack([rows, columns], 1)))
+        yield Progress(0.0, "looking at the images")
+    return torch.cat(found)
+
+
+def _inside(start: int, size: int, numbers: np.random.Generator) -> npt.NDArray[np.intp]:
+    """Draw places along one axis of a square that begins at `start`, none of them outside of the image."""
+    return numbers.integers(max(0, -start), min(PLANE.side, size - start), PIXELS, np.intp)

@@ -10,7 +10,7 @@ from napari_sslseg import atlas, augment, loop, model, starting, volumes
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.batches import Batches
 from napari_sslseg.checkpoint import Checkpoint
-from napari_sslseg.columns import Columns, read_columns
+from napari_sslseg.columns import Columns, read_anywhere, read_columns
 from napari_sslseg.image import Image, unusable
 from napari_sslseg.job import Job, Metric, Notice, Progress, Stop
 from napari_sslseg.labelled import Labelled, collect
@@ -23,6 +23,7 @@ from napari_sslseg.settings import FinetuneConfig, RuntimeConfig
 from napari_sslseg.validation import Validation, restore
 
 PIXEL_SHARE = 0.15  # part of the time in which labelled pixels may be read for the pixel classifier
+POOL_SHARE = 0.4  # of that time more, in which pixels without a label may be read for it
 OBJECT_SHARE = 0.6  # of the share of the pixel classifier, where objects are learnt: it sees their contours less well
 ALL_STROKES = 0.7  # from this part of the run on, the strokes kept apart have been scored and are learnt from too
 
@@ -122,7 +123,7 @@ def finetune(
     wanted = config.pixels > 0 and begin != "random" and not deep  # never over an encoder that has learnt nothing
     segmenter, columns = Segmenter(network, None, 0.0), None
     if wanted:
-        segmenter, columns = yield from _add_pixels(segmenter, pixels, labelled, config, machine, stop)
+        segmenter, columns = yield from _add_pixels(segmenter, pixels, labelled, pool, config, machine, stop)
     restore(segmenter, history["chosen"])
     if config.atlas and labelled.size is None and atlas.agree(labelled.strokes, labelled.images, labelled.values):
         segmenter.atlas = atlas.fit(labelled.train, labelled.images, labelled.values)
@@ -158,6 +159,7 @@ def _add_pixels(
     alone: Segmenter,
     pixels: PixelClassifier,
     labelled: Labelled,
+    pool: list[Image],
     config: FinetuneConfig,
     machine: Runtime,
     stop: Stop,
@@ -167,6 +169,9 @@ def _add_pixels(
     columns = yield from read_columns(pixels, labelled, machine.numbers(6), stop, seconds)
     if columns is None:
         return alone, None
+    if config.self_training and labelled.size is None:
+        others = yield from read_anywhere(pixels, pool, machine.numbers(12), stop, seconds * POOL_SHARE)
+        columns = replace(columns, unlabelled=others)
     with machine.torch_numbers(7):
         learnt = columns.train(pixels, everything=False, stop=stop)
     share = config.pixels * (OBJECT_SHARE if labelled.size else 1.0)

@@ -20,6 +20,7 @@ WIDTH = 64  # hidden units
 COARSEST = 16  # px of the image: stride of the coarsest map that is used; coarser ones let strokes be learnt by heart
 UNITS = 8  # hidden units computed at once: more do not fit the cache of a processor, and cost twice as much
 STEPS, BATCH, RATE, DECAY, DROP = 150, 512, 1e-3, 1e-2, 0.5
+SURE, AGAIN = 0.95, 2  # how probable a class is where it is learnt from without a label, and how often that is done
 
 
 class PixelClassifier(nn.Module):
@@ -143,8 +144,12 @@ class PixelClassifier(nn.Module):
             logits = logits + F.conv2d(F.relu(total, inplace=True), output[:, units])
         return logits[..., : images.shape[-2], : images.shape[-1]]
 
-    def fit(self, columns: Tensor, targets: Tensor, stop: Stop) -> None:
+    def fit(self, columns: Tensor, targets: Tensor, stop: Stop, unlabelled: Tensor | None = None) -> None:
         """Learn from labelled pixels, every class weighing the same; anything learnt before is forgotten.
+
+        With unlabelled pixels it learns twice more, half from the labels and half from what it then is sure of among
+        these (self-training: Scudder 1965; Lee 2013, with soft targets). Among those, a class that is found more often
+        weighs as the root of how often.
 
         Parameters
         ----------
@@ -154,14 +159,31 @@ class PixelClassifier(nn.Module):
             (N,) classes from 0.
         stop : Stop
             Looked at before every step; what was learnt until then stays.
+        unlabelled : torch.Tensor, optional
+            (M, F) columns of pixels without a label.
         """
         self.mean.copy_(columns.mean(0))
         self.std.copy_(columns.std(0, correction=0).clamp_min(1e-4))
+        known, classes = (columns - self.mean) / self.std, self.output.out_features
+        labels, weights = F.one_hot(targets, classes).to(known.dtype), _even(targets, classes, 1.0)
+        self._learn(known, labels, weights, stop)
+        if unlabelled is None:
+            return
+        others = (unlabelled - self.mean) / self.std
+        for _ in range(AGAIN):
+            with torch.no_grad():
+                guesses = self.output(F.relu(self.hidden(others))).softmax(1)
+            sure, found = guesses.max(1)
+            sure = sure >= SURE
+            if stop.requested or not sure.any():
+                return
+            seen, taught = torch.cat([known, others[sure]]), torch.cat([labels, guesses[sure]])
+            self._learn(seen, taught, torch.cat([weights, _even(found[sure], classes, 0.5)]), stop)
+
+    def _learn(self, known: Tensor, labels: Tensor, weights: Tensor, stop: Stop) -> None:
+        """Learn anew from (N, F) standardised columns and (N, K) labels, drawn as often as their weights say."""
         self.hidden.reset_parameters()
         self.output.reset_parameters()
-        known = (columns - self.mean) / self.std
-        counts = torch.bincount(targets, minlength=self.output.out_features)
-        weights = (1 / counts.clamp_min(1)).to(known.dtype)[targets]
         optimizer = torch.optim.AdamW([*self.hidden.parameters(), *self.output.parameters()], RATE, weight_decay=DECAY)
         for step in range(STEPS):
             if stop.requested:
@@ -170,10 +192,17 @@ class PixelClassifier(nn.Module):
                 group["lr"] = RATE * 0.5 * (1 + math.cos(math.pi * step / STEPS))
             chosen = torch.multinomial(weights.cpu(), BATCH, replacement=True).to(known.device)
             hidden = F.relu(self.hidden(F.dropout(known[chosen], DROP)))
-            loss = F.cross_entropy(self.output(F.dropout(hidden, DROP)), targets[chosen])
+            loss = F.cross_entropy(self.output(F.dropout(hidden, DROP)), labels[chosen])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
+
+
+def _even(found: Tensor, classes: int, power: float) -> Tensor:
+    """Weights of pixels that sum to 1: less for those of frequent classes, by a power of how frequent."""
+    counts = torch.bincount(found, minlength=classes).clamp_min(1).to(torch.float32)
+    weights = (counts**-power)[found]
+    return weights / weights.sum()
 
 
 def read(maps: list[Tensor], points: npt.NDArray[np.intp]) -> Tensor:

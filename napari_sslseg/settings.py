@@ -84,6 +84,8 @@ class FinetuneConfig(Config):
     pixels : float
         Share of the pixel classifier in the result, unless held-out strokes are found worse with it by more than 0.02;
         for objects six tenths of it, always. Encoders that start from random weights do without.
+    self_training : bool
+        Whether the pixel classifier also learns from what it is sure of in pixels without a label. Never for objects.
     frequencies : float
         How far class frequencies, as they are found in the images, count: 0 as if all classes were equally frequent,
         1 in full; half of it where no strokes could be kept apart to calibrate with. Never for objects, nor with an
@@ -113,6 +115,7 @@ class FinetuneConfig(Config):
     norm: str = param("batch", "Statistics of a trained encoder: of each batch, or frozen", choices=("batch", "frozen"))
     teacher: float = param(0.0, "Weight of agreeing with the averaged network on unlabelled pieces", ge=0.0, le=10.0)
     pixels: float = param(0.5, "Share of the single-pixel classifier in the result", ge=0.0, le=1.0)
+    self_training: bool = param(True, "Learn single pixels also from what one is sure of where nothing is painted")
     frequencies: float = param(1.0, "How far the frequencies of classes in the images count", ge=0.0, le=1.0)
     atlas: bool = param(True, "Learn where classes lie, if it is alike in all labelled images")
     dice: float = param(0.5, "Weight of the Dice loss beside cross-entropy", ge=0.0, le=10.0)

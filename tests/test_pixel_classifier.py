@@ -8,12 +8,21 @@ import torch
 import torch.nn.functional as F
 from scenes import annotated, objects
 
-from napari_sslseg import frequencies, metrics, segmenter, surround, validation
+from napari_sslseg import (
+    columns,
+    finetuning,
+    frequencies,
+    metrics,
+    pixel_classifier,
+    segmenter,
+    surround,
+    validation,
+)
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.checkpoint import Checkpoint
-from napari_sslseg.columns import read_columns
 from napari_sslseg.encoders import ENCODERS
 from napari_sslseg.finetuning import finetune
+from napari_sslseg.image import Image
 from napari_sslseg.job import Progress, Stop, run
 from napari_sslseg.labelled import collect
 from napari_sslseg.model import Network
@@ -64,8 +73,8 @@ def test_all_pixels_at_once_give_what_their_columns_give_one_by_one(reductions):
     pixels.mean.normal_()
     pixels.std.uniform_(0.5, 2)
     points = np.array([(0, 0), (31, 39), (7, 20), (16, 3)])
-    columns = (pixels.columns(image, points) - pixels.mean) / pixels.std
-    one_by_one = pixels.output(F.relu(pixels.hidden(columns)))
+    known = (pixels.columns(image, points) - pixels.mean) / pixels.std
+    one_by_one = pixels.output(F.relu(pixels.hidden(known)))
     together = pixels(image)[0, :, points[:, 0], points[:, 1]].T
     assert torch.allclose(one_by_one, together, atol=1e-4)
 
@@ -100,6 +109,93 @@ def test_learning_pixels_stops_when_asked():
     pixels.fit(known, targets, Stop())
     assert left.abs().max() <= 1 / np.sqrt(pixels.hidden.out_features)  # as drawn, no step was made
     assert pixels.output.weight.abs().max() > left.abs().max()
+
+
+def clouds(count, seed, apart=1.0):
+    """Columns of two classes that differ a little in many features."""
+    generator = torch.Generator().manual_seed(seed)
+    targets = torch.arange(count) % 2
+    noise = torch.randn(count, sum(classifier().sizes), generator=generator)
+    return noise + apart * (2 * targets[:, None] - 1) * (torch.arange(noise.shape[1]) % 4 == 0), targets
+
+
+def right(pixels, known, targets):
+    with torch.inference_mode():
+        found = pixels.output(F.relu(pixels.hidden((known - pixels.mean) / pixels.std))).argmax(1)
+    return float((found == targets).float().mean())
+
+
+def test_pixels_without_a_label_help_where_few_have_one():
+    (known, targets), (others, _), fresh = clouds(6, 0, 0.5), clouds(3000, 1, 0.5), clouds(3000, 2, 0.5)
+    found = []
+    for unlabelled in (None, others):
+        pixels = classifier()
+        pixels.fit(known, targets, Stop(), unlabelled)
+        found.append(right(pixels, *fresh))
+    assert found[1] > found[0] + 0.02
+
+
+def test_where_it_is_sure_of_nothing_pixels_without_a_label_change_nothing(monkeypatch):
+    monkeypatch.setattr(pixel_classifier, "SURE", 1.1)
+    (known, targets), (others, _) = clouds(40, 0), clouds(300, 1)
+    alone, together = classifier(), classifier()
+    for pixels, unlabelled in ((alone, None), (together, others)):
+        with Runtime.make(RuntimeConfig()).torch_numbers(0):
+            pixels.fit(known, targets, Stop(), unlabelled)
+    assert all(torch.equal(v, together.state_dict()[k]) for k, v in alone.state_dict().items())
+
+
+def test_a_class_that_no_pixel_without_a_label_looks_like_is_still_known():
+    (known, targets), (others, of) = clouds(40, 0), clouds(600, 1)
+    pixels = classifier()
+    pixels.fit(known, targets, Stop(), others[of == 0])
+    assert right(pixels, *clouds(400, 2)) > 0.95
+
+
+@pytest.mark.parametrize("shape", [(300, 400), (40, 90)])
+def test_pixels_anywhere_lie_in_the_images(monkeypatch, shape):
+    images, drawn = [annotated(64)[0], Image(np.random.default_rng(0).normal(size=(1, *shape)))], []
+    monkeypatch.setattr(columns, "SQUARES", 6)
+    pixels, place = classifier(), columns.patches.anywhere
+    monkeypatch.setattr(columns.patches, "anywhere", lambda *a: drawn.append(place(*a)) or drawn[-1])
+    read = pixels.columns
+    points = []
+    pixels.columns = lambda crop, at: points.append(at) or read(crop, at)
+    found = run(columns.read_anywhere(pixels, images, np.random.default_rng(0), Stop()))
+    assert found.shape == (6 * columns.PIXELS, sum(pixels.sizes))
+    assert {p.image for p in drawn} == {0, 1}
+    for where, at in zip(drawn, points, strict=True):
+        absolute = at + np.array([where.y, where.x])
+        assert (absolute >= 0).all()
+        assert (absolute < images[where.image].shape).all()
+        assert (at >= 0).all() and (at < surround.PLANE.side).all()
+
+
+def test_reading_pixels_anywhere_stops_when_asked_and_after_its_time():
+    image, stop = annotated(64)[0], Stop()
+    job = columns.read_anywhere(classifier(), [image], np.random.default_rng(0), stop)
+    assert isinstance(next(job), Progress)
+    stop.request()
+    assert run(job) is None
+    short = run(columns.read_anywhere(classifier(), [image], np.random.default_rng(0), Stop(), 0.0))
+    assert len(short) == columns.PIXELS
+
+
+def test_training_uses_pixels_without_a_label_for_classes_only_and_not_where_told(learned, monkeypatch):
+    asked, read = [], finetuning.read_anywhere
+
+    def listen(pixels, images, *rest):
+        asked.append(len(images))
+        return read(pixels, images, *rest)
+
+    monkeypatch.setattr(finetuning, "read_anywhere", listen)
+    pair, (image, truth) = annotated()[:2], objects()
+    with_them = train(pair, learned).part("pixels")
+    without = train(pair, learned, self_training=False).part("pixels")
+    assert asked == [1]
+    assert any(not torch.equal(v, without[k]) for k, v in with_them.items())
+    train((image, Annotation(truth, "instance")), learned)
+    assert asked == [1]
 
 
 def test_every_pixel_of_a_stroke_is_read_from_exactly_one_square():
@@ -152,13 +248,13 @@ def test_the_score_is_of_a_classifier_that_did_not_see_the_strokes_kept_apart():
     image, annotation, _ = annotated()
     labelled = collect([(image, annotation)], 0.2)
     pixels = classifier()
-    columns = run(read_columns(pixels, labelled, np.random.default_rng(0), Stop()))
-    assert int(columns.apart.sum()) == sum(len(s.points) for s in labelled.apart)
+    found = run(columns.read_columns(pixels, labelled, np.random.default_rng(0), Stop()))
+    assert int(found.apart.sum()) == sum(len(s.points) for s in labelled.apart)
     seen = []
-    pixels.fit = lambda known, targets, stop: seen.append(len(known))
-    columns.train(pixels, everything=False, stop=Stop())
-    columns.train(pixels, everything=True, stop=Stop())
-    assert seen == [int((~columns.apart).sum()), len(columns.apart)]
+    pixels.fit = lambda known, targets, stop, unlabelled: seen.append(len(known))
+    found.train(pixels, everything=False, stop=Stop())
+    found.train(pixels, everything=True, stop=Stop())
+    assert seen == [int((~found.apart).sum()), len(found.apart)]
 
 
 def test_it_can_be_left_out_objects_take_less_of_it_and_untrained_encoders_do_without(learned):
@@ -217,7 +313,7 @@ def test_one_that_saw_no_reduced_images_is_loaded_as_it_was(learned):
 def test_reading_columns_stops_when_asked():
     image, annotation, _ = annotated()
     stop = Stop()
-    job = read_columns(classifier(), collect([(image, annotation)], 0.2), np.random.default_rng(0), stop)
+    job = columns.read_columns(classifier(), collect([(image, annotation)], 0.2), np.random.default_rng(0), stop)
     assert isinstance(next(job), Progress)
     stop.request()
     assert run(job) is None
