@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import QPoint, QPointF, QRect, Qt
+from qtpy.QtCore import QPoint, QPointF, QRect, Qt, QTimer
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import (
@@ -179,6 +179,20 @@ class Hand:
         for name in path[1:]:
             self.until(lambda name=name: self._offering(name), 5, f"an open menu offers {name!r}")
             self._take(self._offering(name)[-1], name)
+
+    def take(self, what: str, name: str) -> None:
+        """Open the menu of a button, and take what it offers; such a menu lets nobody else go on until it is closed."""
+        timer = QTimer()
+
+        def look() -> None:
+            if found := self._offering(name):
+                timer.stop()
+                self._take(found[-1], name)
+
+        timer.timeout.connect(look)
+        timer.start(20)
+        self.click(what)
+        self.until(lambda: not timer.isActive(), 5, f"{what!r} offers {name!r}")
 
     def _offering(self, name: str) -> list[QMenu]:
         """Open menus that offer something."""

@@ -15,7 +15,7 @@ from scipy import ndimage
 from napari_sslseg.gui.classes import NAME
 from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.dock import Dock
-from napari_sslseg.io import write_labels
+from napari_sslseg.io import read_labels, write_labels
 from napari_sslseg.project import Project
 
 from .conftest import delete_later, our_threads
@@ -133,7 +133,21 @@ def test_a_session_by_mouse_and_keyboard(
     hand.until(hand.idle, 120, "training has ended")
     assert viewer.layers["nuclei3d masks"].data[plane].all()
 
-    # what is accepted into the labels, and what is exported, belongs here
+    hand.take("✓ Accept", "This plane")
+    hand.until(lambda: labels.data[plane].all(), 20, "all masks of the plane are labels")
+    hand.until(hand.idle, 20, "accepting has ended")
+    kept = painted > 0
+    np.testing.assert_array_equal(labels.data[kept], painted[kept])
+    hand.point(labels, (plane, 60, -4))  # beside the image, where nothing is painted
+    hand.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    hand.until(lambda: (np.asarray(labels.data) == painted).all(), 20, "what was accepted is taken back at once")
+
+    chosen = [home / "out"]
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_, **__: str(chosen[-1]))
+    hand.take("Export…", "Masks of this image…")
+    hand.until(lambda: list(chosen[0].glob("*.tif")), 20, "the masks are exported")
+    hand.until(hand.idle, 20, "exporting has ended")
+    np.testing.assert_array_equal(read_labels(chosen[0] / "nuclei3d.tif"), viewer.layers["nuclei3d masks"].data)
 
     hand.key("2")
     (y, x), *_ = lines(truth, 9)[3:]
@@ -151,7 +165,7 @@ def test_a_session_by_mouse_and_keyboard(
     hand = Hand(viewer)
     hand.menu("Plugins", "SSL Segmentation (SSL Segmentation)")
     path = home / "nuclei3d.sslseg"
-    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_, **__: str(path))
+    chosen.append(path)
     hand.click("Open…")
     hand.until(lambda: {"nuclei3d labels", "nuclei3d masks"} <= set(names(viewer)), 20, "the project is open")
     np.testing.assert_array_equal(viewer.layers["nuclei3d labels"].data, painted)
