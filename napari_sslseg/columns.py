@@ -13,12 +13,13 @@ from napari_sslseg import patches
 from napari_sslseg.image import Image
 from napari_sslseg.job import Job, Progress, Stop
 from napari_sslseg.labelled import Labelled
+from napari_sslseg.patches import Place
 from napari_sslseg.pixel_classifier import PixelClassifier
 from napari_sslseg.surround import PLANE, windows
 
 MOST_WINDOWS = 160  # of all strokes together; of more, some are drawn
 MOST_PIXELS = 6000  # of one square
-SQUARES, PIXELS = 16, 250  # that are looked at anywhere, and pixels of each
+SQUARES, PIXELS = 16, 125  # that are looked at anywhere, and pixels of each
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +35,7 @@ class Columns:
     apart : torch.Tensor
         (N,) bool, whether the pixel's stroke is kept apart.
     unlabelled : torch.Tensor, optional
-        (M, F) columns of pixels anywhere, whose labels are not looked at.
+        (M, F) columns of further pixels, whose labels are not looked at.
     """
 
     known: Tensor
@@ -72,8 +73,9 @@ def read_columns(
     numbers: np.random.Generator,
     stop: Stop,
     seconds: float = math.inf,
+    beside: int = 0,
 ) -> Job[Columns | None]:
-    """Read the columns of labelled pixels.
+    """Read the columns of labelled pixels, and of others in the squares that are looked at for them.
 
     Parameters
     ----------
@@ -87,6 +89,8 @@ def read_columns(
         To end early.
     seconds : float, optional
         After so long the rest is left out.
+    beside : int, optional
+        About how many pixels to read beside those with a label.
 
     Yields
     ------
@@ -101,8 +105,9 @@ def read_columns(
     device = next(pixels.parameters()).device
     looks = list(windows([*labelled.train, *labelled.apart]))
     looks = [looks[i] for i in numbers.permutation(len(looks))[:MOST_WINDOWS]]
-    end = time.monotonic() + seconds
+    end, more = time.monotonic() + seconds, -(-beside // max(1, len(looks)))
     known: list[Tensor] = []
+    others: list[Tensor] = []
     targets: list[Tensor] = []
     apart: list[Tensor] = []
     for look in looks:
@@ -111,13 +116,16 @@ def read_columns(
         if known and time.monotonic() > end:
             break
         look = look.only(numbers.permutation(len(look.points))[:MOST_PIXELS])
-        known.append(pixels.columns(look.crop(labelled).to(device), look.points))
+        further = _anywhere(look.place, labelled.images[look.place.image], more, numbers)
+        found = pixels.columns(look.crop(labelled).to(device), np.concatenate([look.points, further]))
+        known.append(found[: len(look.points)])
+        others.append(found[len(look.points) :])
         targets.append(torch.from_numpy(look.truth(labelled).astype(np.int64) - 1).to(device))
         apart.append(torch.from_numpy(look.owners >= len(labelled.train)).to(device))
         yield Progress(0.0, "looking at the labels")
     if stop.requested:
         return None
-    return Columns(torch.cat(known), torch.cat(targets), torch.cat(apart))
+    return Columns(torch.cat(known), torch.cat(targets), torch.cat(apart), torch.cat(others) if beside else None)
 
 
 def read_anywhere(
@@ -159,13 +167,14 @@ def read_anywhere(
             return None
         place = patches.anywhere(images, PLANE.side, numbers)
         image = images[place.image]
-        rows, columns = (_inside(a, n, numbers) for a, n in zip((place.y, place.x), image.shape[-2:], strict=True))
         crop = torch.from_numpy(patches.cut(image, place))[None].to(device)
-        found.append(pixels.columns(crop, np.stack([rows, columns], 1)))
+        found.append(pixels.columns(crop, _anywhere(place, image, PIXELS, numbers)))
         yield Progress(0.0, "looking at the images")
     return torch.cat(found)
 
 
-def _inside(start: int, size: int, numbers: np.random.Generator) -> npt.NDArray[np.intp]:
-    """Draw places along one axis of a square that begins at `start`, none of them outside of the image."""
-    return numbers.integers(max(0, -start), min(PLANE.side, size - start), PIXELS, np.intp)
+def _anywhere(place: Place, image: Image, count: int, numbers: np.random.Generator) -> npt.NDArray[np.intp]:
+    """Draw (count, 2) pixels (y, x) of a square that do not lie outside of the image."""
+    ends = zip((place.y, place.x), image.shape[-2:], strict=True)
+    axes = [numbers.integers(max(0, -a), min(place.side, n - a), count, np.intp) for a, n in ends]
+    return np.stack(axes, 1)

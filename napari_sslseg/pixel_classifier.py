@@ -20,7 +20,7 @@ WIDTH = 64  # hidden units
 COARSEST = 16  # px of the image: stride of the coarsest map that is used; coarser ones let strokes be learnt by heart
 UNITS = 8  # hidden units computed at once: more do not fit the cache of a processor, and cost twice as much
 STEPS, BATCH, RATE, DECAY, DROP = 150, 512, 1e-3, 1e-2, 0.5
-SURE, AGAIN = 0.95, 2  # how probable a class is where it is learnt from without a label, and how often that is done
+SURE, AGAIN = 0.8, 2  # how probable a class is where it is learnt from without a label, and how often that is done
 
 
 class PixelClassifier(nn.Module):
@@ -47,7 +47,7 @@ class PixelClassifier(nn.Module):
         self, encoder: Encoder, classes: int, magnification: int = 1, reductions: tuple[int, ...] = REDUCTIONS
     ) -> None:
         super().__init__()
-        self.reductions = reductions
+        self.reductions, self.magnification = reductions, magnification
         self.encoder = copy.deepcopy(encoder).requires_grad_(False).eval()
         self.used = sum(s <= COARSEST * magnification for s in encoder.strides)
         seen = encoder.channels[: self.used] * len(reductions)

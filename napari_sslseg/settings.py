@@ -85,7 +85,8 @@ class FinetuneConfig(Config):
         Share of the pixel classifier in the result, unless held-out strokes are found worse with it by more than 0.02;
         for objects six tenths of it, always. Encoders that start from random weights do without.
     self_training : bool
-        Whether the pixel classifier also learns from what it is sure of in pixels without a label. Never for objects.
+        Whether the pixel classifier also learns from what it is sure of in pixels without a label. Never
+        for objects, nor in images that are magnified since they are small.
     frequencies : float
         How far class frequencies, as they are found in the images, count: 0 as if all classes were equally frequent,
         1 in full; half of it where no strokes could be kept apart to calibrate with. Never for objects, nor with an

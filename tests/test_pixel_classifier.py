@@ -155,14 +155,14 @@ def test_a_class_that_no_pixel_without_a_label_looks_like_is_still_known():
 @pytest.mark.parametrize("shape", [(300, 400), (40, 90)])
 def test_pixels_anywhere_lie_in_the_images(monkeypatch, shape):
     images, drawn = [annotated(64)[0], Image(np.random.default_rng(0).normal(size=(1, *shape)))], []
-    monkeypatch.setattr(columns, "SQUARES", 6)
+    monkeypatch.setattr(columns, "SQUARES", 12)
     pixels, place = classifier(), columns.patches.anywhere
     monkeypatch.setattr(columns.patches, "anywhere", lambda *a: drawn.append(place(*a)) or drawn[-1])
     read = pixels.columns
     points = []
     pixels.columns = lambda crop, at: points.append(at) or read(crop, at)
     found = run(columns.read_anywhere(pixels, images, np.random.default_rng(0), Stop()))
-    assert found.shape == (6 * columns.PIXELS, sum(pixels.sizes))
+    assert found.shape == (12 * columns.PIXELS, sum(pixels.sizes))
     assert {p.image for p in drawn} == {0, 1}
     for where, at in zip(drawn, points, strict=True):
         absolute = at + np.array([where.y, where.x])
@@ -255,6 +255,22 @@ def test_the_score_is_of_a_classifier_that_did_not_see_the_strokes_kept_apart():
     found.train(pixels, everything=False, stop=Stop())
     found.train(pixels, everything=True, stop=Stop())
     assert seen == [int((~found.apart).sum()), len(found.apart)]
+
+
+def test_other_pixels_are_read_from_the_squares_around_strokes():
+    image, annotation, _ = annotated(48)  # smaller than a square
+    labelled, pixels, points = collect([(image, annotation)], 0.2), classifier(), []
+    read = pixels.columns
+    pixels.columns = lambda crop, at: points.append(at) or read(crop, at)
+    found = run(columns.read_columns(pixels, labelled, np.random.default_rng(0), Stop(), beside=300))
+    alone = run(columns.read_columns(pixels, labelled, np.random.default_rng(0), Stop()))
+    assert found.unlabelled.shape == (300, sum(pixels.sizes))
+    assert alone.unlabelled is None
+    assert torch.equal(found.known, alone.known)
+    (window,) = surround.windows([*labelled.train, *labelled.apart])
+    absolute = points[0] + np.array([window.place.y, window.place.x])
+    assert (absolute >= 0).all()
+    assert (absolute < 48).all()
 
 
 def test_it_can_be_left_out_objects_take_less_of_it_and_untrained_encoders_do_without(learned):
