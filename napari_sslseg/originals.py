@@ -72,7 +72,7 @@ class Shares:
                 self._planes[z] = np.zeros((shape[0], *shape[2:]), np.uint8)
             self._planes[z][:, top : top + band.shape[1]] = np.rint(band * np.float32(255))
 
-    def keep(self, id: str, planes: tuple[int, ...] | None) -> None:
+    def keep(self, id: str, planes: tuple[int, ...] | None = None) -> None:
         """Keep what was taken in of an image: its masks are new, and refined ones have no original any more.
 
         Parameters
