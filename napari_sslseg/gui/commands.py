@@ -1,15 +1,9 @@
 """Commands: what the command palette and the menus offer beside the verbs of `contributions`."""
 
-from typing import Any
-
 from napari.viewer import Viewer
 
 from napari_sslseg.gui import keys
-from napari_sslseg.gui.contributions import PLUGIN, WIDGET
-
-
-def _dock(viewer: Viewer) -> Any:
-    return viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)[1]
+from napari_sslseg.gui.contributions import dock_in
 
 
 # -------------------------------------------------------------------- projects and images
@@ -21,7 +15,7 @@ def new_project(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).header.new.click()
+    dock_in(viewer).header.new.click()
 
 
 def open_project(viewer: Viewer) -> None:
@@ -32,7 +26,7 @@ def open_project(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).header.open.click()
+    dock_in(viewer).header.open.click()
 
 
 def use_images(viewer: Viewer) -> None:
@@ -43,7 +37,7 @@ def use_images(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).images.use_selected()
+    dock_in(viewer).images.use_selected()
 
 
 def denoise(viewer: Viewer) -> None:
@@ -54,7 +48,7 @@ def denoise(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).desk.denoise()
+    dock_in(viewer).desk.denoise()
 
 
 def use_region(viewer: Viewer) -> None:
@@ -65,7 +59,7 @@ def use_region(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).images.use_region()
+    dock_in(viewer).images.use_region()
 
 
 # -------------------------------------------------------------------- learn
@@ -77,7 +71,7 @@ def colours(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).learn.sees.colours.click()
+    dock_in(viewer).learn.sees.colours.click()
 
 
 def alike(viewer: Viewer) -> None:
@@ -88,7 +82,7 @@ def alike(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).learn.sees.alike.click()
+    dock_in(viewer).learn.sees.alike.click()
 
 
 def restored(viewer: Viewer) -> None:
@@ -99,7 +93,7 @@ def restored(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).learn.sees.restored.click()
+    dock_in(viewer).learn.sees.restored.click()
 
 
 # -------------------------------------------------------------------- paint
@@ -111,7 +105,7 @@ def add_class(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).paint.add_class()
+    dock_in(viewer).paint.add_class()
 
 
 def remove_class(viewer: Viewer) -> None:
@@ -122,7 +116,7 @@ def remove_class(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).paint.remove.click()
+    dock_in(viewer).paint.remove.click()
 
 
 def class_menu(viewer: Viewer) -> None:
@@ -133,7 +127,7 @@ def class_menu(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).paint.table.offer()
+    dock_in(viewer).paint.table.offer()
 
 
 def brush(viewer: Viewer) -> None:
@@ -144,7 +138,7 @@ def brush(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).paint.tools.use("brush")
+    dock_in(viewer).paint.tools.use("brush")
 
 
 def eraser(viewer: Viewer) -> None:
@@ -155,7 +149,7 @@ def eraser(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).paint.tools.use("eraser")
+    dock_in(viewer).paint.tools.use("eraser")
 
 
 def fill(viewer: Viewer) -> None:
@@ -166,7 +160,7 @@ def fill(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).paint.tools.use("fill")
+    dock_in(viewer).paint.tools.use("fill")
 
 
 def polygon(viewer: Viewer) -> None:
@@ -177,7 +171,7 @@ def polygon(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).paint.tools.use("polygon")
+    dock_in(viewer).paint.tools.use("polygon")
 
 
 def suggest_before(viewer: Viewer) -> None:
@@ -188,7 +182,7 @@ def suggest_before(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).desk.guide.step(-1)
+    dock_in(viewer).desk.guide.step(-1)
 
 
 def check_box(viewer: Viewer) -> None:
@@ -199,7 +193,7 @@ def check_box(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).desk.draw_box()
+    dock_in(viewer).desk.draw_box()
 
 
 # -------------------------------------------------------------------- train
@@ -211,7 +205,7 @@ def live(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).train.live.click()
+    dock_in(viewer).train.live.click()
 
 
 def doubts(viewer: Viewer) -> None:
@@ -222,7 +216,7 @@ def doubts(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    train = _dock(viewer).train
+    train = dock_in(viewer).train
     if not train.live.isChecked():
         train.live.click()
     train.doubts.click()
@@ -236,7 +230,7 @@ def back(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).train.go_back()
+    dock_in(viewer).train.go_back()
 
 
 def compare(viewer: Viewer) -> None:
@@ -247,7 +241,7 @@ def compare(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).train.compare()
+    dock_in(viewer).train.compare()
 
 
 # -------------------------------------------------------------------- how masks look
@@ -259,7 +253,7 @@ def masks(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    keys.masks(_dock(viewer).desk.canvas)
+    keys.masks(dock_in(viewer).desk.canvas)
 
 
 def outline(viewer: Viewer) -> None:
@@ -270,7 +264,7 @@ def outline(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    keys.outline(_dock(viewer).desk.canvas)
+    keys.outline(dock_in(viewer).desk.canvas)
 
 
 def fainter(viewer: Viewer) -> None:
@@ -281,7 +275,7 @@ def fainter(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    keys.fainter(_dock(viewer).desk.canvas)
+    keys.fainter(dock_in(viewer).desk.canvas)
 
 
 def stronger(viewer: Viewer) -> None:
@@ -292,7 +286,7 @@ def stronger(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    keys.stronger(_dock(viewer).desk.canvas)
+    keys.stronger(dock_in(viewer).desk.canvas)
 
 
 def adjust_apply(viewer: Viewer) -> None:
@@ -303,7 +297,7 @@ def adjust_apply(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).result.adjust.apply.click()
+    dock_in(viewer).result.adjust.apply.click()
 
 
 def adjust_reset(viewer: Viewer) -> None:
@@ -314,4 +308,4 @@ def adjust_reset(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).result.adjust.reset.click()
+    dock_in(viewer).result.adjust.reset.click()

@@ -132,7 +132,19 @@ def read_project(path: str) -> list[LayerData]:
 
 
 # -------------------------------------------------------------------- commands
-def _dock(viewer: Viewer) -> Any:
+def dock_in(viewer: Viewer) -> Any:
+    """Open the dock, or bring it to the front.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+
+    Returns
+    -------
+    Dock
+        The only one of this viewer.
+    """
     return viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)[1]
 
 
@@ -144,7 +156,7 @@ def learn(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).learn.start()
+    dock_in(viewer).learn.start()
 
 
 def paint(viewer: Viewer) -> None:
@@ -155,7 +167,7 @@ def paint(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).desk.paint()
+    dock_in(viewer).desk.paint()
 
 
 def suggest(viewer: Viewer) -> None:
@@ -166,7 +178,7 @@ def suggest(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).desk.suggest()
+    dock_in(viewer).desk.suggest()
 
 
 def train(viewer: Viewer) -> None:
@@ -177,7 +189,7 @@ def train(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).train.start()
+    dock_in(viewer).train.start()
 
 
 def predict(viewer: Viewer) -> None:
@@ -188,7 +200,7 @@ def predict(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).result.predict(everything=False)
+    dock_in(viewer).result.predict(everything=False)
 
 
 def predict_everything(viewer: Viewer) -> None:
@@ -199,7 +211,7 @@ def predict_everything(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).result.predict(everything=True)
+    dock_in(viewer).result.predict(everything=True)
 
 
 def objects(viewer: Viewer) -> None:
@@ -210,7 +222,7 @@ def objects(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).result.adjust.objects.click()
+    dock_in(viewer).result.adjust.objects.click()
 
 
 def stop(viewer: Viewer) -> None:
@@ -221,7 +233,7 @@ def stop(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).desk.stop()
+    dock_in(viewer).desk.stop()
 
 
 def accept_view(viewer: Viewer) -> None:
@@ -232,7 +244,7 @@ def accept_view(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).result.accept.accept.view()
+    dock_in(viewer).result.accept.accept.view()
 
 
 def accept_plane(viewer: Viewer) -> None:
@@ -243,7 +255,7 @@ def accept_plane(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).result.accept.accept.plane()
+    dock_in(viewer).result.accept.accept.plane()
 
 
 def accept_object(viewer: Viewer) -> None:
@@ -254,7 +266,7 @@ def accept_object(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).result.accept.accept.pick.wait(True)
+    dock_in(viewer).result.accept.accept.pick.wait(True)
 
 
 def accept_image(viewer: Viewer) -> None:
@@ -265,7 +277,7 @@ def accept_image(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).result.accept.accept.image()
+    dock_in(viewer).result.accept.accept.image()
 
 
 def export(viewer: Viewer) -> None:
@@ -276,7 +288,7 @@ def export(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).result.export.all_images()
+    dock_in(viewer).result.export.all_images()
 
 
 def predict_folder(viewer: Viewer) -> None:
@@ -287,4 +299,4 @@ def predict_folder(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    _dock(viewer).result.export.predict_folder()
+    dock_in(viewer).result.export.predict_folder()

@@ -81,7 +81,7 @@ def test_masks_of_images_that_are_hidden_stay_hidden(tmp_path: Path) -> None:
 
 def test_commands_do_what_the_buttons_do(dock: Any, viewer: Any, monkeypatch: Any) -> None:
     for module in (commands, contributions):
-        monkeypatch.setattr(module, "_dock", lambda _: dock)
+        monkeypatch.setattr(module, "dock_in", lambda _: dock)
     viewer.add_image(np.eye(32), name="field")
     commands.use_images(viewer)
     commands.add_class(viewer)
