@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 PY := .venv/bin/python
-PIP := $(PY) -m pip install -qq --disable-pip-version-check
+PIP := $(PY) -m pip install -qq --disable-pip-version-check --no-compile
 GUI_PACKAGES := xvfb xauth libgl1 libegl1 libxcb-icccm4 libxcb-keysyms1 libxcb-xinerama0 libxcb-image0 \
 	libxcb-render-util0 libxcb-shape0 libxcb-cursor0 libxkbcommon-x11-0 libdbus-1-3 xdotool
 UNIT := -p no:pytest-qt -p no:napari -p no:npe2

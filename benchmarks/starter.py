@@ -2,12 +2,13 @@
 
     python benchmarks/starter.py --data ../shared/data --corpus ../shared/corpus --steps 3000 --out starter.safetensors
     python benchmarks/starter.py ... --without bf_dsb2018,phase_usiigaci,em_axon_sem --out fold-a.safetensors
-    python benchmarks/starter.py ... --minutes 6 --times 4 --workers 4 --out starter.safetensors  # on a GPU
+    python benchmarks/starter.py ... --minutes 6 --times 4 --scenes 24 --workers 4 --out starter.safetensors  # on a GPU
 
 Three things are learnt at once, from the training images alone of the data sets whose licences permit weights trained
 on them, and from the unlabelled corpus: to tell background, core and contour of objects (and axon and myelin) where
 they are labelled; to restore corrupted crops of the corpus; and to predict, from those corrupted crops, the maps that
 the ImageNet encoder makes of the clean ones, so that what it knew is not forgotten. Objects are shown at many sizes.
+``--scenes`` adds so many drawn ones to the labelled crops of each step (``shapes.py``).
 ``--without`` leaves data sets out, to measure what the starter is worth on data that it never saw. ``--times`` takes so
 many times as many crops a step; ``--workers`` processes cut them out.
 """
@@ -26,6 +27,7 @@ import tifffile
 import torch
 import torch.nn.functional as F
 from PIL import Image as Picture
+from shapes import Scenes
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -240,20 +242,22 @@ class Drawn(Dataset):
         return found | {"mask": mask, "objects": torch.tensor([s.objects for s in drawn])}
 
 
-def batches(drawn: Drawn, workers: int) -> Callable[[int], Batch]:
+def batches(drawn: Drawn, workers: int, scenes: int) -> Callable[[int], Batch]:
     """Batches by step; of several workers they come in the order in which they are asked for."""
+    drawing = Scenes(SIDE, drawn.machine.device)
     coming: Iterator[Batch] | None = None
     if workers:
         coming = iter(DataLoader(drawn, None, sampler=range(10**7), num_workers=workers, prefetch_factor=4))
     lock = threading.Lock()
 
     def batch(step: int) -> Batch:
-        if coming is None:
-            found = drawn[step]
-        else:
-            with lock:
-                found = dict(next(coming))
-        return {k: drawn.machine.place(v) for k, v in found.items()}
+        with lock:
+            found = drawn[step] if coming is None else dict(next(coming))
+            found = {k: drawn.machine.place(v) for k, v in found.items()}
+            if scenes:
+                more = drawing.draw(scenes, drawn.machine.seed * 10**7 + step)
+                found |= {k: torch.cat([found[k], v]) for k, v in more.items()}
+        return found
 
     return batch
 
@@ -267,6 +271,7 @@ def main() -> None:
     p.add_argument("--steps", type=int)
     p.add_argument("--minutes", type=float, default=40.0, help="length, where no steps are given")
     p.add_argument("--times", type=int, default=1, help="as many times the usual crops a step")
+    p.add_argument("--scenes", type=int, default=0, help="drawn crops a step")
     p.add_argument("--workers", type=int, default=0, help="processes that cut out crops")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--out", type=Path, required=True)
@@ -274,7 +279,7 @@ def main() -> None:
     left_out = options.without.split(",")
     sets = [Planes(options.data / name) for name in (*OBJECTS, *CLASSES) if name not in left_out]
     machine = Runtime.make(RuntimeConfig(seed=options.seed))
-    batch = batches(Drawn(sets, Corpus(options.corpus), machine, options.times), options.workers)
+    batch = batches(Drawn(sets, Corpus(options.corpus), machine, options.times), options.workers, options.scenes)
     network = model.build("imagenet", "efficientnet_lite0", 3, machine, 3)
     objective = Starter(network, model.build("imagenet", "efficientnet_lite0", 3, machine)).to(machine.device)
     schedule = Schedule(RATE, options.minutes, options.steps)
@@ -291,7 +296,13 @@ def main() -> None:
     training.use_average()
     weights = {k: v.half().cpu() for k, v in network.state_dict().items() if v.dtype.is_floating_point}
     said = {"kind": "pretrained", "network": network.describe(), "pretrain": {"start": "imagenet"}}
-    said["starter"] = {"without": left_out, "steps": training.step, "times": options.times, "seed": options.seed}
+    said["starter"] = {
+        "without": left_out,
+        "steps": training.step,
+        "times": options.times,
+        "scenes": options.scenes,
+        "seed": options.seed,
+    }
     Checkpoint(weights, said, {"steps": training.step, "seconds": training.seconds}).save(options.out)
 
 

@@ -15,6 +15,8 @@ from napari_sslseg.intensity import Floats
 PENALTY = 0.1  # of squared weights, against the mean loss of a pixel
 STEPS = 200
 TOLERANCE = 3e-4  # greatest slope that is left
+SURE, ROUNDS = 0.8, 2  # least probability of a guess that is learnt from, and how often guesses are made
+GUESSED = 1.0  # what all guesses weigh, against all labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,10 +29,13 @@ class Linear:
         (K, F) float32, for features as they are.
     bias : numpy.ndarray
         (K,) float32.
+    earlier : tuple of Linear, optional
+        What it was before it learnt from its own guesses, each time.
     """
 
     weight: Floats
     bias: Floats
+    earlier: tuple["Linear", ...] = ()
 
     def __call__(self, known: Floats) -> Floats:
         """Compute class scores.
@@ -54,10 +59,11 @@ def fit(
     targets: npt.NDArray[np.integer[Any]],
     classes: int,
     *,
+    unlabelled: Floats | None = None,
     before: Linear | None = None,
     penalty: float = PENALTY,
 ) -> Linear:
-    """Learn from labelled pixels, every class weighing the same.
+    """Learn from labelled pixels, every class weighing the same, and then from what it is sure of in others.
 
     Parameters
     ----------
@@ -67,6 +73,9 @@ def fit(
         (N,) classes from 0.
     classes : int
         K; a class without a pixel is never found.
+    unlabelled : numpy.ndarray, optional
+        (M, F) float32 features of pixels without a label. Their classes are guessed; those of which it is sure are
+        learnt from too (Lee 2013), a class by the root of how often it is found; and once more.
     before : Linear, optional
         What was learnt from nearly the same pixels; it makes learning faster and changes the result by no more than the
         tolerance.
@@ -79,44 +88,99 @@ def fit(
         What minimises penalised cross-entropy, to within a tolerance.
     """
     with _threads().limit(limits=1, user_api="blas"):  # several would wait for each other in hundreds of small products
-        return _fitted(known, targets, classes, before, penalty)
+        problem = _Problem(known, targets, classes, penalty)
+        steps = (*before.earlier, before) if before is not None else ()
+        found = [problem.solve(None, problem.table(steps[0] if steps else None))]
+        if unlabelled is not None and len(unlabelled):
+            others = problem.even(unlabelled)
+            for turn in range(1, 1 + ROUNDS):
+                start = problem.table(steps[turn]) if turn < len(steps) else found[-1]
+                found.append(problem.solve(problem.guess(found[-1], others), start))
+        *earlier, last = (problem.linear(t) for t in found)
+        return Linear(last.weight, last.bias, tuple(earlier))
 
 
-def _fitted(
-    known: Floats, targets: npt.NDArray[np.integer[Any]], classes: int, before: Linear | None, penalty: float
-) -> Linear:
-    present, targets = np.unique(targets, return_inverse=True)
-    mean, deviation = known.mean(0), np.maximum(known.std(0), 1e-4)
-    standard = (known - mean) / deviation
-    each = (1 / np.bincount(targets) / len(present))[targets].astype(np.float32)
-    truth = np.eye(len(present), dtype=np.float32)[targets]
-    # features are correlated: in coordinates in which the loss curves alike in all directions, a few steps will do
-    curving = 0.25 * (standard.T * each) @ standard + penalty * np.eye(len(mean), dtype=np.float32)
-    root = cholesky(curving, check_finite=False)
-    even = solve_triangular(root, standard.T, trans="T", check_finite=False).T
+class _Problem:
+    """Labelled pixels in coordinates in which the loss curves alike in all directions, so that a few steps will do."""
 
-    def loss(flat: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
-        table = flat.reshape(len(mean) + 1, -1).astype(np.float32)
-        logits = even @ table[1:] + table[0]
-        logits -= logits.max(1, keepdims=True)
-        chance = np.exp(logits)
-        total = chance.sum(1, keepdims=True)
-        wrong = (chance / total - truth) * each[:, None]
-        weight = solve_triangular(root, table[1:], check_finite=False)
-        slope = even.T @ wrong + solve_triangular(root, penalty * weight, trans="T", check_finite=False)
-        value = float(each @ (np.log(total[:, 0]) - (logits * truth).sum(1))) + penalty / 2 * float((weight**2).sum())
-        return value, np.concatenate([wrong.sum(0, keepdims=True), slope]).reshape(-1).astype(np.float64)
+    def __init__(self, known: Floats, targets: npt.NDArray[np.integer[Any]], classes: int, penalty: float) -> None:
+        self._present, self._targets = np.unique(targets, return_inverse=True)
+        self._classes, self._penalty = classes, penalty
+        self._mean, self._deviation = known.mean(0), np.maximum(known.std(0), 1e-4)
+        self._each = (1 / np.bincount(self._targets) / len(self._present))[self._targets].astype(np.float32)
+        standard = (known - self._mean) / self._deviation
+        curving = 0.25 * (standard.T * self._each) @ standard
+        self._root = cholesky(curving + penalty * np.eye(len(self._mean), dtype=np.float32), check_finite=False)
+        self._even = self._turned(standard)
 
-    start = np.zeros((len(mean) + 1, len(present)))
-    if before is not None and before.weight.shape == (classes, len(mean)):
-        start[0] = np.nan_to_num(before.bias[present], neginf=0) + before.weight[present] @ mean
-        start[1:] = root @ (before.weight[present] * deviation).T
-    options = {"maxiter": STEPS, "gtol": TOLERANCE, "ftol": 0.0}
-    table = minimize(loss, start.reshape(-1), jac=True, method="L-BFGS-B", options=options).x.reshape(start.shape)
-    weight, bias = np.zeros((classes, len(mean)), np.float32), np.full(classes, -np.inf, np.float32)
-    weight[present] = solve_triangular(root, table[1:], check_finite=False).T / deviation
-    bias[present] = table[0] - weight[present] @ mean
-    return Linear(weight, bias)
+    def even(self, known: Floats) -> Floats:
+        """Features in these coordinates."""
+        return self._turned((known - self._mean) / self._deviation)
+
+    def _turned(self, standard: Floats) -> Floats:
+        found: Floats = solve_triangular(self._root, standard.T, trans="T", check_finite=False).T
+        return found
+
+    def guess(self, table: Floats, others: Floats) -> tuple[Floats, npt.NDArray[np.intp], Floats]:
+        """Features, classes and weights of those pixels of whose class it is sure."""
+        chance = np.exp(_logits(others, table))
+        chance /= chance.sum(1, keepdims=True)
+        sure = chance.max(1) >= SURE
+        targets = chance[sure].argmax(1)
+        often = np.bincount(targets, minlength=len(self._present))
+        share = np.sqrt(often) / max(1.0, np.sqrt(often).sum())
+        each = (GUESSED * share / np.maximum(often, 1))[targets]
+        return others[sure], targets, each.astype(np.float32)
+
+    def solve(self, guessed: tuple[Floats, npt.NDArray[np.intp], Floats] | None, start: Floats) -> Floats:
+        """Minimise the loss: (1 + F, K') biases and weights of the classes that there are."""
+        even, targets, each, root, penalty = self._even, self._targets, self._each, self._root, self._penalty
+        if guessed is not None:
+            even, targets = np.concatenate([even, guessed[0]]), np.concatenate([targets, guessed[1]])
+            each = np.concatenate([each, guessed[2]])
+            each = each / each.sum()
+        truth = np.eye(len(self._present), dtype=np.float32)[targets]
+
+        def loss(flat: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+            table = flat.reshape(start.shape).astype(np.float32)
+            logits = _logits(even, table)
+            chance = np.exp(logits)
+            total = chance.sum(1, keepdims=True)
+            wrong = (chance / total - truth) * each[:, None]
+            weight = solve_triangular(root, table[1:], check_finite=False)
+            slope = even.T @ wrong + solve_triangular(root, penalty * weight, trans="T", check_finite=False)
+            value = float(each @ (np.log(total[:, 0]) - (logits * truth).sum(1)))
+            value += penalty / 2 * float((weight**2).sum())
+            return value, np.concatenate([wrong.sum(0, keepdims=True), slope]).reshape(-1).astype(np.float64)
+
+        options = {"maxiter": STEPS, "gtol": TOLERANCE, "ftol": 0.0}
+        found = minimize(loss, start.reshape(-1), jac=True, method="L-BFGS-B", options=options).x
+        table: Floats = found.reshape(start.shape).astype(np.float32)
+        return table
+
+    def table(self, before: Linear | None) -> Floats:
+        """What was learnt before in these coordinates; 0 where nothing was."""
+        start = np.zeros((len(self._mean) + 1, len(self._present)), np.float32)
+        if before is not None and before.weight.shape == (self._classes, len(self._mean)):
+            present = self._present
+            start[0] = np.nan_to_num(before.bias[present], neginf=0) + before.weight[present] @ self._mean
+            start[1:] = self._root @ (before.weight[present] * self._deviation).T
+        return start
+
+    def linear(self, table: Floats) -> Linear:
+        """The same for features as they are."""
+        weight = np.zeros((self._classes, len(self._mean)), np.float32)
+        bias = np.full(self._classes, -np.inf, np.float32)
+        weight[self._present] = solve_triangular(self._root, table[1:], check_finite=False).T / self._deviation
+        bias[self._present] = table[0] - weight[self._present] @ self._mean
+        return Linear(weight, bias)
+
+
+def _logits(even: Floats, table: Floats) -> Floats:
+    """Class scores, of which the greatest of each pixel is 0."""
+    found: Floats = even @ table[1:] + table[0]
+    found -= found.max(1, keepdims=True)
+    return found
 
 
 @cache

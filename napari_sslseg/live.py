@@ -4,6 +4,7 @@ import math
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -25,7 +26,8 @@ from napari_sslseg.tile_cache import TileCache
 TILE = 576  # px: greatest side of the part of a plane that is described at once
 MARGIN = 32  # px around it that are looked at too
 PLANE_PIXELS, CLASS_PIXELS = 400, 1000  # of each class that are learnt from: of one plane, of all
-
+BESIDE = 1500  # pixels of what is looked at whose class is guessed
+VIEWS = 64  # tiles of which these are remembered
 PIECE = 16384  # px of a map that are weighed at once
 
 Points = npt.NDArray[np.intp]
@@ -83,6 +85,7 @@ class Live:
         self._machine = machine
         self._cache = cache or TileCache()
         self._painted: dict[Where, Painted] = {}
+        self._beside = lru_cache(VIEWS)(self._anywhere)
         self.head: linear.Linear | None = None
         self.classes = 0
 
@@ -154,7 +157,9 @@ class Live:
             kept = {int(r): known[int(r)] for r in rank[few] if int(r) in known}
             self._painted[where] = Painted(points[few], targets[few].astype(np.int64), rank[few], kept)
 
-    def learn(self, images: Callable[[str], Image], classes: int, stop: Stop) -> Job[bool]:
+    def learn(
+        self, images: Callable[[str], Image], classes: int, stop: Stop, beside: tuple[Where, Box] | None = None
+    ) -> Job[bool]:
         """Learn from all that is painted.
 
         Parameters
@@ -165,6 +170,9 @@ class Live:
             How many classes there are.
         stop : Stop
             Looked at before every tile.
+        beside : (Where, Box), optional
+            A part of a plane that was looked at: what it is sure of there is learnt from too, labelled or not. The same
+            strokes and the same part give the same classes.
 
         Yields
         ------
@@ -190,8 +198,26 @@ class Live:
             return False
         before = self.head if self.classes == classes else None
         self.classes = classes
-        self.head = linear.fit(np.stack(known).astype(np.float32), targets, classes, before=before)
+        others = self._unlabelled(images, *beside) if beside is not None else None
+        columns = np.stack(known).astype(np.float32)
+        self.head = linear.fit(columns, targets, classes, unlabelled=others, before=before)
         return True
+
+    def _unlabelled(self, images: Callable[[str], Image], where: Where, box: Box) -> Floats:
+        """Columns of pixels of the tiles that a part touches, as many of each."""
+        tiles = list(_tiles(images(where.image).shape[-2:], box))
+        each = -(-BESIDE // len(tiles))
+        return np.concatenate([self._beside(images, where, t, each) for t in tiles]).astype(np.float32)
+
+    def _anywhere(self, images: Callable[[str], Image], where: Where, tile: Box, count: int) -> npt.NDArray[np.float16]:
+        """Columns of pixels of a tile, always the same ones."""
+        image = images(where.image)
+        numbers = np.random.default_rng([where.z, *tile])
+        points = np.stack(
+            [numbers.integers(tile.top, tile.bottom, count), numbers.integers(tile.left, tile.right, count)], 1
+        )
+        corner = np.array(_around(tile, image.shape[-2:])[:2])
+        return self._columns(self._maps(image, where, tile), points - corner)
 
     def _chosen(self) -> list[tuple[Where, Points]]:
         """Which labelled pixels of each plane to learn from: of each class those of the lowest rank."""

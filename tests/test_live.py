@@ -118,6 +118,38 @@ def test_what_is_erased_is_forgotten(encoder, scene):
     assert not engine._painted
 
 
+def test_what_it_is_sure_of_where_one_looks_is_learnt_from_whatever_was_looked_at_before(encoder, scene):
+    image, truth, labels = scene
+    points, targets = np.argwhere(labels), labels[labels > 0].astype(int) - 1
+
+    def found(*views):
+        engine = Live(encoder, MACHINE)
+        engine.paint(HERE, points, targets)
+        for view in views:
+            assert run(engine.learn(lambda name: image, 2, Stop(), view))
+        return engine.probabilities(image, HERE, whole(image))
+
+    here, there = (HERE, whole(image)), (Where("a", 1), Box(0, 0, 50, 50))
+    alone, taught = found(None), found(here)
+    assert np.abs(alone - taught).mean() > 0.01
+    assert agreement(taught, truth) > 0.92
+    assert np.abs(found(there, None, here) - taught).mean() < 0.005
+
+
+def test_pixels_of_what_one_looks_at_are_read_once(encoder, scene, monkeypatch):
+    image, _, labels = scene
+    engine, read = Live(encoder, MACHINE), []
+    columns = Live._columns
+    monkeypatch.setattr(
+        Live, "_columns", lambda self, maps, points: (read.append(len(points)), columns(self, maps, points))[1]
+    )
+    images = lambda name: image  # noqa: E731
+    engine.paint(HERE, np.argwhere(labels), labels[labels > 0].astype(int) - 1)
+    for _ in range(3):
+        assert run(engine.learn(images, 2, Stop(), (HERE, whole(image))))
+    assert read == [np.count_nonzero(labels), live.BESIDE]
+
+
 def test_only_new_pixels_are_looked_at(encoder, scene, monkeypatch):
     image, _, labels = scene
     engine, read = Live(encoder, MACHINE), []
