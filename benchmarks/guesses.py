@@ -3,9 +3,9 @@
     OMP_NUM_THREADS=1 python benchmarks/guesses.py --bench ../shared/bench --tasks cyto_wbc,em_vnc_sstem --seeds 3
     python benchmarks/guesses.py ... --set SURE=0.9 --set GUESSED=0.5
 
-Training images alone, strokes as `ablation.py` paints them; objects count as one class, foreground. One line of JSON a task and
-seed: mean IoU over the classes of 6000 random pixels of each scored plane, ``alone`` of labels, and ``guessed`` with what
-it is sure of in that plane. ``--starter`` takes another starter, which saw none of the labels.
+Training images alone, strokes as `ablation.py` paints them; objects count as one class, foreground. One line of JSON a
+task and seed: mean IoU over the classes of 6000 random pixels of each scored plane, ``alone`` of labels, and
+``guessed`` with what it is sure of in that plane. ``--starter`` takes another starter, which saw none of the labels.
 """
 
 import argparse
