@@ -1,6 +1,7 @@
 """Annotation: the sparse labels of one image. 0 means that nothing was said; classes have names and colours."""
 
 import colorsys
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -9,6 +10,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from skimage.measure import label as connected_components
 
+from napari_sslseg import vast
 from napari_sslseg.errors import LabelError
 from napari_sslseg.regions import Region
 
@@ -84,11 +86,14 @@ class Annotation:
         ``semantic`` or ``instance``.
     regions : tuple of Region, optional
         Marked boxes.
+    within : tuple of int, optional
+        The planes that may carry labels, where that is known; all others are not looked at.
     """
 
     labels: Labels
     task: str = "semantic"
     regions: tuple[Region, ...] = ()
+    within: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.labels.ndim not in (2, 3) or self.labels.dtype.kind not in "ui":
@@ -98,7 +103,36 @@ class Annotation:
     @property
     def values(self) -> tuple[int, ...]:
         """The painted values, without 0."""
-        return tuple(sorted(count(self.labels)))
+        return tuple(sorted(self.counted()))
+
+    def counted(self) -> dict[int, int]:
+        """Count the painted pixels.
+
+        Returns
+        -------
+        dict of int to int
+            Number of pixels of each value above 0.
+        """
+        total: Counter[int] = Counter()
+        for z in self._within:
+            total.update(count(self.plane(z)))
+        return dict(total)
+
+    @property
+    def _within(self) -> tuple[int, ...]:
+        """The planes to look at."""
+        if self.labels.ndim == 2:
+            return (0,)
+        return tuple(range(len(self.labels))) if self.within is None else self.within
+
+    def _copied(self) -> Labels:
+        """The labels once more, of planes that carry some."""
+        if self.labels.ndim == 2:
+            return self.labels.copy()
+        copied: Labels = vast.zeros(self.labels.shape, self.labels.dtype)
+        for z in self._within:
+            copied[z] = self.labels[z]
+        return copied
 
     def check(self, shape: tuple[int, ...], name: str = "the image") -> None:
         """Raise LabelError unless these labels fit an image.
@@ -128,10 +162,13 @@ class Annotation:
         boxes = [r.slices(self.labels.ndim) for r in self.regions if r.complete]
         if not boxes:
             return self
-        labels = self.labels.copy()
+        labels = self._copied()
         for box in boxes:
             labels[box][labels[box] == 0] = 1
-        return replace(self, labels=labels)
+        if self.within is None or labels.ndim == 2:
+            return replace(self, labels=labels)
+        marked = {z for box in boxes for z in range(*box[0].indices(len(labels)))}
+        return replace(self, labels=labels, within=tuple(sorted({*self.within, *marked})))
 
     def parted(self) -> tuple[Self, Self]:
         """Part what is in validation boxes from the rest.
@@ -143,10 +180,10 @@ class Annotation:
         Annotation
             What lies in one of them.
         """
-        outside = self.labels.copy()
+        outside, inside = self._copied(), vast.zeros(self.labels.shape, self.labels.dtype)
         for box in self.validated:
-            outside[box] = 0
-        return replace(self, labels=outside), replace(self, labels=self.labels - outside)
+            outside[box], inside[box] = 0, self.labels[box]
+        return replace(self, labels=outside), replace(self, labels=inside)
 
     @property
     def validated(self) -> list[tuple[slice, ...]]:
@@ -161,9 +198,7 @@ class Annotation:
         tuple of int
             Plane indices; (0,) for a labelled 2-D image.
         """
-        if self.labels.ndim == 2:
-            return (0,) if self.labels.any() else ()
-        return tuple(int(z) for z in np.flatnonzero(self.labels.any(axis=(1, 2))))
+        return tuple(z for z in self._within if self.plane(z).any())
 
     def plane(self, z: int) -> Labels:
         """Return one plane.

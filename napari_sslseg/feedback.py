@@ -189,9 +189,10 @@ class Feedback:
             if project.entry(id).channels == channels:
                 annotation = project.annotation(id)
                 annotation.check(project.entry(id).shape, id)
-                region = tuple(slice(0, n) for n in annotation.labels.shape)
                 sparse = self._strokes[id] = _Sparse()
-                sparse.put(region, annotation.labels)
+                for z in annotation.planes():
+                    plane = annotation.plane(z)
+                    sparse.put((slice(z, z + 1), *(slice(0, n) for n in plane.shape)), plane[None])
                 known |= {(id, z) for z in sparse.planes}
         self._stale |= known
 

@@ -98,7 +98,7 @@ def collect(pairs: list[tuple[Image, Annotation]], share: float) -> Labelled:
     if task == "semantic" and len(present) > 255:
         raise LabelError(f"The labels hold {len(present)} classes", "At most 255 classes can be told apart")
     train = find_strokes([a for a, _ in parted])
-    apart = cut_up(find_strokes([replace(a, labels=inside.labels) for a, inside in parted]))
+    apart = cut_up(find_strokes([replace(a, labels=inside.labels, within=inside.within) for a, inside in parted]))
     if not apart:
         train, apart = hold_out(train, share)
     size = None
@@ -126,7 +126,7 @@ def _looked_up(table: npt.NDArray[np.uint8], plane: Labels) -> Targets:
 
 def _parted(annotations: list[Annotation]) -> list[tuple[Annotation, Annotation]]:
     """What lies outside of validation boxes, and inside."""
-    nothing = [replace(a, labels=np.zeros((1,) * a.labels.ndim, a.labels.dtype)) for a in annotations]
+    nothing = [replace(a, labels=np.zeros((1,) * a.labels.ndim, a.labels.dtype), within=None) for a in annotations]
     return [a.parted() if a.validated else (a, none) for a, none in zip(annotations, nothing, strict=True)]
 
 

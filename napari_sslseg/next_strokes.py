@@ -101,9 +101,9 @@ def _painted(project: Project, id: str, side: int, labelled: bool) -> npt.NDArra
     rows, columns = (-(-n // side) for n in shape[1:])
     result = np.zeros((shape[0], rows, columns), np.float32)
     if labelled:
-        labels = project.labels(id).reshape(shape)
-        for z in np.flatnonzero(labels.any(axis=(1, 2))).tolist():
-            y, x = np.nonzero(labels[z])
+        annotation = project.annotation(id)
+        for z in annotation.planes():
+            y, x = np.nonzero(annotation.plane(z))
             np.add.at(result[z], (y // side, x // side), 1 / side**2)
     for region in project.regions(id):
         if region.validation:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from napari_sslseg.instances import ObjectSize
 from napari_sslseg.io import chunks
 from napari_sslseg.io.atomic import remove, write_text
+from napari_sslseg.overlay import Box
 from napari_sslseg.project import Project
 from napari_sslseg.refining import Known
 from napari_sslseg.shelves import LabelShelf
@@ -259,6 +260,35 @@ def refined(project: Project) -> tuple[str, ...]:
         Image ids.
     """
     return tuple(e.id for e in project.images if _shelf(project).place(e.id).exists())
+
+
+def take_part(project: Project, id: str, z: int | None, box: Box, labels: Masks) -> None:
+    """Take note that a part of a plane is predicted anew: how probable classes were in that plane is forgotten.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+    id : str
+        Image id.
+    z : int, optional
+        The plane; None for an image of one.
+    box : Box
+        The part.
+    labels : numpy.ndarray
+        (h, w) masks of it, which are the original ones from now on where refined ones are in use.
+    """
+    place, original, rows = _shares(project, id), _shelf(project).place(id), slice(box.top, box.bottom)
+    plane, columns = slice(z or 0, (z or 0) + 1), slice(box.left, box.right)
+    if place.exists() and z is None:
+        _about(project, id).unlink(missing_ok=True)
+        remove(place)
+    elif place.exists():
+        region = (slice(None), plane, slice(None), slice(None))
+        chunks.write(place, np.zeros_like(chunks.read(place, region)), region)
+    if original.exists() and chunks.read(original, _region(project, id, z)).any():
+        part = (rows, columns) if z is None else (plane, rows, columns)
+        chunks.write(original, labels.reshape([s.stop - s.start for s in part]), part)
 
 
 # -------------------------------------------------------------------- where it is

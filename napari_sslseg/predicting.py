@@ -1,7 +1,7 @@
 """Prediction: masks and probabilities of whole images, in overlapping tiles blended without seams."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from napari_sslseg.errors import CheckpointError, ImageError
 from napari_sslseg.image import Image
 from napari_sslseg.job import Job, Progress, Rhythm, Stop
 from napari_sslseg.magnify import magnify, reduce
+from napari_sslseg.overlay import Box
 from napari_sslseg.prediction import Prediction
 from napari_sslseg.runtime import Runtime
 from napari_sslseg.segmenter import Segmenter
@@ -31,6 +32,7 @@ def predict(
     config: PredictConfig,
     *,
     planes: dict[str, tuple[int, ...]] | None = None,
+    boxes: dict[str, Box] | None = None,
     take: Take | None = None,
     runtime: RuntimeConfig | None = None,
     stop: Stop | None = None,
@@ -47,9 +49,12 @@ def predict(
         Tiles and what to keep.
     planes : dict of str to tuple of int, optional
         Planes to predict, by name of the image; all of an image that is not named.
+    boxes : dict of str to Box, optional
+        Part of these planes to predict, by name of the image; all of an image that is not named. What is around it is
+        looked at too, as far as tiles overlap.
     take : callable, optional
         Is given the name of an image, a plane, a row and how probable each class is from that row on, (K, rows, X), of
-        all that is predicted.
+        all that is predicted but parts.
     runtime : RuntimeConfig, optional
         Device and seed.
     stop : Stop, optional
@@ -84,11 +89,11 @@ def predict(
         volumes.checked(images)
     done: list[Prediction] = []
     work = [(planes or {}).get(i.name) or tuple(range(i.planes)) for i in images]
-    total = sum(len(zs) * i.shape[-1] * i.shape[-2] for zs, i in zip(work, images, strict=True))
-    before, clock = 0.0, Clock()
-    for image, zs in zip(images, work, strict=True):
-        one = _Image(image, zs, segmenter, checkpoint, config, take)
-        size = len(zs) * image.shape[-1] * image.shape[-2]
+    cuts = [_Cut.of(i, (boxes or {}).get(i.name), config.overlap) for i in images]
+    sizes = [len(zs) * c.pixels for zs, c in zip(work, cuts, strict=True)]
+    total, before, clock = sum(sizes), 0.0, Clock()
+    for image, zs, cut, size in zip(images, work, cuts, sizes, strict=True):
+        one = _Image(image, zs, cut, segmenter, checkpoint, config, take)
         for share in one.run(stop):
             if (event := clock.event(image.name, (before + share * size) / total)) is not None:
                 yield event
@@ -130,30 +135,72 @@ class Clock:
         return Progress(fraction, text, spent * (1 - fraction) / fraction if fraction > 0 else None)
 
 
+class _Cut(NamedTuple):
+    """The part of its planes that is predicted, and, a little larger, the part that is looked at."""
+
+    wanted: Box | None
+    seen: Box
+
+    @classmethod
+    def of(cls, image: Image, box: Box | None, margin: int) -> "_Cut":
+        height, width = image.shape[-2:]
+        if box is None:
+            return cls(None, Box(0, 0, height, width))
+        wanted = Box(max(0, box.top), max(0, box.left), min(height, box.bottom), min(width, box.right))
+        if wanted.top >= wanted.bottom or wanted.left >= wanted.right:
+            raise ImageError(
+                f"The part {tuple(box)} of {image.name} holds no pixel",
+                f"It has {height} rows and {width} columns",
+                "Give the first row and column, and those after the last ones",
+            )
+        top, left, bottom, right = wanted
+        seen = max(0, top - margin), max(0, left - margin), min(height, bottom + margin), min(width, right + margin)
+        return cls(wanted, Box(*seen))
+
+    @property
+    def pixels(self) -> int:
+        """How many pixels of a plane are looked at."""
+        return (self.seen.bottom - self.seen.top) * (self.seen.right - self.seen.left)
+
+    def of_image(self, image: Image) -> Image:
+        """Cut out what is looked at."""
+        if self.wanted is None:
+            return image
+        return image.part(slice(self.seen.top, self.seen.bottom), slice(self.seen.left, self.seen.right))
+
+    @property
+    def inner(self) -> tuple[slice, slice]:
+        """Where in what is looked at that lies which is wanted."""
+        top, left, bottom, right = self.wanted or self.seen
+        return slice(top - self.seen.top, bottom - self.seen.top), slice(left - self.seen.left, right - self.seen.left)
+
+
 class _Image:
     """Prediction of one image: fills label and probability arrays band by band."""
 
     def __init__(
         self,
-        image: Image,
+        whole: Image,
         zs: tuple[int, ...],
+        cut: _Cut,
         segmenter: Segmenter,
         checkpoint: Checkpoint,
         config: PredictConfig,
         take: Take | None,
     ) -> None:
-        said, self.take = checkpoint.config, take
+        image, said = cut.of_image(whole), checkpoint.config
+        self.whole, self.cut, self.take = whole, cut, take if cut.wanted is None else None
         self.times = int(said.get("magnification", 1))
         self.image, self.zs, self.segmenter, self.config = image, zs, segmenter, config
-        self.seen = magnify(image, self.times) if max(image.shape[-2:]) * self.times <= config.tile else image
+        self.seen = magnify(image, self.times) if max(whole.shape[-2:]) * self.times <= config.tile else image
         self.times = self.seen.shape[-1] // image.shape[-1]
         self.flips = config.flips and Orientation.of(said["finetune"]).free
         self.values = np.asarray(said["values"], np.uint16)
         self.size = instances.ObjectSize(**said["object_size"]) if said["object_size"] else None
-        shape = (image.planes, *image.shape[-2:])
+        shape = (len(zs), *image.shape[-2:])
         self.labels = np.zeros(shape, np.uint16)
-        self.through = self.size is not None and image.data.ndim == 4 and len(zs) == image.planes
-        self.finished: list[int] = []  # planes, in order
+        self.through = self.size is not None and image.data.ndim == 4 and len(zs) == image.planes and not cut.wanted
+        self.finished: list[int] = []  # which of the planes
         self.uncertainty = Uncertainty.empty(len(self.values), image.shape)
         self.probabilities: npt.NDArray[np.float16] | None = None
         if config.probabilities or self.size:
@@ -167,44 +214,49 @@ class _Image:
         ):
             yield share
             if band is not None:
-                self._fill(self.zs[k], top, band)
+                self._fill(k, top, band)
         if self.through and not stop.requested and self.probabilities is not None and self.size is not None:
             found = instances.separate(self.probabilities, self.size, self.image.spacing)
             self.labels = found.astype(np.uint16 if found.max() < 2**16 else np.uint32)
-            self.finished = list(self.zs)
+            self.finished = list(range(len(self.zs)))
 
-    def _fill(self, z: int, top: int, band: npt.NDArray[np.float32]) -> None:
+    def _fill(self, k: int, top: int, band: npt.NDArray[np.float32]) -> None:
         band = reduce(band, self.times)  # a magnified plane is one tile, so the band is all of it
-        at = np.s_[top : top + band.shape[1]]
+        z, at = self.zs[k], np.s_[top : top + band.shape[1]]
         if self.segmenter.atlas is not None:
-            rows, columns = range(top, top + band.shape[1]), range(band.shape[2])
-            expected = self.segmenter.atlas.over(self.image.shape, [z], rows, columns)[:, 0]
+            first, left = self.cut.seen.top + top, self.cut.seen.left
+            rows, columns = range(first, first + band.shape[1]), range(left, left + band.shape[2])
+            expected = self.segmenter.atlas.over(self.whole.shape, [z], rows, columns)[:, 0]
             band = self.segmenter.atlas.weigh(band, expected)
-        self.labels[z, at] = self.values[band.argmax(0)]
-        self.uncertainty.add(z, top, band)
+        self.labels[k, at] = self.values[band.argmax(0)]
+        if self.cut.wanted is None:
+            self.uncertainty.add(z, top, band)
         if self.take is not None:
             self.take(self.image.name, z, top, band)
         if self.probabilities is not None:
-            self.probabilities[:, z, at] = band
+            self.probabilities[:, k, at] = band
         if top + band.shape[1] == self.labels.shape[1] and not self.through:
-            self._finish(z)
+            self._finish(k)
 
-    def _finish(self, z: int) -> None:
+    def _finish(self, k: int) -> None:
         if self.probabilities is not None and self.size is not None:
-            self.labels[z] = instances.separate(self.probabilities[:, z], self.size, self.image.spacing[-2:])
-        self.finished.append(z)
+            self.labels[k] = instances.separate(self.probabilities[:, k], self.size, self.image.spacing[-2:])
+        self.finished.append(k)
 
     def result(self) -> Prediction:
         """Put together what is finished."""
-        flat = self.image.data.ndim == 3
         names = OBJECT_CLASSES if self.size else tuple(str(v) for v in self.values)
         probabilities: npt.NDArray[Any] | None = self.probabilities if self.config.probabilities else None
-        if flat and probabilities is not None:
-            probabilities = probabilities[:, 0]
-        planes = None if len(self.finished) == self.image.planes else tuple(self.finished)
-        if len(self.finished) < len(self.zs):
-            unfinished = sorted(set(self.zs) - set(self.finished))
-            self.labels[unfinished] = 0
-            self.uncertainty.forget(unfinished)
-        labels = self.labels[0] if flat else self.labels
-        return Prediction(self.image.name, labels, names, probabilities, planes, self.uncertainty)
+        labels, planes = self.labels, None
+        if len(self.finished) < self.image.planes:
+            planes = tuple(self.zs[k] for k in self.finished)
+            self.uncertainty.forget(sorted(set(self.zs) - set(planes)))
+            labels = labels[self.finished]
+            probabilities = probabilities[:, self.finished] if probabilities is not None else None
+        if self.image.data.ndim == 3:
+            labels, probabilities = labels[0], probabilities[:, 0] if probabilities is not None else None
+        if self.cut.wanted is None:
+            return Prediction(self.image.name, labels, names, probabilities, planes, self.uncertainty)
+        at = (..., *self.cut.inner)
+        probabilities = probabilities[at] if probabilities is not None else None
+        return Prediction(self.image.name, labels[at], names, probabilities, planes, None, self.cut.wanted)

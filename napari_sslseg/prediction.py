@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_sslseg.overlay import Box
 from napari_sslseg.uncertainty import Uncertainty
 
 
@@ -18,16 +19,18 @@ class Prediction:
     image : str
         Id or name of the image.
     labels : numpy.ndarray
-        ([Z,] Y, X). Semantic: 1 background, 2.. classes. Instance: 1 background, 2.. one object each.
-        With `planes` given, the other planes are 0.
+        ([Z,] Y, X). Semantic: 1 background, 2.. classes. Instance: 1 background, 2.. one object each. With `planes`
+        given, Z holds only these; with `box`, Y and X only that part.
     classes : tuple of str
         Name of each channel of `probabilities`.
     probabilities : numpy.ndarray, optional
-        (K, [Z,] Y, X) float16 or float32 in 0 to 1, summing to 1 over K.
+        (K, [Z,] Y, X) float16 or float32 in 0 to 1, summing to 1 over K; the same planes and part.
     planes : tuple of int, optional
         The planes that were predicted; None for all.
     uncertainty : Uncertainty, optional
-        How unsure it is, in squares.
+        How unsure it is, in squares; None of a part.
+    box : Box, optional
+        The part of each of these planes that was predicted; None for all of it.
     """
 
     image: str
@@ -36,6 +39,7 @@ class Prediction:
     probabilities: npt.NDArray[np.floating[Any]] | None = None
     planes: tuple[int, ...] | None = None
     uncertainty: Uncertainty | None = None
+    box: Box | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,12 +10,14 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from napari_sslseg import vast
 from napari_sslseg.annotation import Annotation, LabelClass, Labels
 from napari_sslseg.contents import FILE, Contents, ImageEntry, Round
 from napari_sslseg.errors import LabelError, ProjectError
 from napari_sslseg.image import Image
 from napari_sslseg.io import read_image
 from napari_sslseg.io.atomic import storage_errors
+from napari_sslseg.overlay import Box
 from napari_sslseg.regions import Region
 from napari_sslseg.shelves import ImageShelf, LabelShelf, free_id
 
@@ -313,7 +315,7 @@ class Project:
             ([Z,] Y, X) uint16, 0 where nothing was painted.
         """
         entry, found = self.entry(id), self._labels.read(id)
-        return np.zeros(entry.shape, np.uint16) if found is None else found
+        return vast.zeros(entry.shape, np.uint16) if found is None else found
 
     def write_labels(self, id: str, labels: npt.NDArray[Any], region: tuple[slice, ...] | None = None) -> None:
         """Write labels, or a part of them; only the chunks of that part are touched, each one atomically.
@@ -361,7 +363,9 @@ class Project:
         """
         return self._predictions.place(id).exists()
 
-    def write_prediction(self, id: str, labels: npt.NDArray[Any], planes: tuple[int, ...] | None = None) -> None:
+    def write_prediction(
+        self, id: str, labels: npt.NDArray[Any], planes: tuple[int, ...] | None = None, box: Box | None = None
+    ) -> None:
         """Keep the masks of an image.
 
         Parameters
@@ -369,16 +373,20 @@ class Project:
         id : str
             Image id.
         labels : numpy.ndarray
-            ([Z,] Y, X).
+            ([Z,] Y, X), of these planes and this part alone.
         planes : tuple of int, optional
             The planes to write; all if not given.
+        box : Box, optional
+            The part of them to write; all of it if not given.
         """
-        whole = (slice(None), slice(None))
+        entry = self.entry(id)
+        top, left, bottom, right = box or (0, 0, *entry.shape[-2:])
+        part = (slice(top, bottom), slice(left, right))
         with self._lock:
             if planes is None:
-                self._predictions.write(self.entry(id), labels, None)
-            for z in planes or ():
-                self._predictions.write(self.entry(id), labels[z : z + 1], (slice(z, z + 1), *whole))
+                self._predictions.write(entry, labels, (*(slice(0, n) for n in entry.shape[:-2]), *part))
+            for k, z in enumerate(planes or ()):
+                self._predictions.write(entry, labels[k : k + 1], (slice(z, z + 1), *part))
 
     def annotation(self, id: str) -> Annotation:
         """Read the labels of an image as an annotation of this project's task.
@@ -393,7 +401,23 @@ class Project:
         Annotation
             The labels.
         """
-        return Annotation(self.labels(id), self.task, self.regions(id))
+        return Annotation(self.labels(id), self.task, self.regions(id), self.painted_planes(id))
+
+    def painted_planes(self, id: str) -> tuple[int, ...]:
+        """Say which planes of an image may be painted on, without reading any.
+
+        Parameters
+        ----------
+        id : str
+            Image id.
+
+        Returns
+        -------
+        tuple of int
+            In order; (0,) for an image of one plane.
+        """
+        entry = self.entry(id)
+        return self._labels.planes(id) if len(entry.shape) == 3 else (0,)
 
     # ---------------------------------------------------------------- marked boxes
     def regions(self, id: str) -> tuple[Region, ...]:

@@ -170,6 +170,21 @@ class LabelShelf:
         """
         return chunks.read(self.place(id)).astype(self.dtype, copy=False) if self.place(id).exists() else None
 
+    def planes(self, id: str) -> tuple[int, ...]:
+        """Say in which planes something may be other than 0, without reading any.
+
+        Parameters
+        ----------
+        id : str
+            Image id.
+
+        Returns
+        -------
+        tuple of int
+            In order; none if nothing was written yet, (0,) for an image of one plane.
+        """
+        return chunks.planes(self.place(id)) if self.place(id).exists() else ()
+
     def write(self, entry: ImageEntry, values: npt.NDArray[Any], region: tuple[slice, ...] | None) -> None:
         """Write an array or a part of it; only the chunks of that part are touched, each one atomically.
 

@@ -6,7 +6,6 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
-from napari_sslseg.annotation import count
 from napari_sslseg.job import Event, Metric, Notice, Progress
 from napari_sslseg.project import Project
 
@@ -107,7 +106,7 @@ class Tally:
         """
         files = (project.path / "labels").rglob("*")
         written = max((f.stat().st_mtime for f in files if f.is_file()), default=0.0)
-        return cls({id: count(project.labels(id)) for id in project.labelled()}, written)
+        return cls({id: project.annotation(id).counted() for id in project.labelled()}, written)
 
     def painted(self, value: int) -> int:
         """Return how many pixels of a class are painted in all images.

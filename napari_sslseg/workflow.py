@@ -17,6 +17,7 @@ from napari_sslseg.contents import Round
 from napari_sslseg.errors import LabelError, ProjectError, StoppedError
 from napari_sslseg.image import Image
 from napari_sslseg.job import Job, Notice, Stop
+from napari_sslseg.overlay import Box
 from napari_sslseg.prediction import Prediction
 from napari_sslseg.project import Project
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig, RuntimeConfig
@@ -267,12 +268,13 @@ def predict_project(
     *,
     ids: Iterable[str] | None = None,
     planes: dict[str, tuple[int, ...]] | None = None,
+    boxes: dict[str, Box] | None = None,
     runtime: RuntimeConfig | None = None,
     stop: Stop | None = None,
 ) -> Job[list[Prediction]]:
     """Predict images of a project with its latest round, or the earlier one that was chosen.
 
-    How probable each class is is kept too, packed and rounded, so that masks can be refined later.
+    How probable each class is is kept too, packed and rounded, so that masks can be refined later; not of a part.
 
     Parameters
     ----------
@@ -284,6 +286,9 @@ def predict_project(
         Images to predict; all if not given.
     planes : dict of str to tuple of int, optional
         Planes to predict, by image id; all planes of an image that is not named.
+    boxes : dict of str to Box, optional
+        Part of these planes to predict, by image id; all of an image that is not named. Objects are numbered on from
+        those that the rest of the image has.
     runtime : RuntimeConfig, optional
         Device and seed.
     stop : Stop, optional
@@ -307,8 +312,12 @@ def predict_project(
     images = project.named(ids)
     said = checkpoint.config
     shares = originals.Shares(project, said["values"], said["object_size"], planes)
-    found = yield from predict(images, checkpoint, config, planes=planes, take=shares.take, runtime=runtime, stop=stop)
-    for prediction in found:
+    job = predict(images, checkpoint, config, planes=planes, boxes=boxes, take=shares.take, runtime=runtime, stop=stop)
+    found = yield from job
+    for k, prediction in enumerate(found):
+        if prediction.box is not None:
+            found[k] = _keep_part(project, prediction)
+            continue
         shares.keep(prediction.image, prediction.planes)
         project.write_prediction(prediction.image, prediction.labels, prediction.planes)
         if prediction.uncertainty is not None:
@@ -318,6 +327,23 @@ def predict_project(
     if checkpoint.config["task"] == "instance":
         return found
     return [replace(p, classes=tuple(names.get(v, f"class {v}") for v in p.classes)) for p in found]
+
+
+def _keep_part(project: Project, prediction: Prediction) -> Prediction:
+    """Put the masks of a part among those of the rest."""
+    assert prediction.box is not None, "it is of a part"
+    id, labels, box = prediction.image, prediction.labels, prediction.box
+    planes = prediction.planes or (range(len(labels)) if labels.ndim == 3 else (None,))
+    before = project.prediction(id) if project.task == "instance" else None
+    if before is not None:  # objects that reach beyond the part are cut at its border
+        for z in planes:
+            (before if z is None else before[z])[box.top : box.bottom, box.left : box.right] = 0
+        most = max(1, int(before.max()))
+        labels = np.where(labels > 1, labels.astype(np.uint32) + (most - 1), labels)
+    for k, z in enumerate(planes):
+        originals.take_part(project, id, z, box, labels if z is None else labels[k])
+    project.write_prediction(id, labels, prediction.planes, box)
+    return replace(prediction, labels=labels)
 
 
 def needed_model(project: Project) -> Path:

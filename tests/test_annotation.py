@@ -7,6 +7,7 @@ import pytest
 
 from napari_sslseg.annotation import FIRST_COLOURS, Annotation, LabelClass, count, painted, strokes
 from napari_sslseg.errors import LabelError
+from napari_sslseg.regions import Region
 
 FLAT = np.array([[0, 1, 1, 0], [0, 0, 0, 0], [2, 0, 0, 1]], np.uint16)
 
@@ -92,3 +93,26 @@ def test_what_is_painted_lies_in_boxes_that_do_not_touch():
         (slice(1792, 2000), slice(1280, 1500)),
     ]
     assert painted(np.zeros((300, 300), np.uint16)) == []
+
+
+def test_planes_that_are_known_to_be_empty_are_not_looked_at():
+    labels = np.zeros((5, 20, 30), np.uint16)
+    labels[1, 3:6, 3:9], labels[3, 2:4, 2:4] = 1, 2
+    every, some = Annotation(labels), Annotation(labels, within=(1, 2))
+    assert (every.planes(), some.planes()) == ((1, 3), (1,))
+    assert (every.values, some.values) == ((1, 2), (1,))
+    assert every.counted() == {1: 18, 2: 4}
+    assert some.counted() == {1: 18}
+
+
+def test_boxes_add_to_the_planes_that_are_looked_at():
+    labels = np.zeros((5, 20, 30), np.uint16)
+    labels[1, 3:6, 3:9] = 2
+    complete = Region((3, 5), (0, 10), (0, 10), complete=True)
+    checked = Region((1, 2), (0, 5), (0, 30), validation=True)
+    annotation = Annotation(labels, regions=(complete, checked), within=(1,)).completed()
+    assert annotation.planes() == (1, 3, 4)
+    outside, inside = annotation.parted()
+    assert (outside.planes(), inside.planes()) == ((1, 3, 4), (1,))
+    assert inside.counted() == {2: 12}
+    assert outside.counted() == {1: 200, 2: 6}

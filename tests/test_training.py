@@ -13,6 +13,7 @@ from napari_sslseg.finetuning import finetune
 from napari_sslseg.image import Image
 from napari_sslseg.job import Metric, Notice, Progress, Stop, run
 from napari_sslseg.labelled import collect
+from napari_sslseg.overlay import Box
 from napari_sslseg.predicting import predict
 from napari_sslseg.pretraining import pretrain
 from napari_sslseg.runtime import Runtime
@@ -310,9 +311,41 @@ def test_probabilities_sum_to_one_and_agree_with_the_masks(trained):
 def test_only_the_planes_asked_for_are_predicted(trained):
     image, _ = disks(64, planes=4)
     found = run(predict([image], trained, PredictConfig(tile=64, overlap=16), planes={image.name: (2,)}))[0]
-    assert found.planes == (2,)
-    assert (found.labels[2] > 0).all()
-    assert not found.labels[[0, 1, 3]].any()
+    every = run(predict([image], trained, PredictConfig(tile=64, overlap=16)))[0]
+    assert (found.planes, every.planes) == ((2,), None)
+    assert found.labels.shape == (1, 64, 64)
+    np.testing.assert_array_equal(found.labels[0], every.labels[2])
+
+
+@pytest.mark.parametrize("planes", [None, 4])
+def test_a_part_is_predicted_as_in_the_whole(trained, planes):
+    image, _ = disks(160, planes=planes)
+    config, box = PredictConfig(tile=64, overlap=16, probabilities=True), Box(70, 0, 131, 90)
+    asked = {"planes": {image.name: (2,)}} if planes else {}
+    taken = []
+    found = run(
+        predict([image], trained, config, **asked, boxes={image.name: box}, take=lambda *rows: taken.append(rows))
+    )[0]
+    whole = run(predict([image], trained, config, **asked))[0]
+    assert (found.box, whole.box) == (box, None)
+    assert found.labels.shape == ((1, 61, 90) if planes else (61, 90))
+    assert found.probabilities.shape == (2, *found.labels.shape)
+    assert (found.labels == whole.labels[..., 70:131, :90]).mean() > 0.99
+    assert len(np.unique(found.labels)) == 2
+    assert found.uncertainty is None
+    assert not taken
+
+
+@pytest.mark.parametrize("box", [(5, 5, 5, 20), (0, 90, 10, 80), (500, 0, 600, 30)])
+def test_a_part_without_a_pixel_is_told(trained, box):
+    with pytest.raises(ImageError, match=r"holds no pixel.*96 rows and 96 columns"):
+        run(predict([disks()[0]], trained, PredictConfig(), boxes={"disks0": Box(*box)}))
+
+
+def test_a_part_reaches_no_further_than_the_image(trained):
+    found = run(predict([disks()[0]], trained, PredictConfig(), boxes={"disks0": Box(-20, 60, 30, 500)}))[0]
+    assert found.box == Box(0, 60, 30, 96)
+    assert found.labels.shape == (30, 36)
 
 
 def test_a_constant_image_is_predicted_without_an_error(trained):

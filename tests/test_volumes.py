@@ -343,8 +343,8 @@ def test_only_the_planes_of_a_volume_asked_for_are_predicted(trained):
     image, _, network = trained
     found = run(predict([image], network, PredictConfig(), planes={image.name: (3, 4)}))[0]
     assert found.planes == (3, 4)
-    assert (found.labels[3:5] > 0).all()
-    assert not np.delete(found.labels, (3, 4), 0).any()
+    assert found.labels.shape == (2, *image.shape[1:])
+    assert (found.labels > 0).all()
 
 
 @pytest.mark.parametrize("shape", [(2, 9, 7), (3, 33, 100), (20, 8, 8)])

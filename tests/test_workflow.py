@@ -12,6 +12,7 @@ from napari_sslseg.annotation import LabelClass
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.errors import LabelError, ProjectError
 from napari_sslseg.job import Metric, Notice, Progress, Stop, run
+from napari_sslseg.overlay import Box
 from napari_sslseg.project import Project
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig, RuntimeConfig
 from napari_sslseg.workflow import predict_project, pretrain_project, train_project
@@ -199,6 +200,33 @@ def test_only_the_planes_asked_for_are_kept(tmp_path):
     run(predict_project(project, TILES, planes={"disks0": (1,)}))
     assert (project.prediction("disks0") > 0).any(axis=(1, 2)).tolist() == [False, True, False]
     assert [originals.known(project, "disks0", z).sure for z in range(3)] == [False, True, False]
+    part = {"planes": {"disks0": (1,)}, "boxes": {"disks0": Box(10, 20, 30, 50)}}
+    before = project.prediction("disks0")
+    masks = np.full((64, 64), 7, np.uint32)
+    originals.use(project, "disks0", 1, masks)  # refined ones are in use
+    (found,) = run(predict_project(project, TILES, **part))
+    masks[10:30, 20:50] = found.labels[0]
+    np.testing.assert_array_equal(project.prediction("disks0"), np.stack([before[0], masks, before[2]]))
+    before[1, 10:30, 20:50] = found.labels[0]
+    np.testing.assert_array_equal(originals.masks(project, "disks0"), before)
+    assert not originals.known(project, "disks0", 1).sure
+
+
+def test_objects_of_a_part_are_numbered_on(tmp_path):
+    project, (image, truth) = Project.create(tmp_path / "p", task="instance"), objects(64)
+    project.add_image(image)
+    project.write_labels(image.name, truth)
+    train(project, steps=1)
+    masks = np.ones((64, 64), np.uint32)
+    masks[2:5, 2:5], masks[40:50, 40:50] = 5, 9
+    project.write_prediction(image.name, masks)
+    for corner in (0, 30):  # what was in the part before is gone
+        box = Box(30, corner, 64, 64)
+        (found,) = run(predict_project(project, TILES, boxes={image.name: box}))
+        kept = project.prediction(image.name)
+        np.testing.assert_array_equal(kept[30:, corner:], found.labels)
+        np.testing.assert_array_equal(kept[:30], masks[:30])
+        assert not set(np.unique(found.labels)) & {2, 3, 4, 5}
 
 
 def test_an_image_only_in_a_file_is_learnt_from_and_predicted(tmp_path):

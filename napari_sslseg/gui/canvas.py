@@ -1,5 +1,6 @@
 """Canvas: the layers of one viewer that belong to the project: images, what is painted on them, masks."""
 
+import math
 import weakref
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,6 +17,8 @@ from napari_sslseg.gui.painting import Painting
 from napari_sslseg.overlay import Box
 from napari_sslseg.prediction import Prediction
 from napari_sslseg.session import Session
+
+VAST = 4096**2  # px of a plane
 
 
 class Canvas(QObject):
@@ -173,6 +176,12 @@ class Canvas(QObject):
             box[first] = max(box[first], middle - most // 2)
             box[last] = min(box[last], middle - most // 2 + most)
         return (planes[id][0] if planes else 0), Box(*box)
+
+    @property
+    def vast(self) -> bool:
+        """Whether planes of the current image are so large that only what is in the view is predicted."""
+        project, id = self.session.project, self.session.current
+        return project is not None and id is not None and math.prod(project.entry(id).shape[-2:]) > VAST
 
     def show(self, predictions: Sequence[Prediction]) -> None:
         """Show masks, in the layers that showed them before where there are such.

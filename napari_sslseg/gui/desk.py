@@ -17,7 +17,7 @@ from napari_sslseg.gui.boxes import Boxes
 from napari_sslseg.gui.canvas import Canvas
 from napari_sslseg.gui.guide import Guide
 from napari_sslseg.gui.jobs import Jobs, RemoteJobs
-from napari_sslseg.gui.live import Answering, Live
+from napari_sslseg.gui.live import MOST, Answering, Live
 from napari_sslseg.gui.runner import Runner
 from napari_sslseg.gui.using import use
 from napari_sslseg.gui.words import in_words
@@ -168,15 +168,19 @@ class Desk(QObject):
                 self.predict(self.prediction)
 
     def predict(self, config: PredictConfig, *, everything: bool = False) -> None:
-        """Predict the plane that is looked at, or all images."""
+        """Predict the plane that is looked at, or what is in the view of a vast one, or all images."""
         if not self.ready():
             return
         project, runtime = self.session.needed_project, self.session.runtime
-        planes = None if everything else self.canvas.current_plane()
-        ids = None if everything or self.session.current is None else (self.session.current,)
+        here = None if everything else self.session.current
+        ids, planes = ((here,), self.canvas.current_plane()) if here else (None, None)
+        view = self.canvas.view(MOST) if here and self.canvas.vast else None
+        boxes = {here: view[1]} if here and view else None
         self.run(
             "result",
-            lambda stop: self.jobs.predict(project, config, ids=ids, planes=planes, runtime=runtime, stop=stop),
+            lambda stop: self.jobs.predict(
+                project, config, ids=ids, planes=planes, boxes=boxes, runtime=runtime, stop=stop
+            ),
             self._predicted,
         )
 

@@ -36,10 +36,11 @@ class Jobs(Protocol):
         *,
         ids: Iterable[str] | None,
         planes: dict[str, tuple[int, ...]] | None,
+        boxes: dict[str, Box] | None,
         runtime: RuntimeConfig,
         stop: Stop,
     ) -> Job[list[Prediction]]:
-        """Predict images, or some of their planes."""
+        """Predict images, or some of their planes, or parts of these."""
 
     def denoise(
         self,
@@ -116,7 +117,7 @@ class RemoteJobs:
         return self._run("train", project, stop, config=config, runtime=runtime)
 
     def predict(self, project: Project, config: PredictConfig, *, stop: Stop, **asked: Any) -> Job[list[Prediction]]:
-        """Predict images, or some of their planes."""
+        """Predict images, or some of their planes, or parts of these."""
         return self._run("predict", project, stop, config=config, **asked)
 
     def denoise(self, project: Project, config: PredictConfig, *, stop: Stop, **asked: Any) -> Job[list[Denoised]]:

@@ -9,6 +9,7 @@ from napari.layers import Labels as LabelsLayer
 from napari.utils.colormaps import Colormap
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_sslseg import vast
 from napari_sslseg.errors import UserError
 from napari_sslseg.gui import layers, marks, masks
 from napari_sslseg.gui.canvas import Canvas
@@ -260,7 +261,7 @@ class Live(QObject):
 
     def _masks(self, project: Project, id: str) -> Any:
         def make(geometry: dict[str, Any]) -> LabelsLayer:
-            layer = LabelsLayer(np.zeros(project.entry(id).shape, np.uint16), name=f"{id} live", **geometry)
+            layer = LabelsLayer(vast.zeros(project.entry(id).shape, np.uint16), name=f"{id} live", **geometry)
             masks.colour(layer, project)
             masks.style(layer, self._canvas.look)
             return layer
@@ -270,7 +271,7 @@ class Live(QObject):
     def _doubts(self, project: Project, id: str) -> Any:
         def make(geometry: dict[str, Any]) -> ImageLayer:
             return ImageLayer(
-                np.zeros(project.entry(id).shape, np.float32),
+                vast.zeros(project.entry(id).shape, np.float32),
                 name=f"{id} unsure",
                 colormap=Colormap(["#00000000", "#ffe40000", "#ffe400"], name="unsure"),
                 contrast_limits=(0, 1),

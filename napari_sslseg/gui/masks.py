@@ -8,6 +8,7 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Labels as LabelsLayer
 
+from napari_sslseg import vast
 from napari_sslseg.gui import layers, marks
 from napari_sslseg.prediction import Prediction
 from napari_sslseg.project import Project
@@ -58,12 +59,13 @@ def show(viewer: ViewerModel, project: Project, predictions: Sequence[Prediction
 def _show_masks(viewer: ViewerModel, project: Project, prediction: Prediction, look: Look) -> None:
     found = marks.marked(viewer, project, prediction.image, "result")
     if found:
-        _update(found[0].data, prediction.labels, prediction.planes)
+        _update(found[0].data, prediction.labels, prediction)
         found[0].refresh()
         return
     below = layers.show_image(viewer, project, prediction.image)
-    masks = np.zeros(prediction.labels.shape, np.uint32 if project.task == "instance" else np.uint16)
-    _update(masks, prediction.labels, prediction.planes)
+    shape = project.entry(prediction.image).shape
+    masks = vast.zeros(shape, np.uint32 if project.task == "instance" else np.uint16)
+    _update(masks, prediction.labels, prediction)
     metadata = marks.mark(project, prediction.image, "result")
     layer = LabelsLayer(masks, name=f"{prediction.image} masks", metadata=metadata, **layers.geometry(below[0]))
     colour(layer, project)
@@ -71,11 +73,13 @@ def _show_masks(viewer: ViewerModel, project: Project, prediction: Prediction, l
     viewer.layers.insert(viewer.layers.index(below[-1]) + 1, layer)
 
 
-def _update(masks: Any, labels: Any, planes: tuple[int, ...] | None) -> None:
-    if planes is None or masks.ndim == 2:
-        masks[...] = labels
+def _update(shown: Any, values: Any, prediction: Prediction) -> None:
+    """Take over what was predicted."""
+    top, left, bottom, right = prediction.box or (0, 0, *shown.shape[-2:])
+    if prediction.planes is None or shown.ndim == 2:
+        shown[..., top:bottom, left:right] = values
     else:
-        masks[list(planes)] = labels[list(planes)]
+        shown[list(prediction.planes), top:bottom, left:right] = values
 
 
 def _show_probabilities(viewer: ViewerModel, project: Project, prediction: Prediction) -> None:
@@ -86,11 +90,11 @@ def _show_probabilities(viewer: ViewerModel, project: Project, prediction: Predi
     assert prediction.probabilities is not None, "asked for by the caller"
     for name, values in list(zip(prediction.classes, prediction.probabilities, strict=True))[1:]:
         if name in known:
-            _update(known[name].data, values, prediction.planes)
+            _update(known[name].data, values, prediction)
             known[name].refresh()
             continue
-        data = np.zeros(values.shape, np.float32)
-        _update(data, values, prediction.planes)
+        data = vast.zeros(project.entry(prediction.image).shape, np.float32)
+        _update(data, values, prediction)
         layer = _probability_layer(data, f"{prediction.image} {name} probability", colours.get(name), below[0])
         layer.metadata = {"class": name, **marks.mark(project, prediction.image, "probability")}
         viewer.layers.insert(at, layer)

@@ -17,6 +17,9 @@ from napari_sslseg.gui.wrap import Wrap
 from napari_sslseg.settings import PredictConfig
 from napari_sslseg.stages import Stage, stage
 
+PLANE = "▶ This plane", "Show the masks of what you are looking at"
+VIEW = "▶ What I see", "Show the masks of what is in the view: all of this plane would take long"
+
 
 class ResultStep(QWidget):
     """Predict, and set how the masks look.
@@ -30,7 +33,7 @@ class ResultStep(QWidget):
     def __init__(self, desk: Desk) -> None:
         super().__init__()
         self._desk = desk
-        self.panel = Panel(5, "Result", "▶ This plane", "Show the masks of what you are looking at")
+        self.panel = Panel(5, "Result", *PLANE)
         self.everything = QPushButton("▶ Everything")
         self.everything.setToolTip("Masks of all planes of all images of the project")
         self.accept = AcceptRow(desk)
@@ -114,6 +117,7 @@ class ResultStep(QWidget):
         session = self._desk.session
         now, why = stage(session, "result")
         free = session.running is None and now is not Stage.EMPTY
+        self.panel.set_verb(*(VIEW if self._desk.canvas.vast else PLANE))
         self.panel.show_activity(session.activities.get("result"), enabled=free)
         self.everything.setEnabled(free)
         look = self._desk.canvas.look

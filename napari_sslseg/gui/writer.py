@@ -4,6 +4,7 @@ import itertools
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -103,11 +104,13 @@ class LabelWriter(QObject):
         planes = labels[None] if labels.ndim == 2 else labels
         part = region if labels.ndim == 3 else (slice(0, 1), *region)
         known = self._counts.get(id)
-        if known is None:
-            known, part = self._counts.setdefault(id, {}), tuple(slice(0, n) for n in planes.shape)
         (z0, z1), (y0, y1), (x0, x1) = ((s.start, s.stop) for s in part)
+        looked_at: Iterable[int] = range(z0, z1)
+        if known is None:
+            known, looked_at = self._counts.setdefault(id, {}), self._project.painted_planes(id)
+            y0, x0, (y1, x1) = 0, 0, planes.shape[1:]
         rows, columns = (range(a // BLOCK * BLOCK, b, BLOCK) for a, b in ((y0, y1), (x0, x1)))
-        for z, y, x in itertools.product(range(z0, z1), rows, columns):
+        for z, y, x in itertools.product(looked_at, rows, columns):
             known.pop((z, y, x), None)
             if counted := count(planes[z, y : y + BLOCK, x : x + BLOCK]):
                 known[z, y, x] = counted

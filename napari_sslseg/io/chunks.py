@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
+from napari_sslseg import vast
 from napari_sslseg.image import Image
 from napari_sslseg.io.atomic import flush, remove, replacing, storage_errors
 from napari_sslseg.io.lazy import SMALL, LazyArray
@@ -99,6 +100,31 @@ def _slices(bounds: list[range], within: list[range] | None = None) -> Region:
     return tuple(slice(r.start - s, r.stop - s) for r, s in zip(bounds, starts, strict=True))
 
 
+def planes(path: Path) -> tuple[int, ...]:
+    """Say in which planes an array may be other than 0: of the others no chunk was stored.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The zarr folder.
+
+    Returns
+    -------
+    tuple of int
+        Indices along the last axis but two, in order; (0,) where there is none.
+    """
+    array: Any = zarr.open_array(path, mode="r")
+    if array.ndim < 3:
+        return (0,)
+    return tuple(sorted({at[-3] for at in _stored(path)}))
+
+
+def _stored(path: Path) -> list[list[int]]:
+    """Which chunks are on the disk, by their numbers along each axis."""
+    files = (file for file in (path / "c").rglob("*") if file.is_file() and not file.name.startswith("."))
+    return [[int(n) for n in file.relative_to(path / "c").parts] for file in files]
+
+
 def read(path: Path, region: Region | None = None) -> npt.NDArray[Any]:
     """Read an array, or a part of it.
 
@@ -117,12 +143,10 @@ def read(path: Path, region: Region | None = None) -> npt.NDArray[Any]:
     array: Any = zarr.open_array(path, mode="r")
     if region is not None:
         return np.asarray(array[region])
-    values = np.zeros(array.shape, array.dtype)  # of which the system touches what is written only
-    for file in (path / "c").rglob("*"):
-        if file.is_file() and not file.name.startswith("."):
-            at = [int(n) for n in file.relative_to(path / "c").parts]
-            box = tuple(slice(k * c, (k + 1) * c) for k, c in zip(at, array.chunks, strict=True))
-            values[box] = array[box]
+    values = vast.zeros(array.shape, array.dtype)
+    for at in _stored(path):
+        box = tuple(slice(k * c, (k + 1) * c) for k, c in zip(at, array.chunks, strict=True))
+        values[box] = array[box]
     return values
 
 

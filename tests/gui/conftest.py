@@ -112,11 +112,11 @@ class FakeJobs:
         return project.add_round(Round(number, f"{number}.safetensors", score, {}, 4, False, 9, 9, 1.0, finished))
 
     def predict(
-        self, project: Project, config: Any, *, ids: Any, planes: Any, runtime: Any, stop: Stop
+        self, project: Project, config: Any, *, ids: Any, planes: Any, boxes: Any, runtime: Any, stop: Stop
     ) -> Job[list[Prediction]]:
-        self.calls.append(("predict", {"config": config, "ids": ids, "planes": planes}))
+        self.calls.append(("predict", {"config": config, "ids": ids, "planes": planes, "boxes": boxes}))
         yield from self._play(stop)
-        return [self._prediction(project, id, config, planes) for id in ids or [e.id for e in project.images]]
+        return [self._prediction(project, id, config, planes, boxes) for id in ids or [e.id for e in project.images]]
 
     def denoise(
         self, project: Project, config: Any, *, ids: Any, planes: Any, runtime: Any, stop: Stop
@@ -166,14 +166,14 @@ class FakeJobs:
         yield from ()
         return 120.0
 
-    def _prediction(self, project: Project, id: str, config: Any, planes: Any) -> Prediction:
-        labels = np.full(project.entry(id).shape, self.value, np.uint16)
+    def _prediction(self, project: Project, id: str, config: Any, planes: Any, boxes: Any = None) -> Prediction:
+        shape, box = project.entry(id).shape, (boxes or {}).get(id)
+        chosen = planes[id] if planes and len(shape) == 3 else None
+        size = (box.bottom - box.top, box.right - box.left) if box else shape[-2:]
+        labels = np.full((*((len(chosen),) if chosen else shape[:-2]), *size), self.value, np.uint16)
         names = tuple(c.name for c in project.classes)
         values = np.full((len(names), *labels.shape), 1 / len(names), np.float16) if config.probabilities else None
-        chosen = planes[id] if planes else None
-        if chosen and labels.ndim == 3:
-            labels[[z for z in range(len(labels)) if z not in chosen]] = 0
-        return Prediction(id, labels, names, values, chosen)
+        return Prediction(id, labels, names, values, chosen, box=box)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,0 +1,52 @@
+"""Vast arrays of zeros, which may be larger than memory: they take room only where something is written."""
+
+import mmap
+import sys
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_sslseg.errors import StorageError
+
+NORESERVE = 0x4000  # Linux: room is given page by page when it is written to, and not promised before
+
+
+def zeros(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Make an array of zeros.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Its shape.
+    dtype : dtype
+        Type of its elements, of numbers.
+
+    Returns
+    -------
+    numpy.ndarray
+        The array.
+
+    Raises
+    ------
+    StorageError
+        If this system does not lend so much.
+    """
+    try:
+        return np.zeros(shape, dtype)
+    except MemoryError as error:
+        size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+        try:
+            if not sys.platform.startswith("linux"):
+                raise OSError from error
+            room = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | NORESERVE)
+        except OSError:
+            raise StorageError(
+                f"Masks or labels of {'×'.join(map(str, shape))} pixels would take {size / 2**30:.0f} GiB",
+                "This system does not lend so much memory, not even where nothing is painted",
+                "Work on a part of the image: draw a rectangle, and choose that only this region is used",
+            ) from error
+        return np.frombuffer(room, dtype).reshape(shape)
+
+
+__all__ = ["zeros"]
