@@ -2,13 +2,15 @@
 
     python benchmarks/starter.py --data ../shared/data --corpus ../shared/corpus --steps 3000 --out starter.safetensors
     python benchmarks/starter.py ... --without bf_dsb2018,phase_usiigaci,em_axon_sem --out fold-a.safetensors
-    python benchmarks/starter.py ... --minutes 6 --times 4 --scenes 24 --workers 4 --out starter.safetensors  # on a GPU
+    python benchmarks/starter.py ... --minutes 7.6 --times 4 --scenes 24 --workers 4 --out long.safetensors  # on a GPU
+    python benchmarks/starter.py --average starter.safetensors,long.safetensors --out mean.safetensors
 
 Three things are learnt at once, from the training images alone of the data sets whose licences permit weights trained
 on them, and from the unlabelled corpus: to tell background, core and contour of objects (and axon and myelin) where
 they are labelled; to restore corrupted crops of the corpus; and to predict, from those corrupted crops, the maps that
 the ImageNet encoder makes of the clean ones, so that what it knew is not forgotten. Objects are shown at many sizes.
 ``--scenes`` adds so many drawn ones to the labelled crops of each step (``shapes.py``).
+``--average`` trains nothing, and gives the mean of such weights (model soups, Wortsman et al. 2022).
 ``--without`` leaves data sets out, to measure what the starter is worth on data that it never saw. ``--times`` takes so
 many times as many crops a step; ``--workers`` processes cut them out.
 """
@@ -262,11 +264,20 @@ def batches(drawn: Drawn, workers: int, scenes: int) -> Callable[[int], Batch]:
     return batch
 
 
+def average(paths: list[Path]) -> Checkpoint:
+    """The mean of networks that began with the same weights."""
+    each = [Checkpoint.load(path) for path in paths]
+    sums = {k: sum(c.weights[k].float() for c in each) for k in each[0].weights}
+    weights = {k: (v / len(each)).half() for k, v in sums.items()}
+    said = {**each[0].config, "starter": {"average": [c.config.get("starter") for c in each]}}
+    return Checkpoint(weights, said, {"steps": sum(c.history["steps"] for c in each)})
+
+
 def main() -> None:
     """Train and write."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--data", type=Path, required=True)
-    p.add_argument("--corpus", type=Path, required=True)
+    p.add_argument("--data", type=Path)
+    p.add_argument("--corpus", type=Path)
     p.add_argument("--without", default="", help="data sets to leave out")
     p.add_argument("--steps", type=int)
     p.add_argument("--minutes", type=float, default=40.0, help="length, where no steps are given")
@@ -274,8 +285,14 @@ def main() -> None:
     p.add_argument("--scenes", type=int, default=0, help="drawn crops a step")
     p.add_argument("--workers", type=int, default=0, help="processes that cut out crops")
     p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--average", type=lambda text: [Path(t) for t in text.split(",")], help="files, instead of training")
     p.add_argument("--out", type=Path, required=True)
     options = p.parse_args()
+    if options.average:
+        average(options.average).save(options.out)
+        return
+    if not (options.data and options.corpus):
+        p.error("--data and --corpus are needed")
     left_out = options.without.split(",")
     sets = [Planes(options.data / name) for name in (*OBJECTS, *CLASSES) if name not in left_out]
     machine = Runtime.make(RuntimeConfig(seed=options.seed))

@@ -8,8 +8,10 @@ from qtpy.QtWidgets import QPushButton
 
 from napari_sslseg.contents import Round
 from napari_sslseg.errors import LabelError, StoppedError
+from napari_sslseg.gui import canvas
 from napari_sslseg.gui.panel import time_left
 from napari_sslseg.job import Metric, Notice, Progress
+from napari_sslseg.overlay import Box
 from napari_sslseg.project import Project
 from napari_sslseg.stages import Stage
 
@@ -223,6 +225,32 @@ def test_another_plane_is_added_to_those_predicted(dock: Any, stack: Any, viewer
     dock.result.panel.button.click()
     done(dock, qtbot)
     assert {z for z, plane in enumerate(viewer.layers["stack masks"].data) if plane.any()} == first | {4}
+
+
+def test_of_a_vast_plane_what_is_seen_is_predicted(
+    dock: Any, stack: Any, viewer: Any, jobs: Any, qtbot: Any, monkeypatch: Any
+) -> None:
+    dock.desk.paint()
+    assert dock.result.panel.button.text() == "▶ This plane"
+    monkeypatch.setattr(canvas, "VAST", 100)
+    paint_two(dock, viewer.layers["stack labels"], qtbot)
+    parts = [Box(2, 1, 12, 9), Box(14, 4, 16, 20)]
+    for part in parts:
+        monkeypatch.setattr(dock.desk.canvas, "view", lambda most, part=part: (3, part))
+        monkeypatch.setattr(dock.desk.canvas, "current_plane", lambda: {"stack": (3,)})
+        button = dock.result.panel.button if part is parts[1] else dock.train.panel.button
+        button.click()
+        done(dock, qtbot)
+        assert jobs.calls[-1][1]["boxes"] == {"stack": part}
+    wanted = np.zeros(stack.data.shape, bool)
+    for top, left, bottom, right in parts:
+        wanted[3, top:bottom, left:right] = True
+    np.testing.assert_array_equal(viewer.layers["stack masks"].data > 0, wanted)
+    assert dock.result.panel.button.text() == "▶ What I see"
+    dock.result.everything.click()
+    done(dock, qtbot)
+    assert jobs.calls[-1][1]["boxes"] is None
+    assert viewer.layers["stack masks"].data.all()
 
 
 def test_everything_is_predicted(dock: Any, stack: Any, viewer: Any, jobs: Any, qtbot: Any) -> None:
