@@ -13,7 +13,7 @@ from napari_sslseg.runtime import Runtime
 from napari_sslseg.seen import Seen, look
 from napari_sslseg.segmenter import Segmenter
 
-MARGIN = 0.02  # IoU on a few strokes by which the network alone must be better for the pixel classifier to be left out
+MARGIN = 0.08  # IoU on a few strokes by which the network alone must be better for the pixel classifier to be left out
 ENOUGH = 2  # strokes of each class kept apart, for them to speak against the pixel classifier
 UNCALIBRATED = 0.5  # of the weight of class frequencies, where no stroke tells how sure the probabilities may be
 
