@@ -88,7 +88,7 @@ def predict(
     if network.dimensions == 3:
         volumes.checked(images)
     done: list[Prediction] = []
-    work = [(planes or {}).get(i.name) or tuple(range(i.planes)) for i in images]
+    work = [tuple(sorted((planes or {}).get(i.name) or range(i.planes))) for i in images]
     cuts = [_Cut.of(i, (boxes or {}).get(i.name), config.overlap) for i in images]
     sizes = [len(zs) * c.pixels for zs, c in zip(work, cuts, strict=True)]
     total, before, clock = sum(sizes), 0.0, Clock()

@@ -315,6 +315,8 @@ def test_only_the_planes_asked_for_are_predicted(trained):
     assert (found.planes, every.planes) == ((2,), None)
     assert found.labels.shape == (1, 64, 64)
     np.testing.assert_array_equal(found.labels[0], every.labels[2])
+    backwards = run(predict([image], trained, PredictConfig(tile=64, overlap=16), planes={image.name: (3, 2, 1, 0)}))[0]
+    np.testing.assert_array_equal(backwards.labels, every.labels)
 
 
 @pytest.mark.parametrize("planes", [None, 4])
