@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from napari_sslseg import instances, volumes, whole
+from napari_sslseg import instances, vast, volumes, whole
 from napari_sslseg import segmenter as segmenters
 from napari_sslseg.augment import Orientation
 from napari_sslseg.checkpoint import Checkpoint
@@ -70,6 +70,11 @@ def predict(
     -------
     list of Prediction
         One an image.
+
+    Raises
+    ------
+    ImageError
+        If an image has other channels than those trained on, or the masks of all of them do not fit into memory.
     """
     stop, machine = stop or Stop(), Runtime.make(runtime or RuntimeConfig())
     if checkpoint.config.get("kind") != "trained":
@@ -91,6 +96,7 @@ def predict(
     work = [tuple(sorted((planes or {}).get(i.name) or range(i.planes))) for i in images]
     cuts = [_Cut.of(i, (boxes or {}).get(i.name), config.overlap) for i in images]
     sizes = [len(zs) * c.pixels for zs, c in zip(work, cuts, strict=True)]
+    _check_room(sum(sizes), checkpoint, config)
     total, before, clock = sum(sizes), 0.0, Clock()
     for image, zs, cut, size in zip(images, work, cuts, sizes, strict=True):
         one = _Image(image, zs, cut, segmenter, checkpoint, config, take)
@@ -103,6 +109,18 @@ def predict(
         before += size
     yield Progress(1.0, "done", 0.0)
     return done
+
+
+def _check_room(pixels: int, checkpoint: Checkpoint, config: PredictConfig) -> None:
+    """Refuse what would not fit into memory, before the system ends the process for it."""
+    kept = config.probabilities or checkpoint.config["object_size"] is not None
+    needed, free = pixels * (2 + 2 * len(checkpoint.config["values"]) * kept), vast.free()
+    if needed > free:
+        raise ImageError(
+            f"Masks of {pixels / 1e6:,.0f} million pixels were asked for, which take {needed / 2**30:.1f} GiB",
+            f"This machine has {free / 2**30:.1f} GiB of memory left",
+            "Predict fewer images or planes at a time, or only a part of them",
+        )
 
 
 class Clock:

@@ -1,7 +1,9 @@
 """Vast arrays of zeros, which may be larger than memory: they take room only where something is written."""
 
 import mmap
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,4 +51,24 @@ def zeros(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         return np.frombuffer(room, dtype).reshape(shape)
 
 
-__all__ = ["zeros"]
+def free() -> float:
+    """Say how much memory can be written to before the system takes it back from somebody.
+
+    Returns
+    -------
+    float
+        Bytes: what is available on Linux, what is there at all elsewhere; infinite where the system does not tell.
+    """
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024.0
+    except OSError:
+        pass
+    try:
+        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, ValueError, OSError):
+        return float("inf")
+
+
+__all__ = ["free", "zeros"]

@@ -344,6 +344,15 @@ def test_a_part_without_a_pixel_is_told(trained, box):
         run(predict([disks()[0]], trained, PredictConfig(), boxes={"disks0": Box(*box)}))
 
 
+def test_masks_that_do_not_fit_into_memory_are_refused(trained, monkeypatch):
+    monkeypatch.setattr("napari_sslseg.vast.free", lambda: 20_000.0)
+    image, _ = disks()  # 96² pixels: 18,432 bytes of masks, and as much for each of two classes
+    run(predict([image], trained, PredictConfig()))
+    for images, config in (([image] * 2, PredictConfig()), ([image], PredictConfig(probabilities=True))):
+        with pytest.raises(ImageError, match=r"million pixels.*GiB of memory left.*fewer images or planes"):
+            run(predict(images, trained, config))
+
+
 def test_a_part_reaches_no_further_than_the_image(trained):
     found = run(predict([disks()[0]], trained, PredictConfig(), boxes={"disks0": Box(-20, 60, 30, 500)}))[0]
     assert found.box == Box(0, 60, 30, 96)
