@@ -12,6 +12,7 @@ from napari_sslseg.settings import PretrainConfig, RuntimeConfig
 from napari_sslseg.unfinished import PRETRAIN, left_off
 from napari_sslseg.workflow import pretrain_project
 
+pytestmark = pytest.mark.usefixtures("always_told")  # or a fast machine is done before it is asked to stop
 CONFIG = PretrainConfig(method="restore", encoder="unet", start="random", crop=32, batch=2, steps=8)
 RUNTIME = RuntimeConfig(device="cpu", seed=3)
 

@@ -13,6 +13,7 @@ from napari_sslseg.probe import StrokeProbe, StructureProbe
 from napari_sslseg.settings import PretrainConfig
 from napari_sslseg.structure import Structure
 
+pytestmark = pytest.mark.usefixtures("always_told")  # or a fast machine is done before it is asked to stop
 SMALL = {"method": "restore", "encoder": "unet", "start": "random", "crop": 32, "batch": 4}
 
 
