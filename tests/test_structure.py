@@ -76,8 +76,8 @@ def test_the_estimate_is_what_loops_in_numpy_find(seed):
     features = np.random.default_rng(seed).normal(size=(6, 15, 7)) + 1
     found = estimate(torch.from_numpy(features), np.random.default_rng(5), local=3, group=4, together=6)
     inter, intra, dimension, rank = by_hand(features, np.random.default_rng(5), 3, 4, 6)
-    assert (found.inter, found.intra) == pytest.approx((inter, intra), rel=1e-6)
-    assert (found.dimension, found.rank) == pytest.approx((dimension, rank), rel=1e-6)
+    assert (found.inter, found.intra) == pytest.approx((inter, intra), rel=1e-8)
+    assert (found.dimension, found.rank) == pytest.approx((dimension, rank), rel=1e-8)
     assert found.dse == pytest.approx(inter - intra + dimension)
 
 
