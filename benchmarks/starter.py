@@ -253,12 +253,16 @@ def batches(drawn: Drawn, workers: int, scenes: int) -> Callable[[int], Batch]:
     lock = threading.Lock()
 
     def batch(step: int) -> Batch:
-        with lock:
-            found = drawn[step] if coming is None else dict(next(coming))
-            found = {k: drawn.machine.place(v) for k, v in found.items()}
-            if scenes:
+        if coming is None:
+            found = drawn[step]
+        else:
+            with lock:
+                found = dict(next(coming))
+        found = {k: drawn.machine.place(v) for k, v in found.items()}
+        if scenes:
+            with lock:
                 more = drawing.draw(scenes, drawn.machine.seed * 10**7 + step)
-                found |= {k: torch.cat([found[k], v]) for k, v in more.items()}
+            found |= {k: torch.cat([found[k], v]) for k, v in more.items()}
         return found
 
     return batch

@@ -124,8 +124,7 @@ class Feedback:
         """
         stop = stop or Stop()
         entry = project.entry(id)
-        height, width = entry.shape[-2:]
-        box = Box(max(0, box.top), max(0, box.left), min(height, box.bottom), min(width, box.right))
+        box = box.within(entry.shape[-2:])
         nothing, self._project = Overlay(id, z, box), project
         live = yield from self._begin(project, id, runtime or RuntimeConfig())
         if reread or self._new:

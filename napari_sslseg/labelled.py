@@ -98,7 +98,7 @@ def collect(pairs: list[tuple[Image, Annotation]], share: float) -> Labelled:
     if task == "semantic" and len(present) > 255:
         raise LabelError(f"The labels hold {len(present)} classes", "At most 255 classes can be told apart")
     train = find_strokes([a for a, _ in parted])
-    apart = cut_up(find_strokes([replace(a, labels=inside.labels, within=inside.within) for a, inside in parted]))
+    apart = cut_up(find_strokes([inside for _, inside in parted]))
     if not apart:
         train, apart = hold_out(train, share)
     size = None

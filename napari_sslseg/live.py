@@ -130,7 +130,7 @@ class Live:
 
     @torch.inference_mode()
     def _describe(self, image: Image, z: int, tile: Box) -> list[Tensor]:
-        around = _around(tile, image.shape[-2:])
+        around = tile.grown(MARGIN, image.shape[-2:])
         pixels = image.normalised(z, slice(around.top, around.bottom), slice(around.left, around.right))
         crop = laid_out(self._machine.place(torch.from_numpy(pixels)[None]))
         return [m[0].clamp(-6e4, 6e4).half().cpu() for m in self._describer.maps(self._describer.grown(crop))]
@@ -216,7 +216,7 @@ class Live:
         points = np.stack(
             [numbers.integers(tile.top, tile.bottom, count), numbers.integers(tile.left, tile.right, count)], 1
         )
-        corner = np.array(_around(tile, image.shape[-2:])[:2])
+        corner = np.array(tile.grown(MARGIN, image.shape[-2:])[:2])
         return self._columns(self._maps(image, where, tile), points - corner)
 
     def _chosen(self) -> list[tuple[Where, Points]]:
@@ -245,7 +245,7 @@ class Live:
             if stop.requested:
                 return False
             yield Progress(0.0, "looking at the strokes")
-            corner = np.array(_around(tile, size)[:2])
+            corner = np.array(tile.grown(MARGIN, size)[:2])
             columns = self._columns(self._maps(image, where, tile), painted.points[here] - corner)
             painted.known.update(zip(map(int, painted.rank[here]), columns, strict=True))
         return True
@@ -279,7 +279,7 @@ class Live:
         weight, bias = torch.from_numpy(self.head.weight), torch.from_numpy(self.head.bias)
         size = image.shape[-2:]
         for tile in _tiles(size, box):
-            maps, around = self._maps(image, where, tile), _around(tile, size)
+            maps, around = self._maps(image, where, tile), tile.grown(MARGIN, size)
             part = Box(*np.maximum(tile[:2], box[:2]).tolist(), *np.minimum(tile[2:], box[2:]).tolist())
             kinds = weight.split([len(m) for m in maps], 1)
             *coarse, fine = (_weighed(m, kind) for m, kind in zip(maps, kinds, strict=True))
@@ -311,12 +311,6 @@ def _tiles(size: tuple[int, ...], box: Box) -> Iterator[Box]:
 def _cuts(size: int) -> list[tuple[int, int]]:
     ends = [round(e) for e in np.linspace(0, size, math.ceil(size / TILE) + 1)]
     return list(pairwise(ends))
-
-
-def _around(tile: Box, size: tuple[int, ...]) -> Box:
-    """A tile and its margin, as far as the plane goes."""
-    top, left, bottom, right = tile
-    return Box(max(0, top - MARGIN), max(0, left - MARGIN), min(size[0], bottom + MARGIN), min(size[1], right + MARGIN))
 
 
 def _rank(points: Points, where: Where) -> npt.NDArray[np.uint64]:

@@ -93,8 +93,7 @@ class Shares:
             remove(place)
         elif place.exists():
             for z in self._asked[id]:
-                region = _region(self._project, id, z)
-                chunks.write(place, np.zeros_like(chunks.read(place, region)), region)
+                _clear(place, _region(self._project, id, z))
 
     def _shape(self, id: str) -> tuple[int, ...]:
         return (len(self._said["values"] or ()), *(1, *self._project.entry(id).shape)[-3:])
@@ -278,17 +277,14 @@ def take_part(project: Project, id: str, z: int | None, box: Box, labels: Masks)
     labels : numpy.ndarray
         (h, w) masks of it, which are the original ones from now on where refined ones are in use.
     """
-    place, original, rows = _shares(project, id), _shelf(project).place(id), slice(box.top, box.bottom)
-    plane, columns = slice(z or 0, (z or 0) + 1), slice(box.left, box.right)
+    place, original = _shares(project, id), _shelf(project).place(id)
     if place.exists() and z is None:
         _about(project, id).unlink(missing_ok=True)
         remove(place)
     elif place.exists():
-        region = (slice(None), plane, slice(None), slice(None))
-        chunks.write(place, np.zeros_like(chunks.read(place, region)), region)
+        _clear(place, (slice(None), *_region(project, id, z)))
     if original.exists() and chunks.read(original, _region(project, id, z)).any():
-        part = (rows, columns) if z is None else (plane, rows, columns)
-        chunks.write(original, labels.reshape([s.stop - s.start for s in part]), part)
+        chunks.write(original, labels if z is None else labels[None], (*_region(project, id, z)[:-2], *box.slices))
 
 
 # -------------------------------------------------------------------- where it is
@@ -320,6 +316,10 @@ def _region(project: Project, id: str, z: int | None) -> tuple[slice, ...]:
     shape = project.entry(id).shape
     every = slice(None), slice(None)
     return every if len(shape) == 2 else (slice(None) if z is None else slice(z, z + 1), *every)
+
+
+def _clear(place: Path, region: tuple[slice, ...]) -> None:
+    chunks.write(place, np.zeros_like(chunks.read(place, region)), region)
 
 
 def _files(project: Project, id: str) -> list[Path]:

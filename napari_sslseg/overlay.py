@@ -16,6 +16,44 @@ class Box(NamedTuple):
     bottom: int
     right: int
 
+    def within(self, size: tuple[int, ...]) -> "Box":
+        """Leave out what lies beyond a plane.
+
+        Parameters
+        ----------
+        size : tuple of int
+            Rows and columns of the plane.
+
+        Returns
+        -------
+        Box
+            Without a pixel if nothing of it lies in the plane.
+        """
+        height, width = size
+        return Box(max(0, self.top), max(0, self.left), min(height, self.bottom), min(width, self.right))
+
+    def grown(self, margin: int, size: tuple[int, ...]) -> "Box":
+        """Add a margin, as far as the plane goes.
+
+        Parameters
+        ----------
+        margin : int
+            Pixels on each side.
+        size : tuple of int
+            Rows and columns of the plane.
+
+        Returns
+        -------
+        Box
+            The larger part.
+        """
+        return Box(self.top - margin, self.left - margin, self.bottom + margin, self.right + margin).within(size)
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Rows and columns."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
 
 class Stroke(NamedTuple):
     """What is painted on a part of an image.

@@ -164,16 +164,14 @@ class _Cut(NamedTuple):
         height, width = image.shape[-2:]
         if box is None:
             return cls(None, Box(0, 0, height, width))
-        wanted = Box(max(0, box.top), max(0, box.left), min(height, box.bottom), min(width, box.right))
+        wanted = box.within((height, width))
         if wanted.top >= wanted.bottom or wanted.left >= wanted.right:
             raise ImageError(
                 f"The part {tuple(box)} of {image.name} holds no pixel",
                 f"It has {height} rows and {width} columns",
                 "Give the first row and column, and those after the last ones",
             )
-        top, left, bottom, right = wanted
-        seen = max(0, top - margin), max(0, left - margin), min(height, bottom + margin), min(width, right + margin)
-        return cls(wanted, Box(*seen))
+        return cls(wanted, wanted.grown(margin, (height, width)))
 
     @property
     def pixels(self) -> int:
@@ -182,15 +180,13 @@ class _Cut(NamedTuple):
 
     def of_image(self, image: Image) -> Image:
         """Cut out what is looked at."""
-        if self.wanted is None:
-            return image
-        return image.part(slice(self.seen.top, self.seen.bottom), slice(self.seen.left, self.seen.right))
+        return image if self.wanted is None else image.part(*self.seen.slices)
 
     @property
     def inner(self) -> tuple[slice, slice]:
         """Where in what is looked at that lies which is wanted."""
-        top, left, bottom, right = self.wanted or self.seen
-        return slice(top - self.seen.top, bottom - self.seen.top), slice(left - self.seen.left, right - self.seen.left)
+        (top, left, bottom, right), (first, before, *_) = self.wanted or self.seen, self.seen
+        return Box(top - first, left - before, bottom - first, right - before).slices
 
 
 class _Image:
@@ -219,7 +215,7 @@ class _Image:
         self.labels = np.zeros(shape, np.uint16)
         self.through = self.size is not None and image.data.ndim == 4 and len(zs) == image.planes and not cut.wanted
         self.finished: list[int] = []  # which of the planes
-        self.uncertainty = Uncertainty.empty(len(self.values), image.shape)
+        self.uncertainty = None if cut.wanted else Uncertainty.empty(len(self.values), image.shape)
         self.probabilities: npt.NDArray[np.float16] | None = None
         if config.probabilities or self.size:
             self.probabilities = np.zeros((len(self.values), *shape), np.float16)
@@ -247,7 +243,7 @@ class _Image:
             expected = self.segmenter.atlas.over(self.whole.shape, [z], rows, columns)[:, 0]
             band = self.segmenter.atlas.weigh(band, expected)
         self.labels[k, at] = self.values[band.argmax(0)]
-        if self.cut.wanted is None:
+        if self.uncertainty is not None:
             self.uncertainty.add(z, top, band)
         if self.take is not None:
             self.take(self.image.name, z, top, band)
@@ -268,13 +264,12 @@ class _Image:
         labels, planes = self.labels, None
         if len(self.finished) < self.image.planes:
             planes = tuple(self.zs[k] for k in self.finished)
-            self.uncertainty.forget(sorted(set(self.zs) - set(planes)))
+            if self.uncertainty is not None:
+                self.uncertainty.forget(sorted(set(self.zs) - set(planes)))
             labels = labels[self.finished]
             probabilities = probabilities[:, self.finished] if probabilities is not None else None
         if self.image.data.ndim == 3:
             labels, probabilities = labels[0], probabilities[:, 0] if probabilities is not None else None
-        if self.cut.wanted is None:
-            return Prediction(self.image.name, labels, names, probabilities, planes, self.uncertainty)
         at = (..., *self.cut.inner)
         probabilities = probabilities[at] if probabilities is not None else None
-        return Prediction(self.image.name, labels[at], names, probabilities, planes, None, self.cut.wanted)
+        return Prediction(self.image.name, labels[at], names, probabilities, planes, self.uncertainty, self.cut.wanted)

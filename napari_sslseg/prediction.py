@@ -41,6 +41,24 @@ class Prediction:
     uncertainty: Uncertainty | None = None
     box: Box | None = None
 
+    def place(self, axes: int) -> tuple[Any, ...]:
+        """Say where in an array of the whole image it belongs.
+
+        Parameters
+        ----------
+        axes : int
+            2 for (Y, X), 3 for (Z, Y, X).
+
+        Returns
+        -------
+        tuple
+            An index, under which the array has the shape of `labels`.
+        """
+        part = self.box.slices if self.box is not None else (slice(None), slice(None))
+        if axes == 2:
+            return part
+        return (slice(None) if self.planes is None else list(self.planes), *part)
+
 
 @dataclass(frozen=True, eq=False)
 class Denoised:

@@ -380,8 +380,7 @@ class Project:
             The part of them to write; all of it if not given.
         """
         entry = self.entry(id)
-        top, left, bottom, right = box or (0, 0, *entry.shape[-2:])
-        part = (slice(top, bottom), slice(left, right))
+        part = (box or Box(0, 0, *entry.shape[-2:])).slices
         with self._lock:
             if planes is None:
                 self._predictions.write(entry, labels, (*(slice(0, n) for n in entry.shape[:-2]), *part))
@@ -414,10 +413,9 @@ class Project:
         Returns
         -------
         tuple of int
-            In order; (0,) for an image of one plane.
+            In order; none if nothing was painted yet, then (0,) for an image of one plane.
         """
-        entry = self.entry(id)
-        return self._labels.planes(id) if len(entry.shape) == 3 else (0,)
+        return self._labels.planes(self.entry(id).id)
 
     # ---------------------------------------------------------------- marked boxes
     def regions(self, id: str) -> tuple[Region, ...]:

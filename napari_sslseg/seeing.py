@@ -89,8 +89,7 @@ def see_project(
     look = _Look.learnt(network, known, seen, machine)
     if stop.requested:
         return None
-    height, width = image.shape[-2:]
-    box = Box(max(0, box.top), max(0, box.left), min(height, box.bottom), min(width, box.right))
+    box = box.within(image.shape[-2:])
     part = seen.part(*(slice(times * a, times * b) for a, b in ((box.top, box.bottom), (box.left, box.right))))
     step = _step(box)
     pool = _Pool(part.shape[-2:], times * step)

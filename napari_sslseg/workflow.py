@@ -336,8 +336,7 @@ def _keep_part(project: Project, prediction: Prediction) -> Prediction:
     planes = prediction.planes or (range(len(labels)) if labels.ndim == 3 else (None,))
     before = project.prediction(id) if project.task == "instance" else None
     if before is not None:  # objects that reach beyond the part are cut at its border
-        for z in planes:
-            (before if z is None else before[z])[box.top : box.bottom, box.left : box.right] = 0
+        before[prediction.place(before.ndim)] = 0
         most = max(1, int(before.max()))
         labels = np.where(labels > 1, labels.astype(np.uint32) + (most - 1), labels)
     for k, z in enumerate(planes):

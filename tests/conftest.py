@@ -6,9 +6,7 @@ from importlib.util import find_spec
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")  # before torch and numpy are imported
-os.environ.setdefault(
-    "CUDA_VISIBLE_DEVICES", ""
-)  # a GPU gives other last digits each time, and much is tested to the bit
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # a GPU gives other last digits each time: much is tested to the bit
 if not os.environ.get("QT_API"):
     os.environ["QT_API"] = "pyqt6" if find_spec("PyQt6") else "pyqt5"
 os.environ["PYTEST_QT_API"] = os.environ["QT_API"]

@@ -29,6 +29,16 @@ def scene():
     return image, truth, paint(truth, strokes=20)
 
 
+@pytest.fixture
+def read(monkeypatch):
+    """How many pixels were read, each time."""
+    counts, columns = [], Live._columns
+    monkeypatch.setattr(
+        Live, "_columns", lambda self, maps, points: (counts.append(len(points)), columns(self, maps, points))[1]
+    )
+    return counts
+
+
 def teach(engine, image, labels, where=HERE):
     points = np.argwhere(labels)
     engine.paint(where, points, labels[tuple(points.T)].astype(int) - 1)
@@ -136,13 +146,9 @@ def test_what_it_is_sure_of_where_one_looks_is_learnt_from_whatever_was_looked_a
     assert np.abs(found(there, None, here) - taught).mean() < 0.005
 
 
-def test_pixels_of_what_one_looks_at_are_read_once(encoder, scene, monkeypatch):
+def test_pixels_of_what_one_looks_at_are_read_once(encoder, scene, read):
     image, _, labels = scene
-    engine, read = Live(encoder, MACHINE), []
-    columns = Live._columns
-    monkeypatch.setattr(
-        Live, "_columns", lambda self, maps, points: (read.append(len(points)), columns(self, maps, points))[1]
-    )
+    engine = Live(encoder, MACHINE)
     images = lambda name: image  # noqa: E731
     engine.paint(HERE, np.argwhere(labels), labels[labels > 0].astype(int) - 1)
     for _ in range(3):
@@ -150,13 +156,9 @@ def test_pixels_of_what_one_looks_at_are_read_once(encoder, scene, monkeypatch):
     assert read == [np.count_nonzero(labels), live.BESIDE]
 
 
-def test_only_new_pixels_are_looked_at(encoder, scene, monkeypatch):
+def test_only_new_pixels_are_looked_at(encoder, scene, read):
     image, _, labels = scene
-    engine, read = Live(encoder, MACHINE), []
-    columns = Live._columns
-    monkeypatch.setattr(
-        Live, "_columns", lambda self, maps, points: (read.append(len(points)), columns(self, maps, points))[1]
-    )
+    engine = Live(encoder, MACHINE)
     fewer = labels.copy()
     fewer[50:] = 0
     teach(engine, image, fewer)

@@ -309,5 +309,4 @@ class Live(QObject):
 def _part(whole: Any, overlay: Overlay) -> Any:
     """The part of all masks of an image that an overlay is of."""
     plane = whole[overlay.z] if whole.ndim == 3 else whole
-    top, left, bottom, right = overlay.box
-    return plane[top:bottom, left:right]
+    return plane[overlay.box.slices]

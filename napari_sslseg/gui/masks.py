@@ -59,27 +59,18 @@ def show(viewer: ViewerModel, project: Project, predictions: Sequence[Prediction
 def _show_masks(viewer: ViewerModel, project: Project, prediction: Prediction, look: Look) -> None:
     found = marks.marked(viewer, project, prediction.image, "result")
     if found:
-        _update(found[0].data, prediction.labels, prediction)
+        found[0].data[prediction.place(found[0].data.ndim)] = prediction.labels
         found[0].refresh()
         return
     below = layers.show_image(viewer, project, prediction.image)
     shape = project.entry(prediction.image).shape
     masks = vast.zeros(shape, np.uint32 if project.task == "instance" else np.uint16)
-    _update(masks, prediction.labels, prediction)
+    masks[prediction.place(masks.ndim)] = prediction.labels
     metadata = marks.mark(project, prediction.image, "result")
     layer = LabelsLayer(masks, name=f"{prediction.image} masks", metadata=metadata, **layers.geometry(below[0]))
     colour(layer, project)
     style(layer, look)
     viewer.layers.insert(viewer.layers.index(below[-1]) + 1, layer)
-
-
-def _update(shown: Any, values: Any, prediction: Prediction) -> None:
-    """Take over what was predicted."""
-    top, left, bottom, right = prediction.box or (0, 0, *shown.shape[-2:])
-    if prediction.planes is None or shown.ndim == 2:
-        shown[..., top:bottom, left:right] = values
-    else:
-        shown[list(prediction.planes), top:bottom, left:right] = values
 
 
 def _show_probabilities(viewer: ViewerModel, project: Project, prediction: Prediction) -> None:
@@ -90,11 +81,11 @@ def _show_probabilities(viewer: ViewerModel, project: Project, prediction: Predi
     assert prediction.probabilities is not None, "asked for by the caller"
     for name, values in list(zip(prediction.classes, prediction.probabilities, strict=True))[1:]:
         if name in known:
-            _update(known[name].data, values, prediction)
+            known[name].data[prediction.place(known[name].data.ndim)] = values
             known[name].refresh()
             continue
         data = vast.zeros(project.entry(prediction.image).shape, np.float32)
-        _update(data, values, prediction)
+        data[prediction.place(data.ndim)] = values
         layer = _probability_layer(data, f"{prediction.image} {name} probability", colours.get(name), below[0])
         layer.metadata = {"class": name, **marks.mark(project, prediction.image, "probability")}
         viewer.layers.insert(at, layer)
