@@ -27,8 +27,8 @@ from napari_sslseg.predicting import predict
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, RuntimeConfig
 
 SHARES = (0.0, 0.2, 0.3, 0.5)
-THRESHOLDS = ((1 / 3, 0.15), (0.4, 0.2), (0.45, 0.2), (0.5, 0.15), (0.5, 0.25), (0.5, 0.4))  # GROUND, SEED
-KEPT = {"share": 0.3, "ground": instances.GROUND, "start": instances.SEED, "doubt": instances.DOUBT}  # the defaults
+THRESHOLDS = tuple(itertools.product((1 / 3, 0.4, 0.45, 0.5), (0.4, 0.5, 0.6, 0.7)))  # GROUND, RISE
+KEPT = {"share": 0.3, "ground": instances.GROUND, "rise": instances.RISE, "doubt": instances.DOUBT}  # the defaults
 DOUBTS = (1.0, 0.3, 0.2, 0.15, 0.1, 0.08, 0.05)
 
 
@@ -53,8 +53,8 @@ def settings(study: str) -> Iterator[dict[str, float]]:
     if study == "doubts":
         yield from ({**KEPT, "doubt": doubt} for doubt in DOUBTS)
     else:
-        for share, (ground, start) in itertools.product(SHARES, THRESHOLDS):
-            yield {**KEPT, "share": share, "ground": ground, "start": start}
+        for share, (ground, rise) in itertools.product(SHARES, THRESHOLDS):
+            yield {**KEPT, "share": share, "ground": ground, "rise": rise}
 
 
 def main() -> None:
@@ -72,7 +72,7 @@ def main() -> None:
     for seed, task in itertools.product(range(options.seeds), options.tasks.split(",")):
         network, pixels, truths, size = parts(fewlabel, options.bench.parent / "data" / task, seed, options.steps)
         for row in settings(options.study):
-            share, instances.GROUND, instances.SEED, instances.DOUBT = row.values()
+            share, instances.GROUND, instances.RISE, instances.DOUBT = row.values()
             mixed = [(1 - share) * a.astype(np.float32) + share * b for a, b in zip(network, pixels, strict=True)]
             masks = [instances.separate(m, size, (1.0, 1.0)) for m in mixed]
             found = fewlabel.average_precision(list(zip(masks, truths, strict=True)))

@@ -6,15 +6,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
-from skimage.segmentation import watershed
 
 from napari_sslseg.annotation import Box, Labels, count, painted
+from napari_sslseg.dynamics import basins
 
 BACKGROUND, CORE, CONTOUR = 1, 2, 3
 GROUND = 0.45  # less background than this is object; below even, since two of the three classes are object
-SEED = 0.15  # least lead of core over contour and half the background where an object begins
+RISE = 0.6  # by how much core leads more in an object, over contour and half the background, than on the way to another
+LEAST, FLOOR = 0.1, -0.5  # least lead in the middle of an object, and the lead that counts as the least on such a way
+STEEP = 9.0  # how many times as much that rise is at one end of `apart` as at the other
 DOUBT = 0.08  # an object has a place where no more than this is background
-SURE = 0.25  # least share of the objects that have; of fewer, the network is too unsure to tell
+SURE = 0.1  # least share of the objects that have; of fewer, the network is too unsure to tell
 
 
 @dataclass(frozen=True)
@@ -132,9 +134,9 @@ def _boxes(plane: Labels) -> dict[int, Box]:
 
 
 def separate(
-    probabilities: npt.NDArray[np.floating[Any]], size: ObjectSize, spacing: tuple[float, ...], seed: float = SEED
+    probabilities: npt.NDArray[np.floating[Any]], size: ObjectSize, spacing: tuple[float, ...], apart: float = 0.5
 ) -> npt.NDArray[np.int32]:
-    """Find objects by a watershed seeded at their cores, and leave out those that are sure nowhere.
+    """Find objects by a watershed from their cores, and leave out those that are sure nowhere.
 
     Parameters
     ----------
@@ -144,8 +146,8 @@ def separate(
         Sizes of the painted objects; much smaller pieces are dropped.
     spacing : tuple of float
         Pixel size ([Z,] Y, X), so that a stack is smoothed alike in all directions.
-    seed : float, optional
-        Least lead of core over the others where an object begins: the greater, the fewer objects grow together.
+    apart : float, optional
+        0 to 1: the greater, the fewer objects grow together, and the more are cut.
 
     Returns
     -------
@@ -158,10 +160,10 @@ def separate(
     sigmas = [sigma * spacing[-1] / s for s in spacing]
     landscape = ndimage.gaussian_filter(p[1] - p[2] - 0.5 * p[0], sigmas)
     ground = ndimage.gaussian_filter(p[0], [s / 2 for s in sigmas])
-    seeds, _ = ndimage.label(landscape > seed)
     small = size.least / 4 if p.ndim == 3 else size.least / 4 * np.sqrt(size.least) / 2 * spacing[-1] / spacing[0]
-    seeds = _drop(seeds, small / 4)
-    found = _sure(_drop(watershed(-landscape, seeds, mask=ground < GROUND), small), ground)
+    rise = RISE * STEEP ** (0.5 - apart)
+    found = basins(landscape, ground < GROUND, rise=rise, floor=FLOOR, least=LEAST)
+    found = _sure(_drop(found, small), ground)
     _, numbered = np.unique(found, return_inverse=True)
     return numbered.reshape(found.shape).astype(np.int32) + 1
 
@@ -187,4 +189,4 @@ def _drop(labels: npt.NDArray[Any], least: float) -> npt.NDArray[Any]:
     return np.where(areas[labels] >= least, labels, 0)
 
 
-__all__ = ["SEED", "ObjectSize", "contour_width", "measure", "separate", "to_targets"]
+__all__ = ["ObjectSize", "contour_width", "measure", "separate", "to_targets"]

@@ -10,11 +10,9 @@ from scipy import ndimage
 from skimage.measure import label
 
 from napari_sslseg.image import PIXEL
-from napari_sslseg.instances import SEED, ObjectSize, separate
+from napari_sslseg.instances import ObjectSize, separate
 from napari_sslseg.settings import AS_PREDICTED, Refinement
 from napari_sslseg.splitting import split
-
-REACH = 0.8  # how much the least lead of a core changes from one end of `apart` to the other
 
 Masks = npt.NDArray[Any]
 Shares = npt.NDArray[np.uint8]
@@ -194,8 +192,8 @@ def _objects(masks: Masks, settings: Refinement, known: Known, least: float, rad
     anew = (settings.sure, settings.apart) != (Refinement.sure, Refinement.apart)
     if anew and known.sure:
         assert known.shares is not None and known.size is not None, "that is what is sure"
-        seed = SEED + (settings.apart - Refinement.apart) * REACH
-        found = separate(weighed(known.shares, settings.sure), known.size, known.spacing[-masks.ndim :], seed)
+        shares = weighed(known.shares, settings.sure)
+        found = separate(shares, known.size, known.spacing[-masks.ndim :], settings.apart)
     if settings.smooth:
         found = _smoothed(found, radii)
     if settings.holes:

@@ -82,7 +82,7 @@ class FinetuneConfig(Config):
     teacher : float
         Weight of the agreement with the averaged network on unlabelled crops; 0 leaves them out.
     pixels : float
-        Share of the pixel classifier in the result, unless held-out strokes are found worse with it by more than 0.02;
+        Share of the pixel classifier in the result, unless held-out strokes are found worse with it by more than 0.08;
         for objects six tenths of it, always. Encoders that start from random weights do without.
     self_training : bool
         Whether the pixel classifier also learns from what it is sure of in pixels without a label. Never

@@ -1,6 +1,7 @@
 """Objects to targets and back."""
 
 import numpy as np
+import pytest
 from scenes import objects
 
 from napari_sslseg import instances, metrics
@@ -85,9 +86,26 @@ def test_an_object_that_is_sure_somewhere_stays():
 def test_where_nearly_all_objects_are_in_doubt_they_stay():
     _, truth = objects()
     size, values = instances.measure([truth]), np.unique(truth)[1:].tolist()
-    few = dict.fromkeys(values[len(values) // 5 :], 0.3)
+    few = dict.fromkeys(values, 0.3)
     found = instances.separate(doubtful(truth, few), size, (1.0, 1.0))
     assert len(np.unique(found)) == len(np.unique(truth))
     half = dict.fromkeys(values[len(values) // 2 :], 0.3)
     found = instances.separate(doubtful(truth, half), size, (1.0, 1.0))
     assert [v for v in values if (found[truth == v] > 1).any()] == values[: len(values) // 2]
+
+
+def merging(way):
+    """Two cores, and how sure core is on the way between them."""
+    core = np.zeros((21, 44), np.float32)
+    core[4:17, 4:20], core[4:17, 24:40] = 0.95, 0.9
+    core[4:17, 20:24] = way
+    inside = np.zeros(core.shape, bool)
+    inside[2:19, 2:42] = True
+    return np.stack([~inside, core, inside - core]).astype(np.float32)
+
+
+@pytest.mark.parametrize(("way", "expected"), [(0.2, (1, 2, 2)), (0.75, (1, 1, 2)), (0.9, (1, 1, 1))])
+def test_cores_that_grow_together_are_two_objects_if_there_is_a_dip_between_them(way, expected):
+    size = instances.ObjectSize(100, 250)
+    found = [instances.separate(merging(way), size, (1.0, 1.0), apart) for apart in (0.0, 0.5, 1.0)]
+    assert tuple(len(np.unique(f)) - 1 for f in found) == expected
