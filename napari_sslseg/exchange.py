@@ -12,7 +12,7 @@ from napari_sslseg.errors import ImageError, LabelError, StorageError
 from napari_sslseg.image import Image
 from napari_sslseg.io import find_files, read_image, read_labels, stem, write_channels, write_image, write_labels
 from napari_sslseg.io.files import suffix
-from napari_sslseg.io.receipts import Receipts
+from napari_sslseg.io.receipts import Receipts, fingerprint
 from napari_sslseg.job import Job, Stop, share
 from napari_sslseg.previews import needed_denoiser
 from napari_sslseg.project import Project
@@ -132,6 +132,9 @@ def predict_files(
 ) -> Job[list[Path]]:
     """Predict image files, in the project or not, and write one label file each, as soon as it is done.
 
+    Masks of a large zarr image are written piece by piece and need no more memory than a piece; stopped, the same call
+    goes on with the next one.
+
     Parameters
     ----------
     project : Project
@@ -170,13 +173,22 @@ def predict_files(
     for target in work.values():
         receipts.check(target)
     from napari_sslseg.checkpoint import Checkpoint
+    from napari_sslseg.piecewise import in_pieces, predict_into
     from napari_sslseg.predicting import predict
 
     stop, checkpoint, written = stop or Stop(), Checkpoint.load(model), []
     for k, (path, target) in enumerate(work.items()):
-        image = read_image(path)
+        image, part = read_image(path), (k / len(work), (k + 1) / len(work))
+        if in_pieces(image, target, checkpoint):
+            asked = [fingerprint(model), str(path.resolve())]
+            growing = predict_into(target, image, checkpoint, config, asked=asked, runtime=runtime, stop=stop)
+            if not (yield from share(growing, *part)):
+                break
+            receipts.note(target)
+            written.append(target)
+            continue
         job = predict([image], checkpoint, config, runtime=runtime, stop=stop)
-        for prediction in (yield from share(job, k / len(work), (k + 1) / len(work))):
+        for prediction in (yield from share(job, *part)):
             if prediction.planes is not None:  # stopped in the middle of a stack: a file is whole, or not written
                 break
             write_labels(target, prediction.labels, spacing=image.spacing, unit=image.unit)

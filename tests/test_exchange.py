@@ -1,15 +1,23 @@
 """Files in and out of a project: which labels belong to which image, and where predictions are written."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import PIL.Image
 import pytest
 import tifffile
 from scenes import disks, paint
 
+from napari_sslseg import piecewise
+from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.errors import ImageError, LabelError, ProjectError, StorageError
 from napari_sslseg.exchange import add_images, add_labels, predict_files
-from napari_sslseg.io import read_image, read_labels, receipts, write_labels
-from napari_sslseg.job import Progress, Stop, run
+from napari_sslseg.image import Image
+from napari_sslseg.io import growing, read_image, read_labels, receipts, write_labels, zarr_format
+from napari_sslseg.job import Notice, Progress, Stop, run
+from napari_sslseg.piecewise import in_pieces, predict_into
+from napari_sslseg.predicting import predict
 from napari_sslseg.project import Project
 from napari_sslseg.settings import FinetuneConfig, PredictConfig
 from napari_sslseg.workflow import train_project
@@ -316,3 +324,77 @@ def test_progress_of_many_files_never_falls(tmp_path, trained):
 def test_predicting_before_training_is_told(tmp_path, project):
     with pytest.raises(ProjectError, match="has not been trained yet"):
         run(predict_files(project, [image(tmp_path / "a.tif")], tmp_path / "out", TILES))
+
+
+# ---------------------------------------------------------------- piece by piece
+@pytest.fixture
+def pieces(monkeypatch):
+    """Images of more than 4000 pixels are predicted in pieces of a plane of 32²."""
+    monkeypatch.setattr(piecewise, "MOST", 4000)
+    monkeypatch.setattr(growing, "PIECE", {"Z": 1, "Y": 32, "X": 32})
+    monkeypatch.setattr(zarr_format, "CHUNK", {"Z": 1, "Y": 32, "X": 32})
+
+
+def at_once(trained, path):
+    """The masks as they are where all of it fits into memory."""
+    (found,) = run(predict([read_image(path)], Checkpoint.load(trained.trained), TILES))
+    return found.labels
+
+
+@pytest.mark.parametrize("shape", [(3, 50, 70), (90, 70)])
+def test_a_large_image_is_predicted_in_pieces_as_at_once(tmp_path, trained, shape, pieces):
+    path = image(tmp_path / "images" / "a.zarr", shape)
+    (found,) = run(predict_files(trained, [path], tmp_path / "out", TILES))
+    assert found == tmp_path / "out" / "a.zarr"
+    assert (read_labels(found) == at_once(trained, path)).mean() > 0.97  # tiles lie elsewhere
+    assert run(predict_files(trained, [path], tmp_path / "out", TILES)) == [found]  # it may be replaced
+
+
+@pytest.mark.usefixtures("always_told")
+def test_a_large_image_is_gone_on_with_where_it_was_stopped(tmp_path, trained, pieces):
+    path, out = image(tmp_path / "images" / "a.zarr", (3, 50, 70)), tmp_path / "out"
+    stop, heard = Stop(), []
+
+    def stop_in_the_middle(event):
+        heard.append(event)
+        if isinstance(event, Progress) and event.fraction > 0.5:
+            stop.request()
+
+    assert run(predict_files(trained, [path], out, TILES, stop=stop), stop_in_the_middle) == []
+    assert not list(out.glob("*.zarr"))
+    (said,) = [e.text for e in heard if isinstance(e, Notice)]
+    done = int(re.search(r"a: (\d+) of 18 pieces are done; the same again goes on", said)[1])
+    assert 7 <= done <= 10
+    again = []
+    (found,) = run(predict_files(trained, [path], out, TILES), again.append)
+    assert [e.text for e in again if isinstance(e, Notice)] == [f"a: going on from piece {done + 1} of 18."]
+    assert min(e.fraction for e in again if isinstance(e, Progress)) >= done / 18
+    (whole,) = run(predict_files(trained, [path], tmp_path / "other", TILES))
+    np.testing.assert_array_equal(read_labels(found), read_labels(whole))
+
+
+def test_another_network_does_not_go_on_with_pieces_of_this_one(tmp_path, trained, pieces):
+    path, checkpoint = image(tmp_path / "images" / "a.zarr", (2, 40, 40)), Checkpoint.load(trained.trained)
+    opened, target = read_image(path), tmp_path / "out" / "a.zarr"
+    target.parent.mkdir()
+    first = growing.Growing.open(target, (2, 40, 40), np.uint8, asked=[TILES.to_dict(), "one"])
+    first.write(np.ones((1, 32, 32), np.uint8))
+    heard = []
+    assert run(predict_into(target, opened, checkpoint, TILES, asked=["two"]), heard.append)
+    assert not [e for e in heard if isinstance(e, Notice)]
+
+
+def test_probabilities_of_a_large_image_are_refused(tmp_path, trained, pieces):
+    path = image(tmp_path / "images" / "a.zarr", (3, 50, 70))
+    with pytest.raises(ImageError, match="piece by piece, and probabilities were asked for.*Leave --probabilities out"):
+        run(predict_files(trained, [path], tmp_path / "out", PredictConfig(probabilities=True)))
+
+
+@pytest.mark.parametrize(
+    "name, kind, expected", [("a.zarr", None, True), ("a.tif", None, False), ("a.zarr", {}, False)]
+)
+def test_only_classes_that_go_to_a_zarr_folder_are_predicted_in_pieces(name, kind, expected, pieces):
+    large = Image(np.zeros((1, 3, 50, 70), np.uint8), (1.0, 1.0, 1.0))
+    assert in_pieces(large, Path(name), Checkpoint({}, {"object_size": kind}, {})) is expected
+    small = Image(np.zeros((1, 50, 70), np.uint8), (1.0, 1.0))
+    assert not in_pieces(small, Path(name), Checkpoint({}, {"object_size": kind}, {}))

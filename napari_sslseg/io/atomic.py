@@ -44,7 +44,7 @@ def replacing(path: Path, needed: int = 0) -> Iterator[Path]:
         try:
             yield temporary
             flush(temporary)
-            _exchange(temporary, place)
+            exchange(temporary, place)
         finally:
             remove(temporary)
         with contextlib.suppress(OSError):  # some file systems cannot sync a folder; the file itself is in place
@@ -131,6 +131,31 @@ def flush(path: Path) -> None:
             _sync(file)
 
 
+def exchange(new: Path, place: Path) -> None:
+    """Put a file or folder at a place; an old folder, which cannot be replaced in one step, steps aside.
+
+    Parameters
+    ----------
+    new : pathlib.Path
+        What is put there.
+    place : pathlib.Path
+        The place; what was there is deleted once the new one is there, and comes back on failure.
+    """
+    if not (new.is_dir() or place.is_dir()):
+        new.replace(place)
+        return
+    aside = place.with_name(f".{place.name[:100]}.{secrets.token_hex(4)}.old")
+    if place.exists():
+        place.replace(aside)
+    try:
+        new.replace(place)
+    except OSError:
+        if aside.exists():
+            aside.rename(place)
+        raise
+    remove(aside)
+
+
 def _full(path: Path, needed: int) -> StorageError:
     folder = next((p for p in Path(path).absolute().parents if p.exists()), Path.cwd())
     free = f"{shutil.disk_usage(folder).free / 1e6:,.1f} MB are free"
@@ -148,20 +173,3 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _exchange(new: Path, place: Path) -> None:
-    """Put `new` at `place`; an old folder, which cannot be replaced in one step, steps aside, and back on failure."""
-    if not (new.is_dir() or place.is_dir()):
-        new.replace(place)
-        return
-    aside = place.with_name(f".{place.name[:100]}.{secrets.token_hex(4)}.old")
-    if place.exists():
-        place.replace(aside)
-    try:
-        new.replace(place)
-    except OSError:
-        if aside.exists():
-            aside.rename(place)
-        raise
-    remove(aside)

@@ -74,29 +74,77 @@ def write(path: Path, data: npt.NDArray[Any], axes: str, spacing: Mapping[str, f
     StorageError
         If the disk is full or the place may not be written to.
     """
+    with replacing(path, data.nbytes) as temporary:
+        fill(create(temporary, path, data.shape, data.dtype, axes, spacing, unit), data)
+
+
+def create(
+    folder: Path,
+    path: Path,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    axes: str,
+    spacing: Mapping[str, float],
+    unit: str,
+) -> Any:
+    """Make what `write` writes, full of zeros.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where to make it; there is nothing yet.
+    path : pathlib.Path
+        Its final place, whose name says what it is.
+    shape : tuple of int
+        A length for each of `axes`.
+    dtype : numpy.dtype
+        Type of the pixels.
+    axes : str
+        One letter an axis out of C, Z, Y, X.
+    spacing : mapping of str to float
+        Pixel size by axis; empty if unknown.
+    unit : str
+        Unit of `spacing`.
+
+    Returns
+    -------
+    zarr.Array
+        The array, for `fill`.
+    """
     options: dict[str, Any] = {
-        "shape": data.shape,
-        "dtype": data.dtype,
-        "chunks": tuple(max(1, min(n, CHUNK.get(axis, 1))) for axis, n in zip(axes, data.shape, strict=True)),
+        "shape": shape,
+        "dtype": dtype,
+        "chunks": tuple(max(1, min(n, CHUNK.get(axis, 1))) for axis, n in zip(axes, shape, strict=True)),
         "dimension_names": list(axes.lower()),
     }
-    with replacing(path, data.nbytes) as temporary:
-        if path.name.lower().endswith(".ome.zarr"):
-            group = zarr.create_group(temporary, zarr_format=3)
-            _fill(group.create_array("0", **options), data)
-            group.attrs["ome"] = {"version": "0.5", "multiscales": [_multiscale(stem(path), axes, spacing, unit)]}
-        else:
-            array = zarr.create_array(temporary, zarr_format=3, **options)
-            _fill(array, data)
-            array.attrs.update(axes=axes, spacing=[spacing[a] for a in axes if a in spacing], unit=unit)
+    if path.name.lower().endswith(".ome.zarr"):
+        group = zarr.create_group(folder, zarr_format=3)
+        array: Any = group.create_array("0", **options)
+        group.attrs["ome"] = {"version": "0.5", "multiscales": [_multiscale(stem(path), axes, spacing, unit)]}
+    else:
+        array = zarr.create_array(folder, zarr_format=3, **options)
+        array.attrs.update(axes=axes, spacing=[spacing[a] for a in axes if a in spacing], unit=unit)
+    return array
 
 
-def _fill(array: Any, data: npt.NDArray[Any]) -> None:
-    """Write chunk after chunk: zarr writes many at once, and after a failure goes on writing those under way."""
+def fill(array: Any, data: npt.NDArray[Any], corner: tuple[int, ...] = ()) -> None:
+    """Write chunk after chunk: zarr writes many at once, and after a failure goes on writing those under way.
+
+    Parameters
+    ----------
+    array : zarr.Array
+        What is written to.
+    data : numpy.ndarray
+        Pixels.
+    corner : tuple of int, optional
+        Where in the array the first of them belongs, at the beginning of a chunk; (0, ...) if not given.
+    """
+    corner = corner or (0,) * data.ndim
     starts = (range(0, n, step) for n, step in zip(data.shape, array.chunks, strict=True))
-    for corner in itertools.product(*starts):
-        chunk = tuple(slice(start, start + step) for start, step in zip(corner, array.chunks, strict=True))
-        array[chunk] = data[chunk]
+    for first in itertools.product(*starts):
+        chunk = data[tuple(slice(s, s + step) for s, step in zip(first, array.chunks, strict=True))]
+        place = (slice(c + s, c + s + n) for c, s, n in zip(corner, first, chunk.shape, strict=True))
+        array[tuple(place)] = chunk
 
 
 def _multiscale(name: str, axes: str, spacing: Mapping[str, float], unit: str) -> dict[str, Any]:

@@ -97,7 +97,7 @@ def test_a_disk_that_fills_up_while_writing_leaves_nothing(
 ) -> None:
     path = tmp_path / f"a{suffix}"
     with monkeypatch.context() as patch:
-        for name in ("tifffile.imwrite", "numpy.save", "PIL.Image.Image.save", "napari_sslseg.io.zarr_format._fill"):
+        for name in ("tifffile.imwrite", "numpy.save", "PIL.Image.Image.save", "napari_sslseg.io.zarr_format.fill"):
             patch.setattr(name, failing(errno.ENOSPC))
         with pytest.raises(StorageError, match="is full"):
             write_labels(path, NEW)
