@@ -14,7 +14,7 @@ import zarr
 from napari_sslseg.io import zarr_format
 from napari_sslseg.io.atomic import exchange, flush, remove, storage_errors, write_text
 
-PIECE = {"Z": 16, "Y": 2048, "X": 2048}  # pixels: whole chunks of what `zarr_format` writes
+PIECE = {"Z": 16, "Y": 1024, "X": 1024}  # pixels: whole chunks of what `zarr_format` writes
 NOTE = "unfinished.json"  # says which pieces there are
 
 
@@ -83,7 +83,7 @@ class Growing:
         StorageError
             If the disk is full or the place may not be written to.
         """
-        key = hashlib.sha256(json.dumps([shape, np.dtype(dtype).str, *asked], sort_keys=True).encode()).hexdigest()
+        key = hashlib.sha256(json.dumps([PIECE, shape, np.dtype(dtype).str, *asked], sort_keys=True).encode()).hexdigest()
         folder = target.with_name(f".{target.name}.unfinished")
         done, axes = _known(folder, key), "ZYX"[-len(shape) :]
         with storage_errors(target):
