@@ -11,7 +11,7 @@ from napari_sslseg.annotation import LabelClass
 from napari_sslseg.errors import ImageError, LabelError, StorageError
 from napari_sslseg.image import Image
 from napari_sslseg.io import find_files, read_image, read_labels, stem, write_channels, write_image, write_labels
-from napari_sslseg.io.files import suffix
+from napari_sslseg.io.files import is_medical, suffix
 from napari_sslseg.io.receipts import Receipts, fingerprint
 from napari_sslseg.job import Job, Stop, share
 from napari_sslseg.previews import needed_denoiser
@@ -191,7 +191,7 @@ def predict_files(
         for prediction in (yield from share(job, *part)):
             if prediction.planes is not None:  # stopped in the middle of a stack: a file is whole, or not written
                 break
-            write_labels(target, prediction.labels, spacing=image.spacing, unit=image.unit)
+            write_labels(target, prediction.labels, spacing=image.spacing, unit=image.unit, like=path)
             receipts.note(target)
             written.append(target)
             if prediction.probabilities is not None:
@@ -303,6 +303,8 @@ def _planned(files: list[Path], out: Path, project: Project, unfit: tuple[str, .
     for path in files:
         known = suffix(path)
         name = path.name if known and known not in unfit else stem(path) + (".tif" if known else ".zarr")
+        if is_medical(path):
+            name = stem(path) + ".nii.gz"
         target = out / name
         if target.resolve() in images:
             raise StorageError(f"What is made of {path} would replace an image", "--out must be another folder")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from napari_sslseg.errors import ProjectError, StorageError
 from napari_sslseg.io import write_labels
+from napari_sslseg.io.files import is_medical
 from napari_sslseg.io.receipts import Receipts
 from napari_sslseg.job import Job, Notice, Progress, Stop
 from napari_sslseg.project import Project
@@ -25,7 +26,7 @@ def targets(project: Project, out: Path, ids: Iterable[str] | None = None) -> di
     Returns
     -------
     dict of str to Path
-        A TIFF file an image, which may be there already.
+        A TIFF file an image, or NIfTI if the image is; it may be there already.
 
     Raises
     ------
@@ -35,7 +36,7 @@ def targets(project: Project, out: Path, ids: Iterable[str] | None = None) -> di
         If a file would replace an image.
     """
     wanted = [e.id for e in project.images] if ids is None else list(ids)
-    found = {id: out / f"{id}.tif" for id in wanted if project.predicted(id)}
+    found = {id: out / f"{id}{_kind(project, id)}" for id in wanted if project.predicted(id)}
     if not found:
         raise ProjectError("There are no masks to export", "They are made by predicting", "Press ▶ Everything first")
     images = {(project.path / e.source).resolve() for e in project.images}
@@ -53,7 +54,7 @@ def export_masks(
     replace: bool = False,
     stop: Stop | None = None,
 ) -> Job[list[Path]]:
-    """Write the masks of images to TIFF files, with the pixel size of the images.
+    """Write the masks of images to TIFF files, with the pixel size of the images; of NIfTI images to NIfTI files.
 
     Parameters
     ----------
@@ -96,7 +97,8 @@ def export_masks(
         masks, entry = project.prediction(id), project.entry(id)
         if masks is None:
             continue
-        write_labels(file, masks, spacing=entry.spacing, unit=entry.unit)
+        like = project.path / entry.source
+        write_labels(file, masks, spacing=entry.spacing, unit=entry.unit, like=like if like.exists() else None)
         receipts.note(file)
         written.append(file)
         if masks.ndim == 3 and not all(plane.any() for plane in masks):
@@ -105,3 +107,9 @@ def export_masks(
     if without:
         yield Notice(f"No masks yet: {', '.join(without[:5])}{' …' if len(without) > 5 else ''}")
     return written
+
+
+def _kind(project: Project, id: str) -> str:
+    """Suffix of the file for the masks of an image."""
+    source = project.entry(id).source
+    return ".nii.gz" if source and is_medical(project.path / source) else ".tif"

@@ -1,10 +1,13 @@
 """Files in and out of a project: which labels belong to which image, and where predictions are written."""
 
 import re
+import shutil
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import PIL.Image
+import pydicom
 import pytest
 import tifffile
 from scenes import disks, paint
@@ -324,6 +327,27 @@ def test_progress_of_many_files_never_falls(tmp_path, trained):
 def test_predicting_before_training_is_told(tmp_path, project):
     with pytest.raises(ProjectError, match="has not been trained yet"):
         run(predict_files(project, [image(tmp_path / "a.tif")], tmp_path / "out", TILES))
+
+
+def test_masks_of_a_dicom_series_are_nifti_in_the_same_place(tmp_path, trained):
+    source = Path(pydicom.__file__).parent / "data" / "test_files" / "dicomdirtests" / "98892001" / "CT5N"
+    (found,) = run(predict_files(trained, [source], tmp_path / "out", TILES))
+    assert found == tmp_path / "out" / "CT5N.nii.gz"
+    masks, head = nibabel.load(found), pydicom.dcmread(source / "3353")  # the lowest plane
+    assert masks.shape == (16, 16, 5)
+    x, y, z = head.ImagePositionPatient
+    np.testing.assert_allclose(masks.affine[:3, 3], [-x, -y, z])
+    assert read_image(found).spacing == pytest.approx(read_image(source).spacing)
+
+
+def test_a_dicom_series_is_an_image_of_a_project(tmp_path, project):
+    source = shutil.copytree(
+        Path(pydicom.__file__).parent / "data" / "test_files" / "dicomdirtests" / "98892001" / "CT5N", tmp_path / "CT"
+    )
+    assert add_images(project, [source]) == ["CT"]
+    entry = Project.open(project.path).entry("CT")
+    assert (entry.shape, entry.unit) == ((5, 16, 16), "mm")
+    assert Project.open(project.path).image("CT").data.shape == (1, 5, 16, 16)
 
 
 # ---------------------------------------------------------------- piece by piece

@@ -1,5 +1,6 @@
 """Masks that a project holds are written as they are, and nothing is written over unasked."""
 
+import nibabel
 import numpy as np
 import pytest
 import tifffile
@@ -76,3 +77,19 @@ def test_without_any_masks_it_says_how_to_make_them(project, tmp_path):
 def test_stopped_it_writes_no_more(project, tmp_path):
     stop = Stop()
     assert run(export_masks(project, tmp_path, stop=stop), lambda event: stop.request()) == [tmp_path / "a.tif"]
+
+
+def test_masks_of_a_nifti_image_lie_where_it_lies(tmp_path):
+    affine = np.array([[-0.5, 0, 0, 90], [0, -0.5, 0, 120], [0, 0, 3, -70], [0, 0, 0, 1.0]])
+    nibabel.save(
+        nibabel.Nifti1Image(np.random.default_rng(0).random((6, 7, 5), np.float32), affine), tmp_path / "a.nii.gz"
+    )
+    project = Project.create(tmp_path / "p")
+    project.add_file(tmp_path / "a.nii.gz")
+    masks = np.random.default_rng(1).integers(1, 3, (5, 7, 6)).astype(np.uint16)
+    project.write_prediction("a", masks)
+    (found,) = run(export_masks(project, tmp_path / "out"))
+    assert found == tmp_path / "out" / "a.nii.gz"
+    file = nibabel.load(found)
+    np.testing.assert_allclose(file.affine, affine)
+    np.testing.assert_array_equal(np.asarray(file.dataobj), masks.T)

@@ -10,10 +10,10 @@ from napari.layers import Image as ImageLayer
 from napari_sslseg.errors import UserError
 from napari_sslseg.image import Image
 from napari_sslseg.io import read_image
-from napari_sslseg.io.files import is_zarr, suffix
+from napari_sslseg.io.files import is_single, suffix
 
 KEY = "napari-sslseg file"  # of layers that this plugin opened from a file
-DESCRIBED = (".tif", ".tiff")  # a PNG says nothing, and would be read whole to find that out
+DESCRIBED = (".tif", ".tiff", ".nii", ".nii.gz", ".dcm")  # a PNG says nothing, and would be read whole to find that out
 
 
 class Facts(NamedTuple):
@@ -41,7 +41,7 @@ def file_of(layer: ImageLayer) -> Path | None:
         A file or zarr folder that is there; None where the layer is only in memory.
     """
     path = layer.source.path or layer.metadata.get(KEY)
-    if not path or not (Path(path).is_file() or is_zarr(Path(path))):
+    if not path or not (Path(path).is_file() or is_single(Path(path))):
         return None
     return Path(path)
 
@@ -60,7 +60,7 @@ def facts_of(layer: ImageLayer) -> Facts | None:
         None where there is no file, or none that says anything.
     """
     file = file_of(layer)
-    if file is None or not (suffix(file).endswith(DESCRIBED) or is_zarr(file)):
+    if file is None or not (suffix(file).endswith(DESCRIBED) or is_single(file)):
         return None
     return _facts(file, file.stat().st_mtime_ns)
 

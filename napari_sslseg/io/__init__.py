@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from napari_sslseg.errors import ImageError, LabelError
 from napari_sslseg.image import Image
-from napari_sslseg.io import npy, png, tiff, zarr_format
-from napari_sslseg.io.files import SUFFIXES, check_file, find_files, stem, suffix
+from napari_sslseg.io import dicom, nifti, npy, png, tiff, zarr_format
+from napari_sslseg.io.files import SUFFIXES, check_file, find_files, is_dicom, is_zarr, stem, suffix
 
 __all__ = [
     "SUFFIXES",
@@ -68,6 +68,9 @@ FORMATS: dict[str, Format] = {
     ".jpg": png,
     ".jpeg": png,
     ".npy": npy,
+    ".dcm": dicom,
+    ".nii": nifti,
+    ".nii.gz": nifti,
     ".zarr": zarr_format,
 }
 
@@ -78,7 +81,7 @@ def read_image(path: Path, axes: str | None = None) -> Image:
     Parameters
     ----------
     path : pathlib.Path
-        TIFF, OME-TIFF, PNG, JPEG, npy, zarr or OME-Zarr.
+        TIFF, OME-TIFF, PNG, JPEG, npy, NIfTI, DICOM (a file, or the folder of a series), zarr or OME-Zarr.
     axes : str, optional
         One letter an axis (T, C, S, Z, Y, X), instead of what the file says.
 
@@ -139,7 +142,14 @@ def read_labels(path: Path) -> npt.NDArray[Any]:
     return _smallest(labels, str(path))
 
 
-def write_labels(path: Path, labels: npt.NDArray[Any], *, spacing: tuple[float, ...] = (), unit: str = "pixel") -> None:
+def write_labels(
+    path: Path,
+    labels: npt.NDArray[Any],
+    *,
+    spacing: tuple[float, ...] = (),
+    unit: str = "pixel",
+    like: Path | None = None,
+) -> None:
     """Write labels in the smallest unsigned type that holds them; whole or not at all.
 
     Parameters
@@ -152,6 +162,8 @@ def write_labels(path: Path, labels: npt.NDArray[Any], *, spacing: tuple[float, 
         Pixel size ([Z,] Y, X).
     unit : str, optional
         Unit of `spacing`.
+    like : pathlib.Path, optional
+        File of their image; if it is NIfTI or DICOM and the labels are NIfTI, they lie in the same place.
 
     Raises
     ------
@@ -166,8 +178,12 @@ def write_labels(path: Path, labels: npt.NDArray[Any], *, spacing: tuple[float, 
     if labels.ndim not in (2, 3) or labels.dtype.kind not in "uib" or not labels.size:
         given = f"The labels for {path.name} have shape {labels.shape} and type {labels.dtype}"
         raise LabelError(given, "Labels are whole numbers in 2 or 3 dimensions ([Z,] Y, X)")
-    axes = "ZYX"[-labels.ndim :]
-    _format(path).write(path, _smallest(labels, path.name), axes, _by_axis(axes, spacing), unit)
+    axes, small = "ZYX"[-labels.ndim :], _smallest(labels, path.name)
+    sizes = _by_axis(axes, spacing)
+    if _format(path) is nifti:
+        nifti.write(path, small, axes, sizes, unit, placed=_placed(like) if like is not None else None)
+    else:
+        _format(path).write(path, small, axes, sizes, unit)
 
 
 def write_channels(path: Path, data: npt.NDArray[Any], *, spacing: tuple[float, ...] = (), unit: str = "pixel") -> None:
@@ -231,9 +247,21 @@ def _format(path: Path) -> Format:
     known = suffix(path).removeprefix(".ome")
     if known:
         return FORMATS[known]
+    if is_dicom(path) or (path.is_dir() and not is_zarr(path)):
+        return dicom
     if path.is_dir():
         return zarr_format
     raise ImageError(f"{path} has no known suffix", f"Known are {', '.join(SUFFIXES)}")
+
+
+def _placed(path: Path) -> nifti.Placed | None:
+    """Where an image lies in the patient, if its file says so."""
+    if suffix(path) in (".nii", ".nii.gz"):
+        return nifti.placed(path)
+    if is_dicom(path) or (path.is_dir() and not is_zarr(path)):
+        affine = dicom.affine(path)
+        return nifti.Placed(affine) if affine is not None else None
+    return None
 
 
 def _by_axis(axes: str, spacing: tuple[float, ...]) -> dict[str, float]:

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from napari_sslseg.errors import ImageError
 
-SUFFIXES = (".ome.tif", ".ome.tiff", ".ome.zarr", ".tif", ".tiff", ".png", ".jpg", ".jpeg", ".npy", ".zarr")
+SUFFIXES = (
+    *(".ome.tif", ".ome.tiff", ".ome.zarr", ".tif", ".tiff", ".png", ".jpg", ".jpeg", ".npy", ".nii.gz", ".nii"),
+    *(".dcm", ".zarr"),
+)
 
 
 def suffix(path: Path) -> str:
@@ -41,7 +44,9 @@ def stem(path: Path) -> str:
         Such as ``a`` for ``folder/a.ome.tif``.
     """
     known = suffix(path)
-    return path.name[: -len(known)] if known else path.stem
+    if known:
+        return path.name[: -len(known)]
+    return path.name if path.is_dir() else path.stem  # a folder is often named by numbers with points
 
 
 def find_files(paths: Iterable[str | Path]) -> list[Path]:
@@ -50,7 +55,7 @@ def find_files(paths: Iterable[str | Path]) -> list[Path]:
     Parameters
     ----------
     paths : iterable of str or pathlib.Path
-        Files and folders; a folder that holds a zarr array counts as a file.
+        Files and folders; a folder that holds a zarr array, or a DICOM series, counts as a file.
 
     Returns
     -------
@@ -64,7 +69,7 @@ def find_files(paths: Iterable[str | Path]) -> list[Path]:
     """
     found: dict[Path, Path] = {}
     for path in map(Path, paths):
-        for file in [path] if is_zarr(path) or not path.is_dir() else _inside(path):
+        for file in [path] if is_single(path) or not path.is_dir() else _inside(path):
             check_file(file)
             found.setdefault(file.resolve(), file)
     return sorted(found.values(), key=_natural)
@@ -76,7 +81,7 @@ def check_file(path: Path) -> None:
     Parameters
     ----------
     path : pathlib.Path
-        A file, or a folder that is a zarr.
+        A file, or a folder that is a zarr or a DICOM series.
 
     Raises
     ------
@@ -85,7 +90,7 @@ def check_file(path: Path) -> None:
     """
     if not path.exists():
         raise ImageError(f"{path} does not exist", "An existing file or folder is needed", _nearest(path))
-    if not (suffix(path) or is_zarr(path)):
+    if not (suffix(path) or is_single(path) or is_dicom(path)):
         raise ImageError(
             f"{path} is of no format that can be read",
             f"Images are {_listed()}",
@@ -110,9 +115,67 @@ def is_zarr(path: Path) -> bool:
     return path.is_dir() and (suffix(path).endswith(".zarr") or any((path / mark).is_file() for mark in marks))
 
 
+def is_dicom(path: Path) -> bool:
+    """Tell whether a file is DICOM, by its name or by how it begins; many have no suffix.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The path.
+
+    Returns
+    -------
+    bool
+        Whether it is one; never of hidden files, nor of one that only lists others.
+    """
+    if path.name.startswith(".") or path.name.upper() == "DICOMDIR" or not path.is_file():
+        return False
+    if suffix(path) or path.suffix.lower() in (".txt", ".xml", ".json", ".csv"):
+        return suffix(path) == ".dcm"
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
+def is_single(path: Path) -> bool:
+    """Tell whether a folder is one image: a zarr, or the files of a DICOM series.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The path.
+
+    Returns
+    -------
+    bool
+        Whether it is one.
+    """
+    return is_zarr(path) or (path.is_dir() and any(is_dicom(p) for p in path.iterdir()))
+
+
+def is_medical(path: Path) -> bool:
+    """Tell whether an image lies somewhere in a patient, so that what is made of it is written as NIfTI.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file or folder.
+
+    Returns
+    -------
+    bool
+        Whether it is NIfTI or DICOM.
+    """
+    if path.is_dir():
+        return is_single(path) and not is_zarr(path)
+    return suffix(path) in (".nii", ".nii.gz") or is_dicom(path)
+
+
 def _inside(folder: Path) -> list[Path]:
     visible = [p for p in folder.iterdir() if not p.name.startswith(".")]
-    files = [p for p in visible if is_zarr(p) or (p.is_file() and suffix(p))]
+    files = [p for p in visible if is_single(p) or (p.is_file() and suffix(p))]
     if not files:
         other = f" (there are {len(visible)} other files or folders)" if visible else ""
         raise ImageError(

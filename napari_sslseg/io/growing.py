@@ -83,7 +83,9 @@ class Growing:
         StorageError
             If the disk is full or the place may not be written to.
         """
-        key = hashlib.sha256(json.dumps([PIECE, shape, np.dtype(dtype).str, *asked], sort_keys=True).encode()).hexdigest()
+        key = hashlib.sha256(
+            json.dumps([PIECE, shape, np.dtype(dtype).str, *asked], sort_keys=True).encode()
+        ).hexdigest()
         folder = target.with_name(f".{target.name}.unfinished")
         done, axes = _known(folder, key), "ZYX"[-len(shape) :]
         with storage_errors(target):

@@ -77,7 +77,9 @@ def test_a_missing_file_among_strangers_is_told_without_a_guess(tmp_path: Path) 
 
 
 def test_an_empty_folder_is_told_with_the_suffixes_looked_for(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match=r"holds no image.*without its subfolders, for \.ome\.tif, .*\.npy or \.zarr"):
+    with pytest.raises(
+        ImageError, match=r"holds no image.*without its subfolders, for \.ome\.tif, .*\.npy, .*\.nii, \.dcm or \.zarr"
+    ):
         find_files([tmp_path])
 
 
