@@ -1,4 +1,4 @@
-"""Contributions: what napari.yaml names: sample data, the reader of project folders, and the commands."""
+"""Contributions: what napari.yaml names: sample data, the reader of projects and medical images, and the commands."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -7,7 +7,9 @@ from typing import Any
 from napari.viewer import Viewer
 
 from napari_sslseg.contents import FILE
-from napari_sslseg.gui import layers
+from napari_sslseg.gui import layers, origin
+from napari_sslseg.io import read_image
+from napari_sslseg.io.files import is_medical
 from napari_sslseg.project import Project
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -92,9 +94,9 @@ def nuclei3d() -> list[LayerData]:
     return [*described, (truth, {"name": "nuclei3d truth", "visible": False, **place}, "labels")]
 
 
-# -------------------------------------------------------------------- project folders
+# -------------------------------------------------------------------- project folders and medical images
 def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | None:
-    """Say how to read a project folder; decline anything else.
+    """Say how to read a project folder, or NIfTI and DICOM files; decline anything else.
 
     Parameters
     ----------
@@ -108,7 +110,25 @@ def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerData]] | 
     """
     if isinstance(path, str) and (Path(path) / FILE).is_file():
         return read_project
-    return None
+    paths = [path] if isinstance(path, str) else list(path)
+    return read_medical if paths and all(is_medical(Path(p)) for p in paths) else None
+
+
+def read_medical(paths: str | Sequence[str]) -> list[LayerData]:
+    """Read NIfTI and DICOM images, with their millimetres.
+
+    Parameters
+    ----------
+    paths : str or sequence of str
+        The files.
+
+    Returns
+    -------
+    list of tuple
+        Layer data.
+    """
+    found = [Path(p) for p in ([paths] if isinstance(paths, str) else paths)]
+    return [layer for p in found for layer in layers.layer_data(read_image(p), {origin.KEY: str(p)})]
 
 
 def read_project(path: str) -> list[LayerData]:

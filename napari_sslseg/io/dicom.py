@@ -116,7 +116,8 @@ class _Series:
         steps = [across * self.spacing[2], down * self.spacing[1], np.cross(across, down) * self.spacing[0], self.first]
         found = np.eye(4)
         found[:3] = np.stack(steps, 1)
-        return np.diag([-1.0, -1, 1, 1]) @ found  # DICOM counts to the left and to the back
+        right: npt.NDArray[np.float64] = np.diag([-1.0, -1, 1, 1]) @ found  # DICOM counts to the left and to the back
+        return right
 
 
 class _Planes:
@@ -129,7 +130,8 @@ class _Planes:
 
     def __getitem__(self, key: tuple[Any, ...]) -> npt.NDArray[Any]:
         if len(self._series.files) == 1:
-            return _values(self._series.files[0], self._series, self.shape)[key]
+            part: npt.NDArray[Any] = _values(self._series.files[0], self._series, self.shape)[key]
+            return part
         which, single = key[0], isinstance(key[0], int)
         wanted = [which] if single else range(self.shape[0])[which]
         planes = [_values(self._series.files[z], self._series, self.shape[1:])[key[1:]] for z in wanted]

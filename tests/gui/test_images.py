@@ -246,6 +246,27 @@ def test_other_folders_are_declined(tmp_path: Path) -> None:
     assert get_reader([str(tmp_path)]) is None
 
 
+def test_medical_images_are_opened_with_their_millimetres(viewer: Any, tmp_path: Path) -> None:
+    import nibabel
+    from napari.layers import Layer
+
+    from napari_sslseg.gui.contributions import get_reader
+
+    path = str(tmp_path / "brain.nii.gz")
+    pixels = np.random.default_rng(0).integers(0, 900, (30, 28, 6)).astype(np.int16)
+    nibabel.save(nibabel.Nifti1Image(pixels, np.diag([0.5, 0.5, 4, 1])), path)
+    read = get_reader(path)
+    assert read is not None
+    (described,) = read(path)
+    viewer.add_layer(Layer.create(*described))
+    layer = viewer.layers["brain"]
+    assert layer.data.shape == (6, 28, 30)
+    assert tuple(layer.scale) == (4.0, 0.5, 0.5)
+    assert [str(u) for u in layer.units] == ["millimeter"] * 3
+    assert read([path])[0][0].shape == (6, 28, 30)
+    assert get_reader([path, str(tmp_path)]) is None
+
+
 def test_opening_something_else_is_told(dock: Any, tmp_path: Path, said: list[str]) -> None:
     dock.desk.open_project(tmp_path)
     assert "project.json" in said[-1]
