@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
     QAbstractSpinBox,
     QApplication,
     QComboBox,
+    QDockWidget,
     QHeaderView,
     QLineEdit,
     QScrollBar,
@@ -130,6 +131,7 @@ def test_without_an_image_the_tour_opens_a_sample(dock: Dock, viewer: Any, qtbot
 # -------------------------------------------------------------------- the keyboard, and those who do not see
 def test_tab_reaches_every_control_from_the_top_down_and_each_is_told_in_words(dock: Dock, image: Any) -> None:
     dock.desk.paint()
+    next(w for w in parents(dock) if isinstance(w, QDockWidget)).setFloating(True)  # alone in its window
     chain, at = [], dock.header.new.nextInFocusChain()
     while at is not dock.header.new:
         chain.append(at)
