@@ -119,7 +119,8 @@ def _check_room(pixels: int, checkpoint: Checkpoint, config: PredictConfig) -> N
         raise ImageError(
             f"Masks of {pixels / 1e6:,.0f} million pixels were asked for, which take {needed / 2**30:.1f} GiB",
             f"This machine has {free / 2**30:.1f} GiB of memory left",
-            "Predict fewer images or planes at a time, or only a part of them",
+            "Predict fewer images or planes at a time, or a part of them; classes of zarr images are written to disk "
+            "piece by piece by the command predict, or under Export… by Predict a folder…",
         )
 
 

@@ -29,9 +29,11 @@ class ExportButton(QPushButton):
         menu = QMenu(self)
         menu.setToolTipsVisible(True)
         self.this = self._action(
-            menu, "Masks of this image…", "One TIFF file; each pixel is the number of its class or object"
+            menu,
+            "Masks of this image…",
+            "One TIFF file, or NIfTI of a NIfTI or DICOM image; each pixel is the number of its class or object",
         )
-        self.all = self._action(menu, "Masks of all images…", "One TIFF file for each image that has masks")
+        self.all = self._action(menu, "Masks of all images…", "One file for each image that has masks")
         menu.addSeparator()
         self.folder = self._action(
             menu,

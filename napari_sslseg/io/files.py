@@ -140,7 +140,7 @@ def is_dicom(path: Path) -> bool:
 
 
 def is_single(path: Path) -> bool:
-    """Tell whether a folder is one image: a zarr, or the files of a DICOM series.
+    """Tell whether a folder is one image: a zarr, or the files of a DICOM series and no other images.
 
     Parameters
     ----------
@@ -152,7 +152,10 @@ def is_single(path: Path) -> bool:
     bool
         Whether it is one.
     """
-    return is_zarr(path) or (path.is_dir() and any(is_dicom(p) for p in path.iterdir()))
+    if is_zarr(path) or not path.is_dir():
+        return is_zarr(path)
+    files = list(path.iterdir())
+    return any(map(is_dicom, files)) and all(suffix(p) in ("", ".dcm") for p in files)
 
 
 def is_medical(path: Path) -> bool:

@@ -68,6 +68,12 @@ def test_folders_of_series_are_images_of_the_folder_around_them(tmp_path):
     assert find_files([tmp_path / "study"]) == [one, two]
 
 
+def test_a_dicom_file_among_other_images_is_one_of_them(tmp_path):
+    plane(tmp_path / "b.dcm", VALUES[0], 0.0)
+    write_labels(tmp_path / "a.tif", np.ones((3, 3), np.uint8))
+    assert [p.name for p in find_files([tmp_path])] == ["a.tif", "b.dcm"]
+
+
 def test_values_are_those_that_the_scanner_means(tmp_path):
     image = read_image(series(tmp_path / "a", RescaleSlope=1, RescaleIntercept=-1024))
     np.testing.assert_array_equal(np.asarray(image.data)[0], VALUES.astype(int) - 1024)
