@@ -82,7 +82,7 @@ def measure(rounds: int, real: bool) -> dict[str, Any]:
         hand.key(value)
         hand.stroke(labels, [(row, 5), (row, 50)])
     hand.click("Live")
-    found, took = [], []
+    found, took, session = [], [], dock.desk.session
     random = np.random.default_rng(0)
     for number in range(1, rounds + 1):
         began = time.perf_counter()
@@ -90,8 +90,8 @@ def measure(rounds: int, real: bool) -> dict[str, Any]:
         hand.key(str(1 + number % 2))
         hand.stroke(labels, [(y, x), (y, x + 10)])
         hand.click("▶ Train")
-        hand.until(
-            lambda n=number: dock.desk.session.running is None and hand.sees(f"round {n}"), 120, "a round is done"
+        hand.until(  # masks are made after each training
+            lambda n=number: session.running is None and session.predicted.get("small") == n, 120, "a round is done"
         )
         took.append(time.perf_counter() - began)
         if number in (EARLY, rounds):

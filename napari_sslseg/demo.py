@@ -23,9 +23,10 @@ from napari_sslseg.annotation import LabelClass, Labels
 from napari_sslseg.contents import Round
 from napari_sslseg.io.atomic import replacing
 from napari_sslseg.job import Job, Notice, Stop, share
+from napari_sslseg.masking import predict_project
 from napari_sslseg.project import Project
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig, RuntimeConfig
-from napari_sslseg.workflow import predict_project, pretrain_project, train_project
+from napari_sslseg.workflow import pretrain_project, train_project
 
 MINUTES = {"pretrain": 0.75, "train": 0.5}  # together with loading and prediction under 3 minutes on 2 cores
 

@@ -14,10 +14,10 @@ from napari_sslseg.io import find_files, read_image, read_labels, stem, write_ch
 from napari_sslseg.io.files import is_medical, suffix
 from napari_sslseg.io.receipts import Receipts, fingerprint
 from napari_sslseg.job import Job, Stop, share
+from napari_sslseg.masking import needed_model
 from napari_sslseg.previews import needed_denoiser
 from napari_sslseg.project import Project
 from napari_sslseg.settings import PredictConfig, RuntimeConfig
-from napari_sslseg.workflow import needed_model
 
 LOSSY = (".jpg", ".jpeg")  # label files are never written in these
 WHOLE = (*LOSSY, ".png")  # denoised images are not, which are real numbers

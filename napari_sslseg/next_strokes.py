@@ -8,12 +8,12 @@ import numpy.typing as npt
 
 from napari_sslseg import suggesting, uncertainty_files
 from napari_sslseg.job import Job, Progress, Stop
+from napari_sslseg.masking import predict_project
 from napari_sslseg.overlay import Box
 from napari_sslseg.project import Project
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, RuntimeConfig
 from napari_sslseg.suggesting import Suggestion
 from napari_sslseg.uncertainty import Uncertainty
-from napari_sslseg.workflow import predict_project
 
 if TYPE_CHECKING:
     from napari_sslseg.encoders import Encoder

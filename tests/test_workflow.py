@@ -12,10 +12,11 @@ from napari_sslseg.annotation import LabelClass
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.errors import LabelError, ProjectError
 from napari_sslseg.job import Metric, Notice, Progress, Stop, run
+from napari_sslseg.masking import predict_project
 from napari_sslseg.overlay import Box
 from napari_sslseg.project import Project
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig, RuntimeConfig
-from napari_sslseg.workflow import predict_project, pretrain_project, train_project
+from napari_sslseg.workflow import pretrain_project, train_project
 
 pytestmark = pytest.mark.usefixtures("briefly")
 SMALL = {"encoder": "unet", "start": "random", "crop": 32, "batch": 4}

@@ -200,7 +200,7 @@ class ProjectJobs:
 
     def predict(self, project: Project, config: PredictConfig, *, stop: Stop, **asked: Any) -> Job[list[Prediction]]:
         """Predict images, or some of their planes."""
-        from napari_sslseg.workflow import predict_project
+        from napari_sslseg.masking import predict_project
 
         return predict_project(project, config, stop=stop, **asked)
 
