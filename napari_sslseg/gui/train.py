@@ -59,6 +59,9 @@ class TrainStep(QWidget):
         self.doubts.setToolTip("Light up where the next best class is nearly as likely: strokes there tell most")
         self.following = QLabel()
         self.following.setWordWrap(True)
+        self.following.setMinimumHeight(
+            self.following.fontMetrics().lineSpacing()
+        )  # also while there is nothing to say
         self.back = QPushButton()
         self.back.setAccessibleName("Go back to the better round")
         self.back.setToolTip("Predict with that round again, until you train anew; what you painted stays")
@@ -151,7 +154,7 @@ class TrainStep(QWidget):
         self.live.blockSignals(False)
         self.doubts.setVisible(live.on)
         self.following.setText(f"Live: {live.said}" if live.said else "")
-        self.following.setVisible(bool(live.said))
+        self.following.setVisible(live.on or bool(live.said))  # the buttons must not jump with each stroke
         self.plot.set_rounds(rounds[-SHOWN:])
         self.scores.setText(scores(rounds))
         self.scores.setVisible(bool(rounds))

@@ -199,6 +199,23 @@ def test_with_too_little_painted_it_says_what_is_missing(
     assert not dock.train.following.text()
 
 
+def test_buttons_stay_where_they_are_while_it_follows_the_brush(
+    dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any
+) -> None:
+    assert dock.train.following.isHidden()
+    turned_on(dock, qtbot)
+    places = set()
+    for said in ("", "looking at the strokes", ""):
+        dock.desk.live.said = said
+        dock.train.refresh()
+        dock.train.panel.body.activate()
+        assert not dock.train.following.isHidden()
+        places.add((dock.train.panel.sizeHint().height(), dock.train.panel.button.y(), dock.train.doubts.y()))
+    assert len(places) == 1
+    dock.train.live.click()
+    assert dock.train.following.isHidden()
+
+
 def test_what_the_user_can_mend_is_said_and_it_goes_on(
     dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any, said: list[str]
 ) -> None:
