@@ -20,7 +20,8 @@ Indices = npt.NDArray[np.intp] | Sequence[int]
 RIDGE = 0.03  # penalty on the squared weights, beside the log-likelihood of one observation a stroke
 POWER = 0.7  # how far it counts: looks and places tell partly the same
 MOST_PIXELS = 1000  # of one stroke, evenly spread: of an image that is labelled all over, no more has to be fitted
-IMAGES = 3  # labelled images at least
+IMAGES = 3  # labelled images at least that show how far places tell
+STROKES = 4  # at least on such an image, of all classes; the first few where masks were wrong lie anywhere
 GAIN = 0.1  # nats a stroke, mean less standard deviation over images left out, from which on it is used
 
 
@@ -171,7 +172,7 @@ def agree(strokes: list[Stroke], images: list[Image], values: Sequence[int]) -> 
     Returns
     -------
     bool
-        False as well if fewer than three images are labelled, or if a class is labelled on one image only.
+        False as well if there are fewer than three images with all classes and at least four strokes.
     """
     found = gains(strokes, images, values)
     return len(found) >= IMAGES and float(np.mean(found) - np.std(found)) >= GAIN
@@ -192,12 +193,14 @@ def gains(strokes: list[Stroke], images: list[Image], values: Sequence[int]) -> 
     Returns
     -------
     list of float
-        How much likelier its strokes are than without knowing their places, in nats a stroke, for each image; empty if
-        a class is labelled on one image only.
+        How much likelier its strokes are than without knowing their places, in nats a stroke, for each image with all
+        classes and at least four strokes; empty if a class is labelled on one image only.
     """
     found = []
     for number in sorted({s.image for s in strokes}):
         others, own = ([s for s in strokes if (s.image == number) is same] for same in (False, True))
+        if len(own) < STROKES or {s.value for s in own} != set(values):
+            continue
         if {s.value for s in others} != set(values):
             return []
         known, truth, weight = _observed(own, images, values)

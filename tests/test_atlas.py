@@ -88,6 +88,23 @@ def test_fewer_than_three_images_do_not_agree(count):
     assert not agreed(labelled(count))
 
 
+def test_images_with_a_few_strokes_of_some_classes_show_no_agreement():
+    known = labelled(4)
+    assert agreed(known)
+    of = {n: [s for s in known.train if s.image == n] for n in range(4)}
+    for left in (lambda found: [s for s in found if s.value == 3], lambda found: one_of_each(found)[:3]):
+        few = [*of[0], *of[1], *left(of[2]), *left(of[3])]  # corrected in one place, and in another
+        assert not atlas.agree(few, known.images, known.values)
+        assert len(atlas.gains(few, known.images, known.values)) == 2
+    enough = [*of[0], *of[1], *of[2], *one_of_each(of[3])]
+    assert len(atlas.gains(enough, known.images, known.values)) == 3
+    assert atlas.agree(enough, known.images, known.values)
+
+
+def one_of_each(strokes):
+    return list({s.value: s for s in strokes}.values())
+
+
 def test_a_class_seen_in_one_image_only_is_no_agreement():
     known = labelled()
     extra = Stroke(0, 0, 4, np.array([[2, 2]]))
