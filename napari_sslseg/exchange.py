@@ -302,9 +302,10 @@ def _planned(files: list[Path], out: Path, project: Project, unfit: tuple[str, .
     targets: dict[Path, Path] = {}
     for path in files:
         known = suffix(path)
-        name = path.name if known and known not in unfit else stem(path) + (".tif" if known else ".zarr")
         if is_medical(path):
             name = stem(path) + ".nii.gz"
+        else:
+            name = path.name if known and known not in unfit else stem(path) + (".tif" if known else ".zarr")
         target = out / name
         if target.resolve() in images:
             raise StorageError(f"What is made of {path} would replace an image", "--out must be another folder")

@@ -59,9 +59,8 @@ class TrainStep(QWidget):
         self.doubts.setToolTip("Light up where the next best class is nearly as likely: strokes there tell most")
         self.following = QLabel()
         self.following.setWordWrap(True)
-        self.following.setMinimumHeight(
-            self.following.fontMetrics().lineSpacing()
-        )  # also while there is nothing to say
+        line = self.following.fontMetrics().lineSpacing()
+        self.following.setMinimumHeight(line)  # also while there is nothing to say
         self.back = QPushButton()
         self.back.setAccessibleName("Go back to the better round")
         self.back.setToolTip("Predict with that round again, until you train anew; what you painted stays")

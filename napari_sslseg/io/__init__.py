@@ -10,7 +10,7 @@ import numpy.typing as npt
 from napari_sslseg.errors import ImageError, LabelError
 from napari_sslseg.image import Image
 from napari_sslseg.io import dicom, nifti, npy, png, tiff, zarr_format
-from napari_sslseg.io.files import SUFFIXES, check_file, find_files, is_dicom, is_zarr, stem, suffix
+from napari_sslseg.io.files import SUFFIXES, check_file, find_files, is_dicom, is_medical, is_zarr, stem, suffix
 
 __all__ = [
     "SUFFIXES",
@@ -256,12 +256,12 @@ def _format(path: Path) -> Format:
 
 def _placed(path: Path) -> nifti.Placed | None:
     """Where an image lies in the patient, if its file says so."""
-    if suffix(path) in (".nii", ".nii.gz"):
+    if not is_medical(path):
+        return None
+    if _format(path) is nifti:
         return nifti.placed(path)
-    if is_dicom(path) or (path.is_dir() and not is_zarr(path)):
-        affine = dicom.affine(path)
-        return nifti.Placed(affine) if affine is not None else None
-    return None
+    affine = dicom.affine(path)
+    return nifti.Placed(affine) if affine is not None else None
 
 
 def _by_axis(axes: str, spacing: tuple[float, ...]) -> dict[str, float]:
