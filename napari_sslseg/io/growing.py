@@ -127,8 +127,8 @@ class Growing:
         """
         with storage_errors(self._target):
             flush(self._folder)
-            (self._folder / NOTE).unlink(missing_ok=True)
             exchange(self._folder, self._target)
+            (self._target / NOTE).unlink(missing_ok=True)  # not before: without it pieces would be begun anew
 
 
 def _known(folder: Path, key: str) -> int | None:

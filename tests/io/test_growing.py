@@ -83,3 +83,23 @@ def test_a_full_disk_is_one_error_and_keeps_the_pieces_before(tmp_path, monkeypa
         with pytest.raises(StorageError, match="disk of .* is full"):
             found.write(LABELS[found.pieces[1]])
     assert begin(target).done == 1
+
+
+def test_pieces_that_cannot_be_put_in_place_are_kept(tmp_path, monkeypatch):
+    target = tmp_path / "masks.zarr"
+    found = begin(target)
+    while found.done < len(found.pieces):
+        found.write(LABELS[found.pieces[found.done]])
+
+    def refuse(*rest):
+        raise OSError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(growing, "exchange", refuse)
+        with pytest.raises(StorageError, match="no permission"):
+            found.finish()
+    again = begin(target)
+    assert again.done == len(again.pieces)
+    again.finish()
+    np.testing.assert_array_equal(read_labels(target), LABELS)
+    assert not (target / growing.NOTE).exists()
