@@ -47,10 +47,12 @@ class Process:
     ----------
     jobs : str
         Where it finds its jobs, as ``module:name``.
+    behind : bool, optional
+        Whether its jobs leave the processor to the window whenever the window wants it.
     """
 
-    def __init__(self, jobs: str = "napari_sslseg.gui.jobs:ProjectJobs") -> None:
-        self._jobs = jobs
+    def __init__(self, jobs: str = "napari_sslseg.gui.jobs:ProjectJobs", *, behind: bool = False) -> None:
+        self._jobs, self._behind = jobs, behind
         self._process: subprocess.Popen[bytes] | None = None
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -63,11 +65,11 @@ class Process:
             self._messages = queue.SimpleQueue()
             paths = os.pathsep.join(p for p in sys.path if p)
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "napari_sslseg.gui.remote", self._jobs],
+                [sys.executable, "-P", "-m", "napari_sslseg.gui.remote", self._jobs, *["behind"] * self._behind],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={**os.environ, "PYTHONPATH": paths},
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+                creationflags=_flags(self._behind),
             )
             threading.Thread(
                 target=_read, args=(self._process, self._messages), name="napari-sslseg process", daemon=True
@@ -124,6 +126,12 @@ class Process:
                 return value
             else:
                 raise _error(kind, value)
+
+
+def _flags(behind: bool) -> int:
+    """How to start a process on Windows: without a window of its own; elsewhere there is nothing to say."""
+    names = ["CREATE_NO_WINDOW", *["BELOW_NORMAL_PRIORITY_CLASS"] * behind]
+    return sum(getattr(subprocess, name, 0) for name in names)
 
 
 def _send(pipe: IO[bytes] | None, kind: str, value: Any = None) -> None:

@@ -1,5 +1,6 @@
 """Process: jobs in another Python behave as jobs here do; what they make is kept even if the window is gone."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -56,6 +57,10 @@ class Jobs:
     def die(self, project, stop):
         yield Progress(0.0)
         os._exit(9)
+
+    def niceness(self, project, stop):
+        yield Progress(0.0)
+        return os.nice(0)
 
     def large(self, project, stop):
         yield Progress(0.0)
@@ -116,6 +121,13 @@ def test_what_changed_here_meanwhile_is_not_lost(play: Any, project: Project) ->
     play("wait", change, stop)
     kept = Project.open(project.path)
     assert (kept.task, len(kept.rounds)) == ("instance", 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "nice"), reason="Windows knows classes of priority, and no niceness")
+@pytest.mark.parametrize("behind", [False, True])
+def test_what_works_behind_the_window_leaves_the_processor_to_it(play: Any, process: Process, behind: bool) -> None:
+    process._behind = behind
+    assert (play("niceness") > os.nice(0)) == behind
 
 
 def test_an_error_of_the_user_comes_as_it_is(play: Any) -> None:
