@@ -116,14 +116,14 @@ def main() -> None:
     os.dup2(2, 1)  # what others print must not get between the messages
     wire = Wire(os.fdopen(os.dup(0), "rb"), sink)
     where, *how = sys.argv[1:]
-    if "behind" in how and hasattr(os, "nice"):  # Windows was told when the process was started
-        os.nice(PATIENCE)
     module, _, name = where.partition(":")
     jobs = getattr(importlib.import_module(module), name)()
     wire.loading.set()
     with contextlib.suppress(ImportError):  # then the first job says in the window what is missing
         jobs.load()
     wire.loading.clear()
+    if "behind" in how and hasattr(os, "nice"):  # only now, for the first job waits for the imports
+        os.nice(PATIENCE)  # Windows was told when the process was started
     serve(wire, jobs)
 
 
