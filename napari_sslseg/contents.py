@@ -123,6 +123,8 @@ class Contents:
         Number of the round that predicts; None for the latest.
     regions : dict of str to tuple of Region
         Boxes marked by the user, by image id.
+    left : tuple of ImageEntry
+        Images that were taken out; their labels are kept under their ids.
     """
 
     task: str = "semantic"
@@ -132,6 +134,7 @@ class Contents:
     rounds: tuple[Round, ...] = ()
     used: int | None = None
     regions: dict[str, tuple[Region, ...]] = field(default_factory=dict)
+    left: tuple[ImageEntry, ...] = ()
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -181,15 +184,15 @@ class Contents:
 
     @classmethod
     def _from_dict(cls, raw: dict[str, Any]) -> Self:
-        images = [dict(i, shape=tuple(i["shape"]), spacing=tuple(i["spacing"])) for i in raw["images"]]
         return cls(
             raw["task"],
             tuple(LabelClass(**c) for c in raw["classes"]),
-            tuple(ImageEntry(**i) for i in images),
+            _entries(raw["images"]),
             raw["pretrained"],
             tuple(Round(**{**r, "interval": tuple(r.get("interval") or ()) or None}) for r in raw["rounds"]),
             raw.get("used"),
             {id: tuple(Region.from_dict(r) for r in found) for id, found in raw.get("regions", {}).items()},
+            _entries(raw.get("left", [])),
         )
 
     def write(self, folder: Path) -> None:
@@ -207,3 +210,7 @@ class Contents:
         """
         raw = {"format": FORMAT, "version": VERSION, **asdict(self)}
         write_text(folder / FILE, json.dumps(raw, indent=1, ensure_ascii=False))
+
+
+def _entries(raw: list[dict[str, Any]]) -> tuple[ImageEntry, ...]:
+    return tuple(ImageEntry(**{**i, "shape": tuple(i["shape"]), "spacing": tuple(i["spacing"])}) for i in raw)

@@ -1,8 +1,8 @@
-"""Commands about what a project holds: info, use, mark, suggest, compare; and score, split and measure, about files."""
+"""Commands about projects: info, use, remove, mark, suggest, compare; and about files: score, split, measure."""
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -74,11 +74,12 @@ def info(project: Path, /, *, json: bool = False) -> int:
         images = [asdict(e) for e in opened.images]
         classes, rounds = [c.to_dict() for c in opened.classes], [asdict(r) for r in opened.rounds]
         pretrained = str(opened.pretrained) if opened.pretrained else None
-        said = {"task": opened.task, "classes": classes, "images": images, "labelled": labelled}
+        said: dict[str, Any] = {"task": opened.task, "classes": classes, "images": images, "labelled": labelled}
         number = opened.current_round.number if opened.current_round else None
         regions = {e.id: [r.to_dict() for r in opened.regions(e.id)] for e in opened.images}
         marked = {id: found for id, found in regions.items() if found}
-        emit({**said, "regions": marked, "pretrained": pretrained, "probe": probe, "rounds": rounds, "used": number})
+        said |= {"taken_out": [e.id for e in opened.left], "regions": marked, "pretrained": pretrained}
+        emit({**said, "probe": probe, "rounds": rounds, "used": number})
         return DONE
     say(f"{opened.name}: {opened.task}, {count(len(opened.images), 'image')}, {len(labelled)} labelled")
     for e in opened.images:
@@ -86,6 +87,8 @@ def info(project: Path, /, *, json: bool = False) -> int:
         say(f"  {e.id}: {size}, {count(e.channels, 'channel')}, {e.source}" + (", labelled" * (e.id in labelled)))
         for region in opened.regions(e.id):
             say(f"    box {_marked(region)}")
+    for e in opened.left:
+        say(f"  {e.id}: taken out; its labels are kept")
     say("  classes: " + ", ".join(f"{c.value} {c.name}" for c in opened.classes))
     say(f"  pretrained: {opened.pretrained or 'no'}")
     if probe:
@@ -97,6 +100,25 @@ def info(project: Path, /, *, json: bool = False) -> int:
         say(f"  round {r.number}: {known}, {r.pixels} labelled pixels, {r.steps} steps{early}{used}")
         if more := measured(r.measures, opened.images[0].unit):
             say(f"    {more}")
+    return DONE
+
+
+def remove(project: Path, /, *images: str) -> int:
+    """Take images out of a project; their files and labels stay, and come back when the same file is added again.
+
+    Parameters
+    ----------
+    project : Path
+        Project folder.
+    images : str
+        Ids of the images, as `info` lists them.
+    """
+    from napari_sslseg.project import Project
+
+    opened = Project.open(project)
+    for id in [opened.entry(id).id for id in images]:  # none is taken out if one is unknown
+        opened.take_out(id)
+        say(f"{id} is out of {opened.name}; its labels are kept")
     return DONE
 
 

@@ -1,28 +1,25 @@
 """Project: the folder that holds all a user did: image references, labels, checkpoints, rounds; written atomically."""
 
-import threading
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_sslseg import vast
 from napari_sslseg.annotation import Annotation, LabelClass, Labels
-from napari_sslseg.contents import FILE, Contents, ImageEntry, Round
+from napari_sslseg.catalogue import Catalogue
+from napari_sslseg.contents import Contents, Round
 from napari_sslseg.errors import LabelError, ProjectError
-from napari_sslseg.image import Image
-from napari_sslseg.io import read_image
-from napari_sslseg.io.atomic import storage_errors
 from napari_sslseg.overlay import Box
 from napari_sslseg.regions import Region
-from napari_sslseg.shelves import ImageShelf, LabelShelf, free_id
+from napari_sslseg.shelves import LabelShelf
 
 
-class Project:
+class Project(Catalogue):
     """A project folder; use `create`, `open` or `open_or_create`.
 
     Parameters
@@ -34,86 +31,11 @@ class Project:
     """
 
     def __init__(self, path: Path, contents: Contents) -> None:
-        self.path = path
-        self._contents = contents
-        self._lock = threading.RLock()
-        self._images = ImageShelf(path)
+        super().__init__(path, contents)
         self._labels = LabelShelf(path / "labels", np.uint16)
         self._predictions = LabelShelf(path / "predictions", np.uint32)
 
-    # ---------------------------------------------------------------- the folder
-    @classmethod
-    def create(cls, path: str | Path, task: str = "semantic") -> Self:
-        """Make a new project in a folder that is empty or does not exist.
-
-        Parameters
-        ----------
-        path : str or Path
-            The folder.
-        task : str, optional
-            ``semantic`` or ``instance``.
-
-        Returns
-        -------
-        Project
-            The project.
-        """
-        path = Path(path)
-        with storage_errors(path):
-            taken = path.is_file() or (path.is_dir() and any(not p.name.startswith(".") for p in path.iterdir()))
-        if taken:
-            raise ProjectError(f"{path} is not empty", "A new project needs a folder of its own", "Choose another name")
-        contents = Contents(task)
-        contents.write(path)
-        return cls(path, contents)
-
-    @classmethod
-    def open(cls, path: str | Path) -> Self:
-        """Open an existing project.
-
-        Parameters
-        ----------
-        path : str or Path
-            The folder.
-
-        Returns
-        -------
-        Project
-            The project.
-        """
-        return cls(Path(path), Contents.read(Path(path)))
-
-    @classmethod
-    def open_or_create(cls, path: str | Path, task: str = "semantic") -> Self:
-        """Open the project at a path, or make one there.
-
-        Parameters
-        ----------
-        path : str or Path
-            The folder.
-        task : str, optional
-            Task of a new project.
-
-        Returns
-        -------
-        Project
-            The project.
-        """
-        return cls.open(path) if (Path(path) / FILE).exists() else cls.create(path, task)
-
-    def _change(self, **values: Any) -> None:
-        """Write the changed contents; memory follows only after the disk has them."""
-        with self._lock:
-            changed = replace(self._contents, **values)
-            changed.write(self.path)
-            self._contents = changed
-
     # ---------------------------------------------------------------- what it says
-    @property
-    def name(self) -> str:
-        """Name of the folder."""
-        return self.path.resolve().name
-
     @property
     def task(self) -> str:
         """``semantic`` or ``instance``."""
@@ -123,11 +45,6 @@ class Project:
     def classes(self) -> tuple[LabelClass, ...]:
         """The classes, by value; class 1 is the background."""
         return self._contents.classes
-
-    @property
-    def images(self) -> tuple[ImageEntry, ...]:
-        """The images."""
-        return self._contents.images
 
     @property
     def rounds(self) -> tuple[Round, ...]:
@@ -175,120 +92,6 @@ class Project:
         if len(set(values)) != len(values) or any(v < 1 for v in values):
             raise LabelError(f"The class values are {values}", "Each is a different whole number from 1 on")
         self._change(classes=ordered)
-
-    # ---------------------------------------------------------------- images
-    def entry(self, id: str) -> ImageEntry:
-        """Find one image by its id.
-
-        Parameters
-        ----------
-        id : str
-            The id.
-
-        Returns
-        -------
-        ImageEntry
-            The image's entry.
-        """
-        for entry in self.images:
-            if entry.id == id:
-                return entry
-        known = ", ".join(e.id for e in self.images[:8]) or "none yet"
-        raise ProjectError(f"The project has no image {id!r}", f"Its images: {known}")
-
-    def add_file(
-        self,
-        path: str | Path,
-        axes: str | None = None,
-        *,
-        spacing: tuple[float, ...] | None = None,
-        unit: str | None = None,
-    ) -> ImageEntry:
-        """Refer to an image file; the file stays where it is and is not copied.
-
-        Parameters
-        ----------
-        path : str or Path
-            The file.
-        axes : str, optional
-            One letter an axis of its array, instead of what the file says.
-        spacing : tuple of float, optional
-            Pixel size ([Z,] Y, X), instead of what the file says.
-        unit : str, optional
-            Unit of `spacing`.
-
-        Returns
-        -------
-        ImageEntry
-            Its entry; the one it had, if it was added before or was moved since.
-        """
-        path = Path(path).resolve()
-        with self._lock:
-            for entry in self.images:
-                if self._images.place(entry) == path:
-                    return entry
-            image = read_image(path, axes)
-            image = replace(image, spacing=spacing or image.spacing, unit=unit or image.unit)
-            return self._add(image, path, axes)
-
-    def add_image(self, image: Image) -> ImageEntry:
-        """Copy an image that exists only in memory into the project.
-
-        Parameters
-        ----------
-        image : Image
-            The image.
-
-        Returns
-        -------
-        ImageEntry
-            Its entry.
-        """
-        with self._lock:
-            return self._add(image, None)
-
-    def _add(self, image: Image, file: Path | None, read_as: str | None = None) -> ImageEntry:
-        """Add an image, of a file or to be copied; a file that was moved keeps its id, labels and predictions."""
-        moved = self._images.moved(image, self.images) if file else None
-        entry = self._images.put(moved.id if moved else free_id(image.name, self.images), image, file, read_as)
-        self._change(images=tuple(entry if e == moved else e for e in self.images) + (() if moved else (entry,)))
-        return entry
-
-    def image(self, id: str) -> Image:
-        """Open an image; its pixels are read when they are needed.
-
-        Parameters
-        ----------
-        id : str
-            Its id.
-
-        Returns
-        -------
-        Image
-            The image.
-
-        Raises
-        ------
-        ProjectError
-            If its file was moved, or changed its shape since it was added.
-        """
-        return self._images.get(self.entry(id))
-
-    def named(self, ids: Iterable[str] | None = None) -> list[Image]:
-        """Open images under their ids, by which what is made of them is known.
-
-        Parameters
-        ----------
-        ids : iterable of str, optional
-            The images; all if not given.
-
-        Returns
-        -------
-        list of Image
-            The images, with their ids for names.
-        """
-        wanted = [e.id for e in self.images] if ids is None else ids
-        return [replace(self.image(id), name=self.entry(id).id) for id in wanted]
 
     # ---------------------------------------------------------------- labels
     def labelled(self) -> tuple[str, ...]:

@@ -97,26 +97,52 @@ class Session:
         """
         return self._added(self.needed_project.add_file(path, axes, **said))
 
-    def add_image(self, image: Image) -> ImageEntry:
+    def add_image(self, image: Image, was: str | None = None) -> ImageEntry:
         """Use an image that is only in memory; the project keeps a copy.
 
         Parameters
         ----------
         image : Image
             The image.
+        was : str, optional
+            Id of an image that was taken out and is this one.
 
         Returns
         -------
         ImageEntry
             Its entry in the project.
         """
-        return self._added(self.needed_project.add_image(image))
+        return self._added(self.needed_project.add_image(image, was))
 
     def _added(self, entry: ImageEntry) -> ImageEntry:
+        project = self.needed_project
+        if entry.id in project.labelled() and entry.id not in self.tally.counts:  # it was taken out before
+            self.set_counts(entry.id, project.annotation(entry.id).counted(), time.time())
+        if project.predicted(entry.id):
+            self.predicted.setdefault(entry.id, 0)
         self.images_changed.emit()
         if self.current is None:
             self.select(entry.id)
         return entry
+
+    def take_out(self, id: str) -> None:
+        """Work without an image from now on; its labels stay on disk, and come back with it.
+
+        Parameters
+        ----------
+        id : str
+            Its id.
+        """
+        project = self.needed_project
+        at = [e.id for e in project.images].index(project.entry(id).id)
+        project.take_out(id)
+        self.tally.counts.pop(id, None)
+        self.tally.written = time.time()
+        self.predicted.pop(id, None)
+        if self.current == id:
+            self.select(project.images[min(at, len(project.images) - 1)].id if project.images else None)
+        self.images_changed.emit()
+        self.labels_changed.emit(id)
 
     def select(self, id: str | None) -> None:
         """Make an image the current one.
@@ -243,6 +269,8 @@ class Session:
         when : float
             When they were written, in seconds since 1970.
         """
+        if all(e.id != id for e in self.needed_project.images):  # it was taken out meanwhile
+            return
         self.tally.counts[id] = dict(counts)
         self.tally.written = max(self.tally.written, when)
         self.labels_changed.emit(id)

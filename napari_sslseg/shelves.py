@@ -43,7 +43,9 @@ class ImageShelf:
         """
         return (self.path / entry.source).resolve()
 
-    def put(self, id: str, image: Image, file: Path | None, read_as: str | None = None) -> ImageEntry:
+    def put(
+        self, id: str, image: Image, file: Path | None, read_as: str | None = None, known: ImageEntry | None = None
+    ) -> ImageEntry:
         """Refer to an image's file, or copy an image that has none into the folder.
 
         Parameters
@@ -56,18 +58,42 @@ class ImageShelf:
             Where it is; None to copy it.
         read_as : str, optional
             Axes of the array in the file, instead of what the file says.
+        known : ImageEntry, optional
+            What was remembered of it before; a copy with the same axes is not made again.
 
         Returns
         -------
         ImageEntry
             What to remember of it.
         """
-        if file is None:
-            chunks.write_image(self.path / "images" / f"{id}.zarr", image)
         self._open[id] = image
-        source = f"images/{id}.zarr" if file is None else str(file)
+        source = str(file) if file is not None else self._copied(id, image, known)
         said = (image.axes, image.shape, image.channels, image.spacing, image.unit)
         return ImageEntry(id, source, *said, read_as)
+
+    def _copied(self, id: str, image: Image, known: ImageEntry | None) -> str:
+        """Copy an image into the folder, beside a copy of it with other axes; return where, inside the folder."""
+        if (
+            known is not None
+            and self.place(known).exists()
+            and (known.axes, known.channels) == (image.axes, image.channels)
+        ):
+            return known.source
+        source, n = f"images/{id}.zarr", 2
+        while known is not None and (self.path / source).exists():
+            source, n = f"images/{id}-{n}.zarr", n + 1
+        chunks.write_image(self.path / source, image)
+        return source
+
+    def close(self, id: str) -> None:
+        """Forget an open image.
+
+        Parameters
+        ----------
+        id : str
+            Its id.
+        """
+        self._open.pop(id, None)
 
     def get(self, entry: ImageEntry) -> Image:
         """Open an image; its pixels are read when they are needed.

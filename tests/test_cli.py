@@ -14,7 +14,7 @@ import pytest
 import tifffile
 from scenes import disks, paint
 
-from napari_sslseg import __version__, cli, workflow
+from napari_sslseg import __version__, cli, exchange, workflow
 from napari_sslseg.io import read_labels, write_labels
 from napari_sslseg.job import Progress
 from napari_sslseg.project import Project
@@ -31,6 +31,7 @@ VERBS = (
     "measure",
     "info",
     "use",
+    "remove",
     "mark",
     "suggest",
     "compare",
@@ -107,7 +108,7 @@ def test_help_lists_the_verbs():
 def test_every_option_has_help(command, verb, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     options = re.findall(r"^│[ *]+(--[a-z]+)(?: [A-Z]+)?(?:\.{3})?(.*)│$", command(verb, "--help")[1], re.MULTILINE)
-    assert options
+    assert options or verb == "remove"  # which has none
     assert [name for name, said in options if not re.match(r" {2,}[A-Z]\w* \w+", said)] == []
 
 
@@ -256,6 +257,19 @@ def test_an_earlier_round_is_used_again(command, trained, tmp_path):
     assert code == cli.FAILED
     assert "model of round 2 is gone" in said
     assert Project.open(path).current_round.number == 1
+
+
+def test_an_image_is_taken_out_and_comes_back_with_its_file(command, data, trained, tmp_path):
+    path = shutil.copytree(trained, tmp_path / "p.sslseg")
+    labels = Project.open(path).labels("d0")
+    assert command("remove", path, "d0", "d9")[0] == cli.FAILED
+    assert "d0" in Project.open(path).labelled()  # none is taken out if one is unknown
+    code, out, _ = command("remove", path, "d0")
+    assert (code, out) == (0, "d0 is out of p.sslseg; its labels are kept\n")
+    assert "d0: taken out; its labels are kept" in command("info", path)[1]
+    assert parsed(command("info", path, "--json")[1])[0]["taken_out"] == ["d0"]
+    exchange.add_images(Project.open(path), [data / "images" / "d0.tif"])
+    np.testing.assert_array_equal(Project.open(path).labels("d0"), labels)
 
 
 def test_info_tells_the_history_of_the_probe(command, data, tmp_path):

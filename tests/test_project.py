@@ -20,6 +20,7 @@ from napari_sslseg.errors import ImageError, LabelError, ProjectError, StorageEr
 from napari_sslseg.image import Image
 from napari_sslseg.io import chunks
 from napari_sslseg.project import Project
+from napari_sslseg.regions import Region
 
 RANDOM = np.random.default_rng(0)
 ROUND = Round(1, "rounds/001/model.safetensors", 0.5, {"cell": 0.5}, 3, True, 90, 10, 1.5, True)
@@ -298,6 +299,50 @@ def test_a_project_with_its_copies_can_be_moved(tmp_path, project):
 
 
 # ---------------------------------------------------------------- labels
+def test_an_image_that_was_taken_out_comes_back_with_all_that_belongs_to_it(tmp_path, project):
+    tifffile.imwrite(tmp_path / "b.tif", np.zeros((40, 30), np.uint16))
+    entry, box = project.add_file(tmp_path / "b.tif"), Region((0, 1), (2, 9), (3, 9), validation=True)
+    painted = np.zeros((40, 30), np.uint16)
+    painted[3:5] = 2
+    project.write_labels("b", painted)
+    project.set_regions("b", [box])
+    project.take_out("b")
+    project = Project.open(project.path)
+    assert ([e.id for e in project.images], project.left) == (["a"], (entry,))
+    assert project.labelled() == ()
+    with pytest.raises(ProjectError, match=r"'b' was taken out.*Add its file again"):
+        project.labels("b")
+    again = project.add_file(tmp_path / "b.tif", spacing=(2.0, 2.0), unit="µm")
+    assert (again.id, again.spacing, again.unit) == ("b", (2.0, 2.0), "µm")
+    assert (project.left, project.labelled()) == ((), ("b",))
+    np.testing.assert_array_equal(project.labels("b"), painted)
+    assert project.regions("b") == (box,)
+
+
+def test_labels_of_an_image_that_was_taken_out_are_not_those_of_another(tmp_path, project):
+    project.write_labels("a", np.ones((40, 30), np.uint16))
+    project.take_out("a")
+    other = project.add_image(picture())
+    assert other.id == "a-2"
+    assert project.labelled() == ()
+    wide = replace(picture(), data=np.zeros((1, 30, 40), np.uint16))
+    assert project.add_image(wide, was="a").id == "a-3"  # its labels would not fit
+
+
+@pytest.mark.parametrize("axes", ["CZYX", "CTYX"])
+def test_a_copy_that_was_taken_out_comes_back_and_may_have_other_axes(tmp_path, axes):
+    project, image = Project.create(tmp_path / "p.sslseg"), picture("stack")
+    project.add_image(image)
+    project.write_labels("a", np.ones((5, 40, 30), np.uint16))
+    project.take_out("a")
+    entry = project.add_image(replace(image, axes=axes), was="a")
+    assert (entry.id, entry.axes, project.labelled()) == ("a", axes, ("a",))
+    assert (entry.source == "images/a.zarr") == (axes == image.axes)  # nothing is copied twice
+    found = Project.open(project.path).image("a")
+    assert found.axes == axes
+    np.testing.assert_array_equal(found.data, image.data)
+
+
 def test_nothing_is_labelled_at_first(project):
     assert project.labelled() == ()
     assert not project.labels("a").any()

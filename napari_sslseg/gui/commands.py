@@ -62,6 +62,17 @@ def use_region(viewer: Viewer) -> None:
     dock_in(viewer).images.use_region()
 
 
+def take_out(viewer: Viewer) -> None:
+    """Take the selected images out of the project; what is painted on them is kept.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+    dock_in(viewer).images.take_out()
+
+
 # -------------------------------------------------------------------- learn
 def colours(viewer: Viewer) -> None:
     """Show as colours what the network takes for alike, or no longer.

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from qtpy.QtCore import QEvent, QItemSelectionModel, QSize, Qt
+from qtpy.QtCore import QEvent, QItemSelectionModel, QSize, Qt, Signal
+from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem
 
 from napari_sslseg.gui.area import LabelFont
@@ -17,6 +18,8 @@ Key = str | int  # of an image of the project its id, of an open one a number
 class ImageList(QListWidget):
     """Images of the project, and open ones; it changes nothing itself."""
 
+    deleted = Signal()  # the Delete key asks to take out what is selected
+
     def __init__(self) -> None:
         super().__init__()
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
@@ -25,7 +28,6 @@ class ImageList(QListWidget):
         self.setToolTip("Images of the project, and open ones not used yet. Click one to work on it")
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # after a click, keys still choose classes
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # after a click, keys still choose classes
 
     def show_rows(self, rows: Sequence[tuple[Key, str]], current: str | None) -> None:
         """Show images.
@@ -50,6 +52,13 @@ class ImageList(QListWidget):
                 item.setSelected(key == current)
         self.blockSignals(False)
         self._fit()
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Delete asks to take images out; other keys choose among them."""
+        if event is not None and event.key() == Qt.Key.Key_Delete:
+            self.deleted.emit()
+        else:
+            super().keyPressEvent(event)
 
     def changeEvent(self, event: QEvent | None) -> None:
         """Keep the height of whole rows when the font changes."""

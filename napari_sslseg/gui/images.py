@@ -13,7 +13,7 @@ from napari_sslseg.gui.image_list import ROLE, ImageList, Key
 from napari_sslseg.gui.kind import Kind
 from napari_sslseg.gui.listen import listen
 from napari_sslseg.gui.panel import Panel
-from napari_sslseg.gui.using import REST, use_region
+from napari_sslseg.gui.using import REST, take_out, use_region
 from napari_sslseg.project import Project
 from napari_sslseg.stages import stage
 
@@ -38,9 +38,15 @@ class ImagesStep(QWidget):
         self.kind = Kind()
         self.region = QPushButton("Only this region")
         self.region.setToolTip("Make an image of its own of what is in the view; of a stack, in all planes")
+        self.out = QPushButton("Take out")
+        self.out.setToolTip(
+            "Take the selected images out of the project: to do without them, or to put axes or pixel size right.\n"
+            "What is painted on them is kept, and comes back when they are used again (Delete)"
+        )
         self.panel.body.insertWidget(0, self.list)
         self.panel.body.insertWidget(1, self.kind)
         self.panel.buttons.addWidget(self.region)
+        self.panel.buttons.addWidget(self.out)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(self.panel)
@@ -52,6 +58,8 @@ class ImagesStep(QWidget):
         self.panel.started.connect(self.use_selected)
         self.panel.stopped.connect(desk.stop)
         self.region.clicked.connect(self.use_region)
+        self.out.clicked.connect(self.take_out)
+        self.list.deleted.connect(self.out.click)
         self.kind.said.connect(self._say)
         self.kind.placed.connect(self._place)
         self.list.currentItemChanged.connect(self._show)
@@ -84,8 +92,14 @@ class ImagesStep(QWidget):
         self.panel.show_activity(activity, enabled=session.running is None)
         self.panel.button.setVisible(bool(self._groups) or session.running == "images")
         self.region.setEnabled(session.running is None)
+        self._show_out()
+
+    def _show_out(self) -> None:
+        self.out.setVisible(bool(self._used()))
+        self.out.setEnabled(self._desk.session.running is None)
 
     def _show_kind(self) -> None:
+        self._show_out()
         self.kind.show_layers(next(iter(self._chosen()), []))
 
     def _summary(self, said: list[str]) -> str:
@@ -96,6 +110,9 @@ class ImagesStep(QWidget):
     def _chosen(self) -> list[list[ImageLayer]]:
         return [self._groups[key] for key in self.list.keys(selected=True) if key in self._groups]
 
+    def _used(self) -> list[str]:
+        return [key for key in self.list.keys(selected=True) if isinstance(key, str)]
+
     def use_selected(self) -> None:
         """Take the selected open images into the project; all of them where none is selected."""
         self._desk.use(self._chosen() or list(self._groups.values()))
@@ -104,6 +121,12 @@ class ImagesStep(QWidget):
         """Make an image of what is in the view: of the selected open image, else of the current one."""
         with telling():
             use_region(self._desk, next(iter(self._chosen()), []))
+
+    def take_out(self) -> None:
+        """Take the selected images out of the project; what is painted on them is kept."""
+        with telling():
+            for id in self._used():
+                take_out(self._desk, id)
 
     def _say(self, said: str) -> None:
         for group in self._chosen():

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from napari_sslseg.gui.canvas import Canvas
 
-ANYWHERE, LABELS, TABLE, NAPARI = "anywhere", "labels layer", "class table", "labels layer, by napari"
+ANYWHERE, LABELS, TABLE, IMAGES = "anywhere", "labels layer", "class table", "list of images"
+NAPARI = "labels layer, by napari"
 STEP = 0.1  # of opacity, a press
 
 
@@ -35,6 +36,7 @@ KEYS = (
     Key("Enter", TABLE, "paint with the class", "paint"),
     Key("F2", TABLE, "rename the class"),
     Key("Delete", TABLE, "remove the class, after asking"),
+    Key("Delete", IMAGES, "take the image out of the project; what is painted on it is kept", "take_out"),
     Key("Menu", TABLE, "colour, merge into another class, remove"),
     Key("Ctrl+Z", NAPARI, "undo a stroke, a fill or what was accepted"),
     Key("Ctrl+Shift+Z", NAPARI, "redo it"),

@@ -21,6 +21,7 @@ from napari_sslseg.project import Project
 
 CHOOSE = "Choose below the list of images what its axes are"
 COLOURS = ("cyan", "magenta", "yellow", "green", "red", "blue")
+LEFT = "napari-sslseg left"  # the id that an image had before it was taken out of the project
 LayerData = tuple[Any, dict[str, Any], str]
 
 
@@ -57,7 +58,7 @@ def groups(layers: Sequence[ImageLayer]) -> list[list[ImageLayer]]:
     """
     found: dict[Any, list[ImageLayer]] = {}
     for layer in layers:
-        origin = layer.source.path or layer.source.sample or layer.metadata.get(KEY)
+        origin = layer.source.path or layer.source.sample or layer.metadata.get(KEY) or layer.metadata.get(LEFT)
         key = (origin, tuple(layer.data.shape)) if origin and not layer.rgb else id(layer)
         found.setdefault(key, []).append(layer)
     return list(found.values())

@@ -10,8 +10,9 @@ from napari.utils.notifications import show_info
 
 from napari_sslseg.contents import ImageEntry
 from napari_sslseg.errors import UserError
-from napari_sslseg.gui import layers, sight
+from napari_sslseg.gui import axes, layers, marks, origin, sight
 from napari_sslseg.gui.axes import axes_of
+from napari_sslseg.gui.layers import LEFT
 from napari_sslseg.gui.marks import mark
 from napari_sslseg.gui.origin import file_of, reference
 from napari_sslseg.gui.places import find_or_create
@@ -43,9 +44,13 @@ def use(desk: "Desk", chosen: Sequence[Sequence[ImageLayer]]) -> None:
         file, said = found if found is not None else (None, {})
         more.append(([Path(f) for f in group[0].metadata.get(REST, ())], said))
         ready(desk, image, file)
-        entry = session.add_file(file, **said) if file else session.add_image(image)
+        was = group[0].metadata.get(LEFT)
+        entry = session.add_file(file, **said) if file else session.add_image(image, was)
         _adopt(desk, group, image, entry)
         session.images_changed.emit()
+        if entry.id in session.tally.counts:  # it was taken out before, and what was painted on it came back
+            session.select(entry.id)
+            desk.canvas.painting.annotate()
     desk.canvas.follow()
     desk.jobs.start()
     for files, said in more:
@@ -76,11 +81,48 @@ def _adopt(desk: "Desk", group: Sequence[ImageLayer], image: Image, entry: Image
     usual = image.axes[1:] + ("S" if image.rgb else "")
     if all(axes_of(layer) == usual for layer in group) and all(layer.rgb == image.rgb for layer in group):
         for layer in group:
-            layer.metadata = {**layer.metadata, **mark(project, entry.id, "image")}
+            before = {k: v for k, v in layer.metadata.items() if k != LEFT}
+            layer.metadata = {**before, **mark(project, entry.id, "image")}
         return
     for layer in group:
         viewer.layers.remove(layer)
     viewer.layers.selection.active = layers.show_image(viewer, project, entry.id)[0]
+
+
+def take_out(desk: "Desk", id: str) -> None:
+    """Take an image out of the project: it is an open image again, of which other things can be said.
+
+    Parameters
+    ----------
+    desk : Desk
+        The desk.
+    id : str
+        The image.
+
+    Raises
+    ------
+    UserError
+        If what was painted on it cannot be written.
+    """
+    viewer, project = desk.canvas.viewer, desk.session.needed_project
+    entry = project.entry(id)
+    if not desk.canvas.painting.flush():
+        raise UserError(f"What is painted on {id} is not on disk yet", "It has to be first", "Wait a moment")
+    for layer in [x for x in viewer.layers if marks.belongs(x, project)]:
+        found = marks.mark_of(layer)
+        if found is None or found.image != id:
+            continue
+        if found.role != "image":
+            viewer.layers.remove(layer)
+            continue
+        said = {k: v for k, v in layer.metadata.items() if k != marks.KEY}
+        said |= {LEFT: id, axes.KEY: axes_of(layer)}
+        if Path(entry.source).is_absolute():
+            said[origin.KEY] = entry.source
+        layer.metadata = said
+    desk.session.take_out(id)
+    desk.canvas.show_current()
+    show_info(f"{id} is out of the project. What is painted on it is kept: “Use these images” brings it back")
 
 
 # -------------------------------------------------------------------- many files

@@ -5,8 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
+from qtpy.QtCore import Qt
 
 from napari_sslseg.gui import layers
+from napari_sslseg.image import Image
 from napari_sslseg.io import write_labels
 from napari_sslseg.project import Project
 from napari_sslseg.stages import Stage
@@ -121,6 +124,76 @@ def test_the_active_layer_says_which_image_is_worked_on(dock: Any, image: Any, v
     assert dock.desk.session.current == "second"
     dock.paint.panel.button.click()
     assert viewer.layers.selection.active.name == "second labels"
+
+
+# -------------------------------------------------------------------- out of the project and back
+def test_an_image_is_taken_out_with_its_layers_and_comes_back_with_its_strokes(
+    dock: Any, image: Any, viewer: Any
+) -> None:
+    other = viewer.add_image(np.eye(32), name="second")
+    dock.images.panel.button.click()
+    project = dock.desk.session.project
+    dock.images.list.setCurrentRow(0)
+    dock.paint.panel.button.click()
+    viewer.layers["field labels"].paint((20, 20), 2)
+    assert not dock.images.out.isHidden()
+    dock.images.out.click()
+    assert [e.id for e in project.images] == ["second"]
+    assert [layer.name for layer in viewer.layers] == ["field", "second"]
+    assert (dock.desk.session.current, other.visible, image.visible) == ("second", True, True)
+    assert rows(dock)[1] == "field  ·  not used yet  ·  64×48 · 8-bit · 0.5 µm · 3.07 KB"
+    assert dock.desk.session.tally.painted(2) == 0
+    dock.images.panel.button.click()
+    assert [e.id for e in project.images] == ["second", "field"]
+    assert viewer.layers["field labels"].data[20, 20] == 2
+    assert dock.desk.session.tally.painted(2) > 0
+    viewer.layers["field labels"].paint((40, 20), 2)
+    dock.desk.canvas.painting.flush()
+    assert project.labels("field")[40, 20] == 2
+
+
+def test_the_axes_and_the_pixel_size_of_a_used_file_are_put_right(dock: Any, viewer: Any, tmp_path: Path) -> None:
+    path = tmp_path / "stack.tif"
+    tifffile.imwrite(path, np.zeros((6, 32, 40), np.uint8), metadata={"axes": "ZYX"})
+    viewer.open(path)
+    dock.images.panel.button.click()
+    project = dock.desk.session.project
+    dock.paint.panel.button.click()
+    viewer.layers["stack labels"].paint((2, 9, 9), 1)
+    dock.images.out.click()
+    dock.images.list.setCurrentRow(0)
+    dock.images.kind.axes.setCurrentIndex(dock.images.kind.axes.findData("TYX"))
+    dock.images.kind.axes.activated.emit(dock.images.kind.axes.currentIndex())
+    dock.images.kind.flat.setValue(0.25)
+    dock.images.panel.button.click()
+    (entry,) = project.images
+    assert (entry.id, entry.axes, entry.spacing[1:]) == ("stack", "CTYX", (0.25, 0.25))
+    assert Path(entry.source) == path.resolve()
+    assert viewer.layers["stack labels"].data[2, 9, 9] == 1
+
+
+def test_channels_that_are_taken_out_stay_one_image(dock: Any, viewer: Any) -> None:
+    stack = np.zeros((2, 32, 40), np.uint8)
+    project = Project.create(dock.desk.home / "two.sslseg")
+    project.add_image(Image(stack, (1.0, 1.0), "pixel", "two"))
+    dock.desk.open_project(project.path)
+    dock.images.out.click()
+    assert len(rows(dock)) == 1
+    dock.images.panel.button.click()
+    assert [e.id for e in dock.desk.session.project.images] == ["two"]
+
+
+def test_the_key_takes_out_and_nothing_does_while_a_job_runs(dock: Any, image: Any, jobs: Any, qtbot: Any) -> None:
+    dock.images.panel.button.click()
+    jobs.hold()
+    dock.learn.panel.button.click()
+    qtbot.keyClick(dock.images.list, Qt.Key.Key_Delete)
+    assert len(dock.desk.session.project.images) == 1
+    dock.desk.stop()
+    done(dock, qtbot)
+    qtbot.keyClick(dock.images.list, Qt.Key.Key_Delete)
+    assert dock.desk.session.project.images == ()
+    assert rows(dock) == ["field  ·  not used yet  ·  64×48 · 8-bit · 0.5 µm · 3.07 KB"]
 
 
 # -------------------------------------------------------------------- layers to images and back

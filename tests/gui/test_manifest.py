@@ -107,6 +107,8 @@ def test_commands_drive_the_dock(plugin: PluginManifest, viewer: Any, qtbot: Any
     commands.use_region(viewer)
     done(dock, qtbot)
     assert [e.id for e in dock.desk.session.project.images] == ["field", "field region"]
+    commands.take_out(viewer)
+    assert [e.id for e in dock.desk.session.project.images] == ["field"]
 
 
 def test_a_project_folder_is_dropped_into_the_viewer(

@@ -1,0 +1,253 @@
+"""Catalogue: the folder of a project and its images: those it works with, and those that were taken out."""
+
+import threading
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+from napari_sslseg.contents import FILE, Contents, ImageEntry
+from napari_sslseg.errors import ProjectError
+from napari_sslseg.image import Image
+from napari_sslseg.io import read_image
+from napari_sslseg.io.atomic import storage_errors
+from napari_sslseg.shelves import ImageShelf, free_id
+
+
+class Catalogue:
+    """A folder that refers to images; use `create`, `open` or `open_or_create`.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    contents : Contents
+        What its ``project.json`` says.
+    """
+
+    def __init__(self, path: Path, contents: Contents) -> None:
+        self.path = path
+        self._contents = contents
+        self._lock = threading.RLock()
+        self._images = ImageShelf(path)
+
+    # ---------------------------------------------------------------- the folder
+    @classmethod
+    def create(cls, path: str | Path, task: str = "semantic") -> Self:
+        """Make a new project in a folder that is empty or does not exist.
+
+        Parameters
+        ----------
+        path : str or Path
+            The folder.
+        task : str, optional
+            ``semantic`` or ``instance``.
+
+        Returns
+        -------
+        Project
+            The project.
+        """
+        path = Path(path)
+        with storage_errors(path):
+            taken = path.is_file() or (path.is_dir() and any(not p.name.startswith(".") for p in path.iterdir()))
+        if taken:
+            raise ProjectError(f"{path} is not empty", "A new project needs a folder of its own", "Choose another name")
+        contents = Contents(task)
+        contents.write(path)
+        return cls(path, contents)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """Open an existing project.
+
+        Parameters
+        ----------
+        path : str or Path
+            The folder.
+
+        Returns
+        -------
+        Project
+            The project.
+        """
+        return cls(Path(path), Contents.read(Path(path)))
+
+    @classmethod
+    def open_or_create(cls, path: str | Path, task: str = "semantic") -> Self:
+        """Open the project at a path, or make one there.
+
+        Parameters
+        ----------
+        path : str or Path
+            The folder.
+        task : str, optional
+            Task of a new project.
+
+        Returns
+        -------
+        Project
+            The project.
+        """
+        return cls.open(path) if (Path(path) / FILE).exists() else cls.create(path, task)
+
+    def _change(self, **values: Any) -> None:
+        """Write the changed contents; memory follows only after the disk has them."""
+        with self._lock:
+            changed = replace(self._contents, **values)
+            changed.write(self.path)
+            self._contents = changed
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self.path.resolve().name
+
+    # ---------------------------------------------------------------- images
+    @property
+    def images(self) -> tuple[ImageEntry, ...]:
+        """The images."""
+        return self._contents.images
+
+    @property
+    def left(self) -> tuple[ImageEntry, ...]:
+        """Images that were taken out, whose labels are kept."""
+        return self._contents.left
+
+    def entry(self, id: str) -> ImageEntry:
+        """Find one image by its id.
+
+        Parameters
+        ----------
+        id : str
+            The id.
+
+        Returns
+        -------
+        ImageEntry
+            The image's entry.
+        """
+        for entry in self.images:
+            if entry.id == id:
+                return entry
+        known = ", ".join(e.id for e in self.images[:8]) or "none yet"
+        gone = any(e.id == id for e in self.left)
+        raise ProjectError(
+            f"The image {id!r} was taken out" if gone else f"The project has no image {id!r}",
+            f"Its images: {known}",
+            "Add its file again, and its labels come back" if gone else "",
+        )
+
+    def add_file(
+        self,
+        path: str | Path,
+        axes: str | None = None,
+        *,
+        spacing: tuple[float, ...] | None = None,
+        unit: str | None = None,
+    ) -> ImageEntry:
+        """Refer to an image file; the file stays where it is and is not copied.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+        axes : str, optional
+            One letter an axis of its array, instead of what the file says.
+        spacing : tuple of float, optional
+            Pixel size ([Z,] Y, X), instead of what the file says.
+        unit : str, optional
+            Unit of `spacing`.
+
+        Returns
+        -------
+        ImageEntry
+            Its entry; the one it had, if it was added before, was moved since, or was taken out.
+        """
+        path = Path(path).resolve()
+        with self._lock:
+            for entry in self.images:
+                if self._images.place(entry) == path:
+                    return entry
+            image = read_image(path, axes)
+            image = replace(image, spacing=spacing or image.spacing, unit=unit or image.unit)
+            was = [e for e in self.left if self._images.place(e) == path and e.shape == image.shape]
+            return self._add(image, path, axes, was[0] if was else self._images.moved(image, self.images))
+
+    def add_image(self, image: Image, was: str | None = None) -> ImageEntry:
+        """Copy an image that exists only in memory into the project.
+
+        Parameters
+        ----------
+        image : Image
+            The image.
+        was : str, optional
+            Id of an image that was taken out and is this one; labels of the same shape come back with it.
+
+        Returns
+        -------
+        ImageEntry
+            Its entry.
+        """
+        with self._lock:
+            before = next((e for e in self.left if e.id == was and e.shape == image.shape), None)
+            return self._add(image, None, None, before)
+
+    def _add(self, image: Image, file: Path | None, read_as: str | None, known: ImageEntry | None) -> ImageEntry:
+        """Add an image, of a file or to be copied; one that was known keeps its id, labels and predictions."""
+        id = known.id if known else free_id(image.name, (*self.images, *self.left))
+        entry = self._images.put(id, image, file, read_as, known)
+        others = tuple(entry if e == known else e for e in self.images)
+        self._change(
+            images=others if known in self.images else (*others, entry), left=tuple(e for e in self.left if e != known)
+        )
+        return entry
+
+    def take_out(self, id: str) -> None:
+        """Work without an image from now on; what is painted on it stays on disk, and comes back with it.
+
+        Parameters
+        ----------
+        id : str
+            Its id.
+        """
+        with self._lock:
+            entry = self.entry(id)
+            self._change(images=tuple(e for e in self.images if e != entry), left=(*self.left, entry))
+            self._images.close(id)
+
+    def image(self, id: str) -> Image:
+        """Open an image; its pixels are read when they are needed.
+
+        Parameters
+        ----------
+        id : str
+            Its id.
+
+        Returns
+        -------
+        Image
+            The image.
+
+        Raises
+        ------
+        ProjectError
+            If its file was moved, or changed its shape since it was added.
+        """
+        return self._images.get(self.entry(id))
+
+    def named(self, ids: Iterable[str] | None = None) -> list[Image]:
+        """Open images under their ids, by which what is made of them is known.
+
+        Parameters
+        ----------
+        ids : iterable of str, optional
+            The images; all if not given.
+
+        Returns
+        -------
+        list of Image
+            The images, with their ids for names.
+        """
+        wanted = [e.id for e in self.images] if ids is None else ids
+        return [replace(self.image(id), name=self.entry(id).id) for id in wanted]
