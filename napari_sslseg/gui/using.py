@@ -120,6 +120,7 @@ def take_out(desk: "Desk", id: str) -> None:
         if Path(entry.source).is_absolute():
             said[origin.KEY] = entry.source
         layer.metadata = said
+        layer.visible = len(project.images) == 1  # else the next image of the project is looked at
     desk.session.take_out(id)
     desk.canvas.show_current()
     show_info(f"{id} is out of the project. What is painted on it is kept: “Use these images” brings it back")

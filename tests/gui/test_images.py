@@ -140,7 +140,7 @@ def test_an_image_is_taken_out_with_its_layers_and_comes_back_with_its_strokes(
     dock.images.out.click()
     assert [e.id for e in project.images] == ["second"]
     assert [layer.name for layer in viewer.layers] == ["field", "second"]
-    assert (dock.desk.session.current, other.visible, image.visible) == ("second", True, True)
+    assert (dock.desk.session.current, other.visible, image.visible) == ("second", True, False)
     assert rows(dock)[1] == "field  ·  not used yet  ·  64×48 · 8-bit · 0.5 µm · 3.07 KB"
     assert dock.desk.session.tally.painted(2) == 0
     dock.images.panel.button.click()
