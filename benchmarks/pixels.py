@@ -1,14 +1,17 @@
-"""Ablation of the pixel classifier on the training images alone, in four studies.
+"""Ablation of the pixel classifier on the training images alone, in five studies.
 
     python benchmarks/pixels.py --bench ../shared/bench --tasks em_vnc_sstem,cyto_wbc --seeds 2 --study strides
     python benchmarks/pixels.py --bench ../shared/bench --tasks em_vnc_sstem,cyto_wbc --seeds 2 --study frequencies
     python benchmarks/pixels.py --bench ../shared/bench --tasks mri_hippocampus,cyto_wbc --seeds 3 --study places
     python benchmarks/pixels.py --bench ../shared/bench --tasks em_vnc_sstem,cyto_wbc --seeds 2 --study live
+    python benchmarks/pixels.py --bench ../shared/bench --tasks em_axon_sem,cyto_wbc --seeds 2 --study moves
 
 ``strides``: mean IoU by coarsest stride and by how it is learnt, of images as they are. ``frequencies``: mean IoU with
 and without halved images, and by what is made of class frequencies, which are found on the pixels to score on without
 their labels; the temperature comes from the strokes that training would keep apart. ``live``: mean IoU and seconds of
-learning by the kind of classifier and by how long it learns, for feedback while painting.
+learning by the kind of classifier and by how long it learns, for feedback while painting. ``moves``: mean IoU by how
+far pixels are moved from the look of one image towards that of another, with all strokes, and with those that one has
+after a correction or two: three of each class in one image, one or two of some classes in one or two others.
 
 Needs no training of a network: what is known of labelled pixels and of some thousand others is read once a task and
 seed, and each variant is learnt from it in seconds. Objects are scored as foreground. Prints one line of JSON a cell.
@@ -38,6 +41,9 @@ from napari_sslseg.settings import FinetuneConfig, RuntimeConfig
 from napari_sslseg.strokes import hold_out
 
 PIXELS = 20000  # read of all scored planes of an image
+POOL, LOOKED = 12, 1500  # images of which pixels without a label are read, and how many of each
+MOVES = (0.0, 1.0, 1.5, 2.0, 3.0)
+CORRECTIONS = 6  # draws of strokes
 LIVE = [(150, 512, 1e-3, 0.5), (60, 512, 1e-3, 0.5), (60, 512, 3e-3, 0.5), (60, 256, 3e-3, 0.5), (30, 512, 3e-3, 0.5)]
 PENALTIES = (3e-2, 1e-2, 3e-3, 1e-3, 3e-4)
 LEARNT = {"long": (400, 3e-3, 0.2), "short": (100, 1e-3, 0.2), "dropped": (150, 1e-3, 0.5)}  # steps, rate, dropout
@@ -65,6 +71,8 @@ class Bench:
             (magnify(images[str(i)], times), Annotation(magnify_labels(v, times), task.kind)) for i, v in labels.items()
         ]
         self.labelled = collect(pairs, 0.0)
+        rest = [magnify(v, times) for k, v in images.items() if k not in {str(i) for i in labels}]
+        self.pool = [*self.labelled.images, *rest][:POOL]
         first = self.labelled.images[0]
         network = model.build("imagenet", "efficientnet_lite0", first.channels, Runtime.make(RuntimeConfig()))
         self.encoder = network.encoder
@@ -228,10 +236,62 @@ def others(seed: int) -> dict:
     }
 
 
+def moves(bench: Bench, seed: int):
+    """Rows of the fifth study."""
+    pixels = make(bench, pixel_classifier.COARSEST, pixel_classifier.REDUCTIONS)
+    known, targets, looked, truth = bench.columns(pixels)
+    numbers = np.random.default_rng(seed + 99)
+    further, of = anywhere(bench, pixels, numbers)
+    image = torch.cat([torch.full((len(s.points),), s.image) for s in bench.strokes])
+    for name, used in {"all": torch.ones(len(known), dtype=torch.bool), **corrections(bench, numbers)}.items():
+        row = {"strokes": name}
+        for far in MOVES:
+            pixel_classifier.MOVED = far
+            torch.manual_seed(seed)
+            pixels.fit(known[used], targets[used], Stop(), pixel_classifier.Others(further, of, image[used]))
+            chance = chances(pixels, looked).numpy()
+            chance = chance * (chance.mean(0) if bench.kind == "semantic" else 1.0)
+            chance /= chance.sum(1, keepdims=True)
+            row[f"moved {far}"] = round(score(chance, truth, bench.labelled.values, bench.kind), 4)
+        yield row
+
+
+def anywhere(bench: Bench, pixels: PixelClassifier, numbers: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Columns of pixels without a label, and which image each is of."""
+    found = []
+    for image in bench.pool:
+        planes = numbers.permutation(image.planes)[:3]
+        points = [[numbers.integers(0, n, LOOKED // len(planes)) for n in image.shape[-2:]] for _ in planes]
+        found.append(
+            torch.cat([read(pixels, image, int(z), np.stack(p, 1)) for z, p in zip(planes, points, strict=True)])
+        )
+    return torch.cat(found), torch.arange(len(found)).repeat_interleave(torch.tensor([len(f) for f in found]))
+
+
+def corrections(bench: Bench, numbers: np.random.Generator) -> dict[str, torch.Tensor]:
+    """Which labelled pixels there are after a correction or two."""
+    strokes, found = bench.strokes, {}
+    owner = np.repeat(np.arange(len(strokes)), [len(s.points) for s in strokes])
+    values, images = bench.labelled.values, sorted({s.image for s in strokes})
+    for draw in range(CORRECTIONS if len(images) > 1 else 0):
+        chosen: list[int] = []
+        for k, image in enumerate(numbers.permutation(images)[: 3 - draw % 2]):
+            some = numbers.permutation(values)[: max(1, numbers.integers(1, len(values)))] if k else values
+            for value in some:
+                here = [n for n, s in enumerate(strokes) if (s.image, s.value) == (image, value)]
+                chosen += numbers.permutation(here)[: numbers.integers(1, 3) if k else 3].tolist()
+        if {strokes[n].value for n in chosen} == set(values):
+            found[f"corrected {draw}"] = torch.from_numpy(np.isin(owner, chosen))
+    return found
+
+
 def make(bench: Bench, coarsest: int, reductions: tuple[int, ...] = (1,)) -> PixelClassifier:
     """Build a classifier of maps up to a stride, in pixels of the network."""
     pixel_classifier.COARSEST = coarsest
     return PixelClassifier(bench.encoder, len(bench.labelled.values), reductions=reductions)
+
+
+STUDIES = {"strides": strides, "frequencies": frequencies, "places": places, "live": live, "moves": moves}
 
 
 def main() -> None:
@@ -240,12 +300,12 @@ def main() -> None:
     p.add_argument("--bench", type=Path, required=True, help="folder of fewlabel.py")
     p.add_argument("--tasks", required=True)
     p.add_argument("--seeds", type=int, default=2)
-    p.add_argument("--study", choices=("strides", "frequencies", "places", "live"), default="frequencies")
+    p.add_argument("--study", choices=tuple(STUDIES), default="frequencies")
     options = p.parse_args()
     sys.path.insert(0, str(options.bench))
     import fewlabel
 
-    study = {"strides": strides, "frequencies": frequencies, "places": places, "live": live}[options.study]
+    study = STUDIES[options.study]
     for seed, task in itertools.product(range(options.seeds), options.tasks.split(",")):
         bench = Bench(fewlabel, options.bench.parent / "data" / task, seed)
         for row in study(bench, seed):

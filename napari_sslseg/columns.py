@@ -2,7 +2,7 @@
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +14,12 @@ from napari_sslseg.image import Image
 from napari_sslseg.job import Job, Progress, Stop
 from napari_sslseg.labelled import Labelled
 from napari_sslseg.patches import Place
-from napari_sslseg.pixel_classifier import PixelClassifier
+from napari_sslseg.pixel_classifier import Others, PixelClassifier
 from napari_sslseg.surround import PLANE, windows
 
 MOST_WINDOWS = 160  # of all strokes together; of more, some are drawn
 MOST_PIXELS = 6000  # of one square
+BESIDE = 2000  # pixels without a label, of the squares around strokes
 SQUARES, PIXELS = 16, 125  # that are looked at anywhere, and pixels of each
 
 
@@ -34,14 +35,14 @@ class Columns:
         (N,) classes from 0.
     apart : torch.Tensor
         (N,) bool, whether the pixel's stroke is kept apart.
-    unlabelled : torch.Tensor, optional
-        (M, F) columns of further pixels, whose labels are not looked at.
+    others : Others, optional
+        Further pixels, whose labels are not looked at.
     """
 
     known: Tensor
     targets: Tensor
     apart: Tensor
-    unlabelled: Tensor | None = None
+    others: Others | None
 
     def train(self, pixels: PixelClassifier, everything: bool, stop: Stop) -> bool:
         """Fit a pixel classifier.
@@ -63,8 +64,29 @@ class Columns:
         use = torch.ones_like(self.apart) if everything else ~self.apart
         if len(torch.unique(self.targets[use])) < 2:
             return False
-        pixels.fit(self.known[use], self.targets[use], stop, self.unlabelled)
+        others = replace(self.others, labelled=self.others.labelled[use]) if self.others else None
+        pixels.fit(self.known[use], self.targets[use], stop, others)
         return True
+
+    def joined(self, columns: Tensor, images: Tensor) -> "Columns":
+        """Add further pixels without a label to those there are.
+
+        Parameters
+        ----------
+        columns : torch.Tensor
+            (M, F).
+        images : torch.Tensor
+            (M,) index of the image of each.
+
+        Returns
+        -------
+        Columns
+            Those and these.
+        """
+        before = self.others
+        assert before is not None, "they were read"
+        both = torch.cat([before.columns, columns]), torch.cat([before.images, images])
+        return replace(self, others=replace(before, columns=both[0], images=both[1]))
 
 
 def read_columns(
@@ -73,7 +95,7 @@ def read_columns(
     numbers: np.random.Generator,
     stop: Stop,
     seconds: float = math.inf,
-    beside: int = 0,
+    guessed: bool = True,
 ) -> Job[Columns | None]:
     """Read the columns of labelled pixels, and of others in the squares that are looked at for them.
 
@@ -89,8 +111,8 @@ def read_columns(
         To end early.
     seconds : float, optional
         After so long the rest is left out.
-    beside : int, optional
-        About how many pixels to read beside those with a label.
+    guessed : bool, optional
+        Whether to learn from others of whose class the classifier is sure.
 
     Yields
     ------
@@ -105,9 +127,10 @@ def read_columns(
     device = next(pixels.parameters()).device
     looks = list(windows([*labelled.train, *labelled.apart]))
     looks = [looks[i] for i in numbers.permutation(len(looks))[:MOST_WINDOWS]]
-    end, more = time.monotonic() + seconds, -(-beside // max(1, len(looks)))
+    end, more = time.monotonic() + seconds, -(-BESIDE // max(1, len(looks)))
     known: list[Tensor] = []
     others: list[Tensor] = []
+    images: list[tuple[int, int]] = []  # of each square: which image, and how many pixels
     targets: list[Tensor] = []
     apart: list[Tensor] = []
     for look in looks:
@@ -120,12 +143,15 @@ def read_columns(
         found = pixels.columns(look.crop(labelled).to(device), np.concatenate([look.points, further]))
         known.append(found[: len(look.points)])
         others.append(found[len(look.points) :])
+        images.append((look.place.image, len(look.points)))
         targets.append(torch.from_numpy(look.truth(labelled).astype(np.int64) - 1).to(device))
         apart.append(torch.from_numpy(look.owners >= len(labelled.train)).to(device))
         yield Progress(0.0, "looking at the labels")
     if stop.requested:
         return None
-    return Columns(torch.cat(known), torch.cat(targets), torch.cat(apart), torch.cat(others) if beside else None)
+    of, counts = torch.tensor(images, device=device).T
+    beside = Others(torch.cat(others), of.repeat_interleave(more), of.repeat_interleave(counts), guessed)
+    return Columns(torch.cat(known), torch.cat(targets), torch.cat(apart), beside)
 
 
 def read_anywhere(
@@ -134,7 +160,7 @@ def read_anywhere(
     numbers: np.random.Generator,
     stop: Stop,
     seconds: float = math.inf,
-) -> Job[Tensor | None]:
+) -> Job[tuple[Tensor, Tensor] | None]:
     """Read the columns of pixels anywhere in images, in some squares.
 
     Parameters
@@ -157,11 +183,12 @@ def read_anywhere(
 
     Returns
     -------
-    torch.Tensor, optional
-        (M, F); None if stopped.
+    tuple of torch.Tensor, optional
+        (M, F) columns and (M,) index of the image of each; None if stopped.
     """
     device, end = next(pixels.parameters()).device, time.monotonic() + seconds
     found: list[Tensor] = []
+    of: list[int] = []
     while len(found) < SQUARES and (not found or time.monotonic() < end):
         if stop.requested:
             return None
@@ -169,8 +196,9 @@ def read_anywhere(
         image = images[place.image]
         crop = torch.from_numpy(patches.cut(image, place))[None].to(device)
         found.append(pixels.columns(crop, _anywhere(place, image, PIXELS, numbers)))
+        of.append(place.image)
         yield Progress(0.0, "looking at the images")
-    return torch.cat(found)
+    return torch.cat(found), torch.tensor(of, device=device).repeat_interleave(PIXELS)
 
 
 def _anywhere(place: Place, image: Image, count: int, numbers: np.random.Generator) -> npt.NDArray[np.intp]:

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import torch
-
 from napari_sslseg import atlas, augment, loop, model, starting, volumes
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.batches import Batches
@@ -26,7 +24,6 @@ from napari_sslseg.validation import Validation, restore
 
 PIXEL_SHARE = 0.15  # part of the time in which labelled pixels may be read for the pixel classifier
 POOL_SHARE = 0.4  # of that time more, in which pixels without a label may be read for it
-BESIDE = 2000  # pixels without a label, of the squares around strokes
 OBJECT_SHARE = 0.6  # of the share of the pixel classifier, where objects are learnt: it sees their contours less well
 ALL_STROKES = 0.7  # from this part of the run on, the strokes kept apart have been scored and are learnt from too
 
@@ -169,16 +166,17 @@ def _add_pixels(
 ) -> Job[tuple[Segmenter, Columns | None]]:
     """Train the pixel classifier on the strokes not kept apart; left out if there are too few."""
     seconds = math.inf if config.steps else PIXEL_SHARE * 60 * config.minutes
-    helps = labelled.size is None and pixels.magnification == 1  # docs/benchmarks.md: it harms others
-    further = BESIDE if config.self_training and helps else 0
-    columns = yield from read_columns(pixels, labelled, machine.numbers(6), stop, seconds, further)
+    guessed = config.self_training and pixels.magnification == 1  # docs/benchmarks.md: it harms magnified images
+    columns = yield from read_columns(pixels, labelled, machine.numbers(6), stop, seconds, guessed)
     if columns is None:
         return alone, None
-    if columns.unlabelled is not None:
+    if labelled.size is not None:  # docs/benchmarks.md: other pixels are no help for objects
+        columns = replace(columns, others=None)
+    else:
         others = yield from read_anywhere(pixels, pool, machine.numbers(12), stop, seconds * POOL_SHARE)
         if others is None:
             return alone, None
-        columns = replace(columns, unlabelled=torch.cat([columns.unlabelled, others]))
+        columns = columns.joined(*others)
     with machine.torch_numbers(7):
         learnt = columns.train(pixels, everything=False, stop=stop)
     share = config.pixels * (OBJECT_SHARE if labelled.size else 1.0)

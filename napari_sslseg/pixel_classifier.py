@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,29 @@ COARSEST = 16  # px of the image: stride of the coarsest map that is used; coars
 UNITS = 8  # hidden units computed at once: more do not fit the cache of a processor, and cost twice as much
 STEPS, BATCH, RATE, DECAY, DROP = 150, 512, 1e-3, 1e-2, 0.5
 SURE, AGAIN = 0.8, 2  # how probable a class is where it is learnt from without a label, and how often that is done
+MOVED = 2.0  # greatest part of the way from how its image looks to how another one does that a pixel is moved by
+
+
+@dataclass(frozen=True, eq=False)
+class Others:
+    """Pixels without a label, and which image each pixel is of.
+
+    Parameters
+    ----------
+    columns : torch.Tensor
+        (M, F) columns of pixels without a label, some of every labelled image among them.
+    images : torch.Tensor
+        (M,) index of the image of each of them.
+    labelled : torch.Tensor
+        (N,) index of the image of each labelled pixel.
+    guessed : bool
+        Whether to learn from those of whose class it is sure.
+    """
+
+    columns: Tensor
+    images: Tensor
+    labelled: Tensor
+    guessed: bool = True
 
 
 class PixelClassifier(nn.Module):
@@ -144,11 +168,15 @@ class PixelClassifier(nn.Module):
             logits = logits + F.conv2d(F.relu(total, inplace=True), output[:, units])
         return logits[..., : images.shape[-2], : images.shape[-1]]
 
-    def fit(self, columns: Tensor, targets: Tensor, stop: Stop, unlabelled: Tensor | None = None) -> None:
+    def fit(self, columns: Tensor, targets: Tensor, stop: Stop, others: Others | None = None) -> None:
         """Learn from labelled pixels, every class weighing the same; anything learnt before is forgotten.
 
-        With unlabelled pixels it learns twice more, half from the labels and half from what it then is sure of among
-        these (self-training: Scudder 1965; Lee 2013, with soft targets). Among those, a class that is found more often
+        With other pixels it learns the differences between classes rather than those between images: each labelled
+        pixel is moved by a random part of the difference between the mean of its image and that of another one (after
+        MixStyle: Zhou et al., ICLR 2021). Else an image in which only one class is painted stands for that class.
+
+        If it may guess, it learns twice more, half from the labels and half from what it then is sure of among the
+        others (self-training: Scudder 1965; Lee 2013, with soft targets). Among those, a class that is found more often
         weighs as the root of how often.
 
         Parameters
@@ -159,28 +187,33 @@ class PixelClassifier(nn.Module):
             (N,) classes from 0.
         stop : Stop
             Looked at before every step; what was learnt until then stays.
-        unlabelled : torch.Tensor, optional
-            (M, F) columns of pixels without a label.
+        others : Others, optional
+            Pixels without a label.
         """
         self.mean.copy_(columns.mean(0))
         self.std.copy_(columns.std(0, correction=0).clamp_min(1e-4))
         known, classes = (columns - self.mean) / self.std, self.output.out_features
         labels, weights = F.one_hot(targets, classes).to(known.dtype), _even(targets, classes, 1.0)
-        self._learn(known, labels, weights, stop)
-        if unlabelled is None:
+        if others is None:
+            self._learn(known, labels, weights, stop)
             return
-        others = (unlabelled - self.mean) / self.std
-        for _ in range(AGAIN):
+        further = (others.columns - self.mean) / self.std
+        styles = _Styles.of(further, others)
+        self._learn(known, labels, weights, stop, styles)
+        for _ in range(AGAIN if others.guessed else 0):
             with torch.no_grad():
-                guesses = self.output(F.relu(self.hidden(others))).softmax(1)
+                guesses = self.output(F.relu(self.hidden(further))).softmax(1)
             sure, found = guesses.max(1)
             sure = sure >= SURE
             if stop.requested or not sure.any():
                 return
-            seen, taught = torch.cat([known, others[sure]]), torch.cat([labels, guesses[sure]])
-            self._learn(seen, taught, torch.cat([weights, _even(found[sure], classes, 0.5)]), stop)
+            seen, taught = torch.cat([known, further[sure]]), torch.cat([labels, guesses[sure]])
+            each = torch.cat([weights, _even(found[sure], classes, 0.5)])
+            self._learn(seen, taught, each, stop, styles and styles.joined(others.images[sure]))
 
-    def _learn(self, known: Tensor, labels: Tensor, weights: Tensor, stop: Stop) -> None:
+    def _learn(
+        self, known: Tensor, labels: Tensor, weights: Tensor, stop: Stop, styles: "_Styles | None" = None
+    ) -> None:
         """Learn anew from (N, F) standardised columns and (N, K) labels, drawn as often as their weights say."""
         self.hidden.reset_parameters()
         self.output.reset_parameters()
@@ -191,11 +224,44 @@ class PixelClassifier(nn.Module):
             for group in optimizer.param_groups:
                 group["lr"] = RATE * 0.5 * (1 + math.cos(math.pi * step / STEPS))
             chosen = torch.multinomial(weights.cpu(), BATCH, replacement=True).to(known.device)
-            hidden = F.relu(self.hidden(F.dropout(known[chosen], DROP)))
+            columns = known[chosen] if styles is None else known[chosen] + styles.moves(chosen)
+            hidden = F.relu(self.hidden(F.dropout(columns, DROP)))
             loss = F.cross_entropy(self.output(F.dropout(hidden, DROP)), labels[chosen])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
+
+
+@dataclass(frozen=True, eq=False)
+class _Styles:
+    """How each image looks on average, and which image each pixel is of.
+
+    `means`: (I, F), NaN of an image that nothing is known of; `images`: (N,).
+    """
+
+    means: Tensor
+    images: Tensor
+
+    @classmethod
+    def of(cls, columns: Tensor, others: Others) -> "_Styles | None":
+        """Average the (M, F) standardised columns of the pixels without a label; None if all are of one image."""
+        if len(torch.unique(others.images)) < 2:
+            return None
+        count = 1 + max(int(others.images.max()), int(others.labelled.max()))
+        total = columns.new_zeros(count, columns.shape[1]).index_add_(0, others.images, columns)
+        means = total / torch.bincount(others.images, minlength=count)[:, None]
+        return cls(means, others.labelled)
+
+    def joined(self, images: Tensor) -> "_Styles":
+        """The same with pixels of these images added."""
+        return _Styles(self.means, torch.cat([self.images, images]))
+
+    def moves(self, chosen: Tensor) -> Tensor:
+        """(B, F) random parts of the ways from the means of pixels' images to those of others."""
+        known = torch.isfinite(self.means[:, 0]).nonzero()[:, 0]
+        drawn = torch.randint(len(known), (len(chosen),)).to(known.device)
+        part = MOVED * torch.rand(len(chosen), 1).to(known.device)
+        return part * (self.means[known[drawn]] - self.means[self.images[chosen]])
 
 
 def _even(found: Tensor, classes: int, power: float) -> Tensor:

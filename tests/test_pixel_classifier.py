@@ -10,7 +10,6 @@ from scenes import annotated, objects
 
 from napari_sslseg import (
     columns,
-    finetuning,
     frequencies,
     metrics,
     pixel_classifier,
@@ -26,7 +25,7 @@ from napari_sslseg.image import Image
 from napari_sslseg.job import Progress, Stop, run
 from napari_sslseg.labelled import collect
 from napari_sslseg.model import Network
-from napari_sslseg.pixel_classifier import RESPONSES, SIGMAS, PixelClassifier, filter_bank
+from napari_sslseg.pixel_classifier import RESPONSES, SIGMAS, Others, PixelClassifier, filter_bank
 from napari_sslseg.predicting import predict
 from napari_sslseg.pretraining import pretrain
 from napari_sslseg.runtime import Runtime
@@ -125,10 +124,15 @@ def right(pixels, known, targets):
     return float((found == targets).float().mean())
 
 
+def one_image(columns, labelled):
+    """Other pixels of the same image as those with a label."""
+    return Others(columns, torch.zeros(len(columns), dtype=torch.long), torch.zeros(labelled, dtype=torch.long))
+
+
 def test_pixels_without_a_label_help_where_few_have_one():
     (known, targets), (others, _), fresh = clouds(6, 0, 0.5), clouds(3000, 1, 0.5), clouds(3000, 2, 0.5)
     found = []
-    for unlabelled in (None, others):
+    for unlabelled in (None, one_image(others, 6)):
         pixels = classifier()
         pixels.fit(known, targets, Stop(), unlabelled)
         found.append(right(pixels, *fresh))
@@ -139,7 +143,7 @@ def test_where_it_is_sure_of_nothing_pixels_without_a_label_change_nothing(monke
     monkeypatch.setattr(pixel_classifier, "SURE", 1.1)
     (known, targets), (others, _) = clouds(40, 0), clouds(300, 1)
     alone, together = classifier(), classifier()
-    for pixels, unlabelled in ((alone, None), (together, others)):
+    for pixels, unlabelled in ((alone, None), (together, one_image(others, 40))):
         with Runtime.make(RuntimeConfig()).torch_numbers(0):
             pixels.fit(known, targets, Stop(), unlabelled)
     assert all(torch.equal(v, together.state_dict()[k]) for k, v in alone.state_dict().items())
@@ -148,8 +152,34 @@ def test_where_it_is_sure_of_nothing_pixels_without_a_label_change_nothing(monke
 def test_a_class_that_no_pixel_without_a_label_looks_like_is_still_known():
     (known, targets), (others, of) = clouds(40, 0), clouds(600, 1)
     pixels = classifier()
-    pixels.fit(known, targets, Stop(), others[of == 0])
+    pixels.fit(known, targets, Stop(), one_image(others[of == 0], 40))
     assert right(pixels, *clouds(400, 2)) > 0.95
+
+
+def test_an_image_in_which_one_class_is_painted_does_not_stand_for_it():
+    (known, targets), (others, _), (fresh, truth) = clouds(60, 0), clouds(900, 1), clouds(600, 2)
+    look = 4 * (torch.arange(known.shape[1]) % 4 == 1)  # in which the images differ, and classes do not
+    image = (torch.arange(60) >= 40).long()
+    painted = (image == 0) | (targets == 1)  # of the second image one class alone
+    labelled, of = known + image[:, None] * look, torch.arange(900) % 3
+    further = others + torch.tensor([0.0, 1.0, 0.5])[of, None] * look
+    found = []
+    for unlabelled in (None, Others(further, of, image[painted], guessed=False)):
+        pixels = classifier()
+        with Runtime.make(RuntimeConfig()).torch_numbers(0):
+            pixels.fit(labelled[painted], targets[painted], Stop(), unlabelled)
+        found.append(right(pixels, fresh + look, truth))
+    assert found[1] > max(0.95, found[0] + 0.05)
+
+
+def test_pixels_are_moved_between_images_of_which_something_is_known():
+    means = torch.tensor([[0.0, 0.0], [torch.nan, torch.nan], [3.0, 0.0]])
+    moved = pixel_classifier._Styles(means, torch.tensor([0, 2])).moves(torch.arange(2).repeat(500)).view(500, 2, 2)
+    assert torch.isfinite(moved).all()
+    assert moved[:, 0, 0].min() >= 0 and moved[:, 0, 0].max() <= 3 * pixel_classifier.MOVED
+    assert moved[:, 1, 0].max() <= 0
+    assert 0.3 < float((moved[:, 0, 0] > 0).float().mean()) < 0.7
+    assert not moved[..., 1].any()
 
 
 @pytest.mark.parametrize("shape", [(300, 400), (40, 90)])
@@ -161,8 +191,9 @@ def test_pixels_anywhere_lie_in_the_images(monkeypatch, shape):
     read = pixels.columns
     points = []
     pixels.columns = lambda crop, at: points.append(at) or read(crop, at)
-    found = run(columns.read_anywhere(pixels, images, np.random.default_rng(0), Stop()))
+    found, of = run(columns.read_anywhere(pixels, images, np.random.default_rng(0), Stop()))
     assert found.shape == (12 * columns.PIXELS, sum(pixels.sizes))
+    assert of.tolist() == [p.image for p in drawn for _ in range(columns.PIXELS)]
     assert {p.image for p in drawn} == {0, 1}
     for where, at in zip(drawn, points, strict=True):
         absolute = at + np.array([where.y, where.x])
@@ -178,24 +209,28 @@ def test_reading_pixels_anywhere_stops_when_asked_and_after_its_time():
     stop.request()
     assert run(job) is None
     short = run(columns.read_anywhere(classifier(), [image], np.random.default_rng(0), Stop(), 0.0))
-    assert len(short) == columns.PIXELS
+    assert len(short[0]) == len(short[1]) == columns.PIXELS
 
 
-def test_training_uses_pixels_without_a_label_for_classes_only_and_not_where_told(learned, monkeypatch):
-    asked, read = [], finetuning.read_anywhere
+def test_training_uses_pixels_without_a_label_for_classes_only_and_guesses_them_unless_told(learned, monkeypatch):
+    given, fit = [], PixelClassifier.fit
 
-    def listen(pixels, images, *rest):
-        asked.append(len(images))
-        return read(pixels, images, *rest)
+    def listen(pixels, known, targets, stop, others):
+        given.append(others and others.guessed)
+        assert others is None or len(others.labelled) == len(known)
+        fit(pixels, known, targets, stop, others)
 
-    monkeypatch.setattr(finetuning, "read_anywhere", listen)
+    monkeypatch.setattr(PixelClassifier, "fit", listen)
     pair, (image, truth) = annotated()[:2], objects()
     with_them = train(pair, learned).part("pixels")
+    assert set(given) == {True}
+    given.clear()
     without = train(pair, learned, self_training=False).part("pixels")
-    assert asked == [1]
+    assert set(given) == {False}
     assert any(not torch.equal(v, without[k]) for k, v in with_them.items())
+    given.clear()
     train((image, Annotation(truth, "instance")), learned)
-    assert asked == [1]
+    assert set(given) == {None}
 
 
 def test_every_pixel_of_a_stroke_is_read_from_exactly_one_square():
@@ -251,7 +286,7 @@ def test_the_score_is_of_a_classifier_that_did_not_see_the_strokes_kept_apart():
     found = run(columns.read_columns(pixels, labelled, np.random.default_rng(0), Stop()))
     assert int(found.apart.sum()) == sum(len(s.points) for s in labelled.apart)
     seen = []
-    pixels.fit = lambda known, targets, stop, unlabelled: seen.append(len(known))
+    pixels.fit = lambda known, targets, stop, others: seen.append(len(known))
     found.train(pixels, everything=False, stop=Stop())
     found.train(pixels, everything=True, stop=Stop())
     assert seen == [int((~found.apart).sum()), len(found.apart)]
@@ -262,11 +297,11 @@ def test_other_pixels_are_read_from_the_squares_around_strokes():
     labelled, pixels, points = collect([(image, annotation)], 0.2), classifier(), []
     read = pixels.columns
     pixels.columns = lambda crop, at: points.append(at) or read(crop, at)
-    found = run(columns.read_columns(pixels, labelled, np.random.default_rng(0), Stop(), beside=300))
-    alone = run(columns.read_columns(pixels, labelled, np.random.default_rng(0), Stop()))
-    assert found.unlabelled.shape == (300, sum(pixels.sizes))
-    assert alone.unlabelled is None
-    assert torch.equal(found.known, alone.known)
+    found = run(columns.read_columns(pixels, labelled, np.random.default_rng(0), Stop()))
+    others = found.others
+    assert others.columns.shape == (columns.BESIDE, sum(pixels.sizes))
+    assert len(others.images) == columns.BESIDE and not others.images.any()
+    assert len(others.labelled) == len(found.known)
     (window,) = surround.windows([*labelled.train, *labelled.apart])
     absolute = points[0] + np.array([window.place.y, window.place.x])
     assert (absolute >= 0).all()
