@@ -62,8 +62,8 @@ def study(fewlabel, task, budget: str, seed: int) -> dict[str, float]:
         truth = np.minimum(truth, 1) if objects else truth
         points = tuple(rng.integers(0, n, PIXELS) for n in truth.shape)
         where, box = Where(str(id), z or 0), Box(0, 0, *truth.shape)
-        for name, beside in (("alone", None), ("guessed", (where, box))):
-            run(engine.learn(images.__getitem__, classes, Stop(), beside))
+        for name, guess in (("alone", False), ("guessed", True)):
+            run(engine.learn(images.__getitem__, classes, Stop(), (where, box), guess=guess))
             found = engine.probabilities(images[str(id)], where, box)
             chosen[name].append(found.argmax(0)[points])
         truths.append(truth[points])

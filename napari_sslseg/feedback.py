@@ -140,9 +140,9 @@ class Feedback:
         image, where = self._image(id), Where(id, z)
         if not (yield from live.look(image, where, seen, stop)):
             return nothing
-        guessed = size is None and times == 1  # docs/benchmarks.md: guesses harm contours, and magnified images
-        beside = (where, seen) if guessed else None
-        if not (yield from live.learn(self._image, len(values), stop, beside)) or stop.requested:
+        beside = (where, seen) if size is None else None  # docs/benchmarks.md: contours are better without,
+        guess = times == 1  # and magnified images without guesses
+        if not (yield from live.learn(self._image, len(values), stop, beside, guess=guess)) or stop.requested:
             return nothing
         found = reduce(live.probabilities(image, where, seen), times)
         unsure = _unsure(found) if doubts else None

@@ -13,6 +13,7 @@ from threadpoolctl import ThreadpoolController
 from napari_sslseg.intensity import Floats
 
 PENALTY = 0.1  # of squared weights, against the mean loss of a pixel
+SPREAD = 0.1  # how much more of weights along what differs between images, for a difference of one standard deviation
 STEPS = 200
 TOLERANCE = 3e-4  # greatest slope that is left
 SURE, ROUNDS = 0.8, 2  # least probability of a guess that is learnt from, and how often guesses are made
@@ -60,6 +61,7 @@ def fit(
     classes: int,
     *,
     unlabelled: Floats | None = None,
+    images: Floats | None = None,
     before: Linear | None = None,
     penalty: float = PENALTY,
 ) -> Linear:
@@ -76,6 +78,10 @@ def fit(
     unlabelled : numpy.ndarray, optional
         (M, F) float32 features of pixels without a label. Their classes are guessed; those of which it is sure are
         learnt from too (Lee 2013), a class by the root of how often it is found; and once more.
+    images : numpy.ndarray, optional
+        (I, F) float32 mean features of images. Weights cost more along what differs between these, so that an image in
+        which only one class is painted does not stand for that class (within-class covariance normalisation, Hatch et
+        al. 2006, with images for speakers' channels).
     before : Linear, optional
         What was learnt from nearly the same pixels; it makes learning faster and changes the result by no more than the
         tolerance.
@@ -88,7 +94,7 @@ def fit(
         What minimises penalised cross-entropy, to within a tolerance.
     """
     with _threads().limit(limits=1, user_api="blas"):  # several would wait for each other in hundreds of small products
-        problem = _Problem(known, targets, classes, penalty)
+        problem = _Problem(known, targets, classes, penalty, images)
         steps = (*before.earlier, before) if before is not None else ()
         found = [problem.solve(None, problem.table(steps[0] if steps else None))]
         if unlabelled is not None and len(unlabelled):
@@ -103,14 +109,26 @@ def fit(
 class _Problem:
     """Labelled pixels in coordinates in which the loss curves alike in all directions, so that a few steps will do."""
 
-    def __init__(self, known: Floats, targets: npt.NDArray[np.integer[Any]], classes: int, penalty: float) -> None:
+    def __init__(
+        self,
+        known: Floats,
+        targets: npt.NDArray[np.integer[Any]],
+        classes: int,
+        penalty: float,
+        images: Floats | None = None,
+    ) -> None:
         self._present, self._targets = np.unique(targets, return_inverse=True)
-        self._classes, self._penalty = classes, penalty
+        self._classes = classes
         self._mean, self._deviation = known.mean(0), np.maximum(known.std(0), 1e-4)
         self._each = (1 / np.bincount(self._targets) / len(self._present))[self._targets].astype(np.float32)
         standard = (known - self._mean) / self._deviation
         curving = 0.25 * (standard.T * self._each) @ standard
-        self._root = cholesky(curving + penalty * np.eye(len(self._mean), dtype=np.float32), check_finite=False)
+        cost = penalty * np.eye(len(self._mean), dtype=np.float32)
+        if images is not None and len(images) > 1:
+            apart = (images - images.mean(0)) / self._deviation
+            cost += SPREAD / len(images) * apart.T @ apart
+        self._root = cholesky(curving + cost, check_finite=False)
+        self._cost = self._turned(self._turned(cost).T)  # of weights in these coordinates
         self._even = self._turned(standard)
 
     def even(self, known: Floats) -> Floats:
@@ -134,7 +152,7 @@ class _Problem:
 
     def solve(self, guessed: tuple[Floats, npt.NDArray[np.intp], Floats] | None, start: Floats) -> Floats:
         """Minimise the loss: (1 + F, K') biases and weights of the classes that there are."""
-        even, targets, each, root, penalty = self._even, self._targets, self._each, self._root, self._penalty
+        even, targets, each, cost = self._even, self._targets, self._each, self._cost
         if guessed is not None:
             even, targets = np.concatenate([even, guessed[0]]), np.concatenate([targets, guessed[1]])
             each = np.concatenate([each, guessed[2]])
@@ -147,10 +165,10 @@ class _Problem:
             chance = np.exp(logits)
             total = chance.sum(1, keepdims=True)
             wrong = (chance / total - truth) * each[:, None]
-            weight = solve_triangular(root, table[1:], check_finite=False)
-            slope = even.T @ wrong + solve_triangular(root, penalty * weight, trans="T", check_finite=False)
+            pull = cost @ table[1:]
+            slope = even.T @ wrong + pull
             value = float(each @ (np.log(total[:, 0]) - (logits * truth).sum(1)))
-            value += penalty / 2 * float((weight**2).sum())
+            value += float((pull * table[1:]).sum()) / 2
             return value, np.concatenate([wrong.sum(0, keepdims=True), slope]).reshape(-1).astype(np.float64)
 
         options = {"maxiter": STEPS, "gtol": TOLERANCE, "ftol": 0.0}

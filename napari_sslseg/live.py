@@ -85,6 +85,7 @@ class Live:
         self._machine = machine
         self._cache = cache or TileCache()
         self._painted: dict[Where, Painted] = {}
+        self._means: dict[tuple[Where, Box], Floats] = {}  # of the columns of tiles
         self._beside = lru_cache(VIEWS)(self._anywhere)
         self.head: linear.Linear | None = None
         self.classes = 0
@@ -158,7 +159,13 @@ class Live:
             self._painted[where] = Painted(points[few], targets[few].astype(np.int64), rank[few], kept)
 
     def learn(
-        self, images: Callable[[str], Image], classes: int, stop: Stop, beside: tuple[Where, Box] | None = None
+        self,
+        images: Callable[[str], Image],
+        classes: int,
+        stop: Stop,
+        seen: tuple[Where, Box] | None = None,
+        *,
+        guess: bool = True,
     ) -> Job[bool]:
         """Learn from all that is painted.
 
@@ -170,9 +177,11 @@ class Live:
             How many classes there are.
         stop : Stop
             Looked at before every tile.
-        beside : (Where, Box), optional
-            A part of a plane that was looked at: what it is sure of there is learnt from too, labelled or not. The same
-            strokes and the same part give the same classes.
+        seen : (Where, Box), optional
+            A part of a plane that was looked at: by what its image differs from those with strokes, and these from each
+            other, classes are told apart less. The same strokes and the same part give the same classes.
+        guess : bool, optional
+            Whether what it is sure of in that part is learnt from too, labelled or not.
 
         Yields
         ------
@@ -198,10 +207,30 @@ class Live:
             return False
         before = self.head if self.classes == classes else None
         self.classes = classes
-        others = self._unlabelled(images, *beside) if beside is not None else None
+        others = self._unlabelled(images, *seen) if seen is not None and guess else None
+        looks = self._looks(images, chosen, *seen) if seen is not None else None
         columns = np.stack(known).astype(np.float32)
-        self.head = linear.fit(columns, targets, classes, unlabelled=others, before=before)
+        self.head = linear.fit(columns, targets, classes, unlabelled=others, images=looks, before=before)
         return True
+
+    def _looks(
+        self, images: Callable[[str], Image], chosen: list[tuple[Where, Points]], where: Where, box: Box
+    ) -> Floats:
+        """(I, F) mean columns of each image, over its tiles with strokes and those that a part touches."""
+        tiles = {(where, t) for t in _tiles(images(where.image).shape[-2:], box)}
+        for plane, pixels in chosen:
+            size, painted = images(plane.image).shape[-2:], self._painted[plane].points[pixels]
+            tiles |= {(plane, t) for t in _tiles_of(size, painted)}
+        found: dict[str, list[Floats]] = {}
+        for plane, tile in sorted(tiles):
+            found.setdefault(plane.image, []).append(self._mean(images, plane, tile))
+        return np.stack([np.mean(means, 0) for means in found.values()])
+
+    def _mean(self, images: Callable[[str], Image], where: Where, tile: Box) -> Floats:
+        if (where, tile) not in self._means:
+            maps = self._maps(images(where.image), where, tile)
+            self._means[where, tile] = torch.cat([m.float().mean((1, 2)) for m in maps]).numpy()
+        return self._means[where, tile]
 
     def _unlabelled(self, images: Callable[[str], Image], where: Where, box: Box) -> Floats:
         """Columns of pixels of the tiles that a part touches, as many of each."""
@@ -306,6 +335,16 @@ def _tiles(size: tuple[int, ...], box: Box) -> Iterator[Box]:
         for left, right in columns:
             if top < box.bottom and bottom > box.top and left < box.right and right > box.left:
                 yield Box(top, left, bottom, right)
+
+
+def _tiles_of(size: tuple[int, ...], points: Points) -> Iterator[Box]:
+    """The tiles of a plane in which pixels lie."""
+    rows, columns = (_cuts(n) for n in size)
+    ends = [np.array([last for _, last in cuts]) for cuts in (rows, columns)]
+    at = np.stack([np.searchsorted(e, p, side="right") for e, p in zip(ends, points.T, strict=True)], 1)
+    for row, column in np.unique(at, axis=0):
+        (top, bottom), (left, right) = rows[row], columns[column]
+        yield Box(top, left, bottom, right)
 
 
 def _cuts(size: int) -> list[tuple[int, int]]:

@@ -27,7 +27,7 @@ def surprises(head, known, targets):
     return {c: surprise[targets == c].mean() for c in np.unique(targets)}
 
 
-def loss(head, known, targets, penalty, unlabelled=None):
+def loss(head, known, targets, penalty, unlabelled=None, images=None):
     """The definition, in float64: each class weighs the same, weights count for features of standard deviation 1."""
     total = np.mean(list(surprises(head, known, targets).values()))
     if (
@@ -40,25 +40,28 @@ def loss(head, known, targets, penalty, unlabelled=None):
         roots = {c: np.sqrt(np.count_nonzero(guessed == c)) for c in each}
         taught = sum(roots[c] / sum(roots.values()) * each[c] for c in each)
         total = (total + linear.GUESSED * taught) / (1 + linear.GUESSED)
+    if images is not None:  # how differently the images are scored on average, each class by itself
+        total += linear.SPREAD / 2 * (images @ head.weight.T).var(0).sum()
     return total + penalty / 2 * ((head.weight * known.std(0)) ** 2).sum()
 
 
 @pytest.mark.parametrize("penalty", [0.3, 0.01])
 @pytest.mark.parametrize("guess", [False, True])
-def test_no_change_of_the_weights_makes_the_loss_smaller(penalty, guess):
+@pytest.mark.parametrize("images", [None, clouds(seed=3, counts=(2, 2))[0]])
+def test_no_change_of_the_weights_makes_the_loss_smaller(penalty, guess, images):
     known, targets = clouds()
     others = clouds(seed=0, counts=(300, 60, 90))[0] + np.float32(2)
-    head = linear.fit(known, targets, 3, penalty=penalty, unlabelled=others if guess else None)
+    head = linear.fit(known, targets, 3, penalty=penalty, unlabelled=others if guess else None, images=images)
     taught = (others, chances(head.earlier[-1], others)) if guess else None
     if guess:
         assert len(np.unique(taught[1].argmax(1)[taught[1].max(1) > linear.SURE])) == 3
-    best, rng = loss(head, known, targets, penalty, taught), np.random.default_rng(1)
+    best, rng = loss(head, known, targets, penalty, taught, images), np.random.default_rng(1)
     for size in (0.3, 0.1, 0.03):
         for _ in range(30):
             weight = head.weight + size * rng.normal(0, 1, head.weight.shape) / known.std(0)
             bias = head.bias + (head.weight - weight) @ known.mean(0) + size * rng.normal(0, 1, 3)
             other = Linear(weight.astype(np.float32), bias.astype(np.float32))
-            assert loss(other, known, targets, penalty, taught) > best - 1e-4
+            assert loss(other, known, targets, penalty, taught, images) > best - 1e-4
 
 
 def test_what_was_learnt_before_changes_nothing_but_the_time():
@@ -98,6 +101,22 @@ def test_where_it_is_sure_of_nothing_nothing_is_learnt_from_guesses():
     alone, taught = (linear.fit(known, targets, 3, unlabelled=u) for u in (None, middle))
     assert chances(alone, middle).max() < linear.SURE
     assert np.abs(chances(alone, known) - chances(taught, known)).max() < 0.01
+
+
+def test_what_differs_between_images_tells_classes_apart_less():
+    rng = np.random.default_rng(0)
+    targets, image = np.arange(400) % 2, np.arange(400) // 300
+    known = rng.normal(0, 1, (400, 8)).astype(np.float32)
+    known[:, 0] += 2 * targets  # what a class looks like
+    known[:, 1] += 10 * image  # what an image looks like
+    painted = (image == 0) | (targets == 1)
+    means = np.stack([known[image == k].mean(0) for k in (0, 1)])
+    right = []
+    for images in (None, means[:1], means):
+        head = linear.fit(known[painted], targets[painted], 2, images=images)
+        right.append((head(known).argmax(1) == targets)[image == 1].mean())
+    assert right[0] == right[1]
+    assert right[2] > right[0] + 0.08
 
 
 def test_a_class_without_a_pixel_is_never_found():

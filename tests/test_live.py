@@ -1,5 +1,7 @@
 """Live: the classifier that follows the brush."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -144,6 +146,38 @@ def test_what_it_is_sure_of_where_one_looks_is_learnt_from_whatever_was_looked_a
     assert np.abs(alone - taught).mean() > 0.01
     assert agreement(taught, truth) > 0.92
     assert np.abs(found(there, None, here) - taught).mean() < 0.005
+
+
+def test_an_image_in_which_one_class_is_painted_does_not_stand_for_it(encoder, scene):
+    image, _, labels = scene
+    other, truth = disks(96, seed=4)
+    noise = np.random.default_rng(0).normal(0, 4 * np.std(other.data), other.data.shape)
+    images = {"a": image, "b": replace(other, data=(other.data + noise).astype(np.float32))}
+    strokes = paint(truth, strokes=20, seed=1)
+    found = []
+    for seen in (None, (Where("b", 0), whole(other))):
+        engine = Live(encoder, MACHINE)
+        for name, painted in (("a", labels), ("b", np.where(strokes == 2, 2, 0))):
+            engine.paint(Where(name, 0), np.argwhere(painted), painted[painted > 0].astype(int) - 1)
+        assert run(engine.learn(images.__getitem__, 2, Stop(), seen, guess=False))
+        found.append(agreement(engine.probabilities(images["b"], Where("b", 0), whole(other)), truth))
+    assert found[1] > found[0] + 0.1
+
+
+def test_the_look_of_an_image_is_the_mean_of_what_is_known_of_its_pixels(encoder, scene, monkeypatch):
+    image, _, labels = scene
+    monkeypatch.setattr(live, "MARGIN", 0)
+    engine = Live(encoder, MACHINE)
+    engine.paint(HERE, np.argwhere(labels), labels[labels > 0].astype(int) - 1)
+    every = np.argwhere(np.ones((96, 96), bool))
+    looks = engine._looks(lambda name: image, engine._chosen(), Where("b", 0), whole(image))
+    columns = engine._columns(engine._maps(image, HERE, whole(image)), every)
+    assert looks.shape == (2, columns.shape[1])
+    assert np.allclose(looks, columns.astype(np.float32).mean(0), atol=0.05 * np.abs(columns).max())
+    monkeypatch.setattr(live, "TILE", 40)
+    assert set(live._tiles_of((96, 96), np.argwhere(labels))) == {
+        tile for tile in live._tiles((96, 96), whole(image)) if labels[tile.slices].any()
+    }
 
 
 def test_pixels_of_what_one_looks_at_are_read_once(encoder, scene, read):
