@@ -113,9 +113,12 @@ def remove(project: Path, /, *images: str) -> int:
     images : str
         Ids of the images, as `info` lists them.
     """
+    from napari_sslseg.errors import ProjectError
     from napari_sslseg.project import Project
 
     opened = Project.open(project)
+    if not images:
+        raise ProjectError("No image was named", "Name those to take out", f"napari-sslseg info {project} lists them")
     for id in [opened.entry(id).id for id in images]:  # none is taken out if one is unknown
         opened.take_out(id)
         say(f"{id} is out of {opened.name}; its labels are kept")

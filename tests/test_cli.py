@@ -263,6 +263,9 @@ def test_an_image_is_taken_out_and_comes_back_with_its_file(command, data, train
     path = shutil.copytree(trained, tmp_path / "p.sslseg")
     labels = Project.open(path).labels("d0")
     assert command("remove", path, "d0", "d9")[0] == cli.FAILED
+    code, _, errors = command("remove", path)
+    assert code == cli.FAILED
+    assert "No image was named" in errors
     assert "d0" in Project.open(path).labelled()  # none is taken out if one is unknown
     code, out, _ = command("remove", path, "d0")
     assert (code, out) == (0, "d0 is out of p.sslseg; its labels are kept\n")

@@ -106,6 +106,7 @@ class Live(QObject):
             event.connect(self._move)
         session.current_changed.connect(self._move)
         session.project_changed.connect(self._project_changed)
+        session.images_changed.connect(self._images_changed)
         session.labels_rewritten.connect(self._rewritten)
         session.activity_changed.connect(self._ended)
 
@@ -155,6 +156,11 @@ class Live(QObject):
 
     def _project_changed(self) -> None:
         self.turn(False)
+
+    def _images_changed(self) -> None:
+        """What was painted on an image that is not there any more is not told."""
+        there = {e.id for e in self._session.project.images} if self._session.project is not None else set()
+        self._strokes = [s for s in self._strokes if s.image in there]
 
     def _clear(self) -> None:
         self._shown = None

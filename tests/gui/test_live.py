@@ -67,6 +67,27 @@ def test_a_stroke_is_told_with_what_is_around_it(dock: Dock, image: Any, answers
     assert (stroke.labels == 2).any()
 
 
+def test_an_image_may_be_taken_out_while_it_computes(
+    dock: Dock, image: Any, answers: FakeAnswers, said: list[str], qtbot: Any
+) -> None:
+    dock.desk.canvas.viewer.add_image(np.eye(32), name="second")
+    dock.images.use_selected()
+    dock.images.list.setCurrentRow(0)
+    layer = turned_on(dock, qtbot)
+    answers.go.clear()
+    for at in ((5, 5), (30, 20)):
+        layer.paint(at, 2)
+        dock.desk.canvas.painting.flush()
+    dock.images.take_out()
+    answers.go.set()
+    qtbot.waitUntil(lambda: settled(dock) and answers.asked[-1]["id"] == "second")
+    assert answers.asked[-1]["strokes"] == []
+    assert {layer.name for layer in dock.desk.canvas.viewer.layers} == {"field", "second", "second live"}
+    assert dock.desk.live.on and not dock.desk.live.said
+    assert [e.id for e in dock.desk.session.project.left] == ["field"]
+    assert not any("error" in text.lower() for text in said)
+
+
 def test_strokes_painted_while_it_computes_are_told_together(
     dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any
 ) -> None:
