@@ -13,7 +13,7 @@ from threadpoolctl import ThreadpoolController
 from napari_sslseg.intensity import Floats
 
 PENALTY = 0.1  # of squared weights, against the mean loss of a pixel
-SPREAD = 0.1  # how much more of weights along what differs between images, for a difference of one standard deviation
+SPREAD = 0.01  # how much more of weights along what differs between images, for a difference of one standard deviation
 STEPS = 200
 TOLERANCE = 3e-4  # greatest slope that is left
 SURE, ROUNDS = 0.8, 2  # least probability of a guess that is learnt from, and how often guesses are made

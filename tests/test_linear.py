@@ -106,9 +106,9 @@ def test_where_it_is_sure_of_nothing_nothing_is_learnt_from_guesses():
 def test_what_differs_between_images_tells_classes_apart_less():
     rng = np.random.default_rng(0)
     targets, image = np.arange(400) % 2, np.arange(400) // 300
-    known = rng.normal(0, 1, (400, 8)).astype(np.float32)
-    known[:, 0] += 2 * targets  # what a class looks like
-    known[:, 1] += 10 * image  # what an image looks like
+    known = rng.normal(0, 1, (400, 200)).astype(np.float32)
+    known[:, 100:130] += targets[:, None]  # what a class looks like
+    known[:, :100] += 4 * image[:, None]  # what an image looks like
     painted = (image == 0) | (targets == 1)
     means = np.stack([known[image == k].mean(0) for k in (0, 1)])
     right = []
@@ -116,7 +116,7 @@ def test_what_differs_between_images_tells_classes_apart_less():
         head = linear.fit(known[painted], targets[painted], 2, images=images)
         right.append((head(known).argmax(1) == targets)[image == 1].mean())
     assert right[0] == right[1]
-    assert right[2] > right[0] + 0.08
+    assert right[2] > right[0] + 0.1
 
 
 def test_a_class_without_a_pixel_is_never_found():
