@@ -36,6 +36,7 @@ class Guide(QObject):
         self._at = 0
         self._round: Round | None = None  # that the suggestions come from
         canvas.session.project_changed.connect(self.clear)
+        canvas.session.images_changed.connect(self._images_changed)
         canvas.session.rounds_changed.connect(self._rounds_changed)
 
     @property
@@ -64,6 +65,12 @@ class Guide(QObject):
         """Drop suggestions that came before a training."""
         project = self._canvas.session.project
         if project is not None and project.current_round != self._round:
+            self.clear()
+
+    def _images_changed(self) -> None:
+        """Drop suggestions if one is of an image that was taken out."""
+        there = {e.id for e in self._canvas.session.needed_project.images}
+        if any(s.image not in there for s in self._found):
             self.clear()
 
     def clear(self) -> None:

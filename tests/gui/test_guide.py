@@ -70,6 +70,12 @@ def test_after_a_training_the_old_suggestions_are_gone(guided: Any, viewer: Any)
     assert not boxes(viewer)
 
 
+def test_an_image_that_is_taken_out_takes_its_suggestions_along(guided: Any, viewer: Any) -> None:
+    guided.images.take_out()
+    assert [layer.name for layer in viewer.layers] == ["stack"]
+    assert guided.desk.guide.said == ""
+
+
 def test_where_nothing_is_suggested_it_says_so(dock: Any, stack: Any, jobs: Any, qtbot: Any) -> None:
     dock.paint.guide.where.click()
     qtbot.waitUntil(lambda: "Nothing to suggest" in dock.paint.panel.message.text(), timeout=3000)
