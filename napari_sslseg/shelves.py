@@ -73,11 +73,8 @@ class ImageShelf:
 
     def _copied(self, id: str, image: Image, known: ImageEntry | None) -> str:
         """Copy an image into the folder, beside a copy of it with other axes; return where, inside the folder."""
-        if (
-            known is not None
-            and self.place(known).exists()
-            and (known.axes, known.channels) == (image.axes, image.channels)
-        ):
+        copied = known is not None and not Path(known.source).is_absolute() and self.place(known).exists()
+        if known is not None and copied and (known.axes, known.channels) == (image.axes, image.channels):
             return known.source
         source, n = f"images/{id}.zarr", 2
         while known is not None and (self.path / source).exists():

@@ -343,6 +343,15 @@ def test_a_copy_that_was_taken_out_comes_back_and_may_have_other_axes(tmp_path, 
     np.testing.assert_array_equal(found.data, image.data)
 
 
+def test_a_file_that_was_taken_out_may_come_back_as_a_copy(tmp_path, project):
+    tifffile.imwrite(tmp_path / "b.tif", np.zeros((40, 30), np.uint16))
+    project.add_file(tmp_path / "b.tif")
+    project.write_labels("b", np.ones((40, 30), np.uint16))
+    project.take_out("b")
+    entry = project.add_image(picture(), was="b")
+    assert (entry.id, entry.source, project.labelled()) == ("b", "images/b.zarr", ("b",))
+
+
 def test_nothing_is_labelled_at_first(project):
     assert project.labelled() == ()
     assert not project.labels("a").any()
