@@ -195,10 +195,8 @@ def predict_files(
             receipts.note(target)
             written.append(target)
             if prediction.probabilities is not None:
-                place = out / "probabilities" / f"{stem(path)}.tif"
-                write_channels(
-                    place, prediction.probabilities.astype(np.float32), spacing=image.spacing, unit=image.unit
-                )
+                place = out / "probabilities" / (target.name if is_medical(path) else f"{stem(path)}.tif")
+                write_channels(place, prediction.probabilities, spacing=image.spacing, unit=image.unit, like=path)
         if stop.requested:
             break
     return written
@@ -280,7 +278,7 @@ def denoise_files(
         image = read_image(path)
         job = denoise([image], checkpoint, config, runtime=runtime, stop=stop)
         for found in (yield from share(job, k / len(work), (k + 1) / len(work))):
-            write_image(target, Image(found.pixels, image.spacing, image.unit, image.name, image.axes))
+            write_image(target, Image(found.pixels, image.spacing, image.unit, image.name, image.axes), like=path)
             receipts.note(target)
             written.append(target)
         if stop.requested:

@@ -2,6 +2,7 @@
 
 import json
 
+import nibabel
 import numpy as np
 import pytest
 import tifffile
@@ -203,6 +204,15 @@ def test_files_are_denoised_in_their_own_units(project, tmp_path):
     found = read_image(written[1])
     assert (found.data.dtype, found.axes) == (np.float32, "CZYX")
     assert 900 < float(np.asarray(found.data).mean()) < 1100
+
+
+def test_a_denoised_nifti_image_lies_where_it_lay(project, tmp_path):
+    affine = np.array([[-0.7, 0, 0, 90], [0, -0.7, 0, 126], [0, 0, 3, -72], [0, 0, 0, 1.0]])
+    source = tmp_path / "v.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(np.asarray(noisy((2, 40, 50)).data[0], np.float32).T, affine), source)
+    (found,) = run(exchange.denoise_files(project, [source], tmp_path / "out", PredictConfig()))
+    assert found.name == "v.nii.gz"
+    np.testing.assert_allclose(nibabel.load(found).affine, affine)
 
 
 def test_a_prediction_is_not_replaced_by_a_denoised_image(project, tmp_path):

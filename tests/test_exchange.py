@@ -331,9 +331,13 @@ def test_predicting_before_training_is_told(tmp_path, project):
 
 def test_masks_of_a_dicom_series_are_nifti_in_the_same_place(tmp_path, trained):
     source = Path(pydicom.__file__).parent / "data" / "test_files" / "dicomdirtests" / "98892001" / "CT5N"
-    (found,) = run(predict_files(trained, [source], tmp_path / "out", TILES))
+    config = PredictConfig(tile=64, overlap=16, probabilities=True)
+    (found,) = run(predict_files(trained, [source], tmp_path / "out", config))
     assert found == tmp_path / "out" / "CT5N.nii.gz"
     masks, head = nibabel.load(found), pydicom.dcmread(source / "3353")  # the lowest plane
+    chances = nibabel.load(tmp_path / "out" / "probabilities" / "CT5N.nii.gz")
+    assert chances.shape == (16, 16, 5, 2)
+    np.testing.assert_array_equal(chances.affine, masks.affine)
     assert masks.shape == (16, 16, 5)
     x, y, z = head.ImagePositionPatient
     np.testing.assert_allclose(masks.affine[:3, 3], [-x, -y, z])

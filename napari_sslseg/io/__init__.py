@@ -179,26 +179,31 @@ def write_labels(
         given = f"The labels for {path.name} have shape {labels.shape} and type {labels.dtype}"
         raise LabelError(given, "Labels are whole numbers in 2 or 3 dimensions ([Z,] Y, X)")
     axes, small = "ZYX"[-labels.ndim :], _smallest(labels, path.name)
-    sizes = _by_axis(axes, spacing)
-    if _format(path) is nifti:
-        nifti.write(path, small, axes, sizes, unit, placed=_placed(like) if like is not None else None)
-    else:
-        _format(path).write(path, small, axes, sizes, unit)
+    _write(path, small, axes, _by_axis(axes, spacing), unit, like)
 
 
-def write_channels(path: Path, data: npt.NDArray[Any], *, spacing: tuple[float, ...] = (), unit: str = "pixel") -> None:
+def write_channels(
+    path: Path,
+    data: npt.NDArray[Any],
+    *,
+    spacing: tuple[float, ...] = (),
+    unit: str = "pixel",
+    like: Path | None = None,
+) -> None:
     """Write probabilities, one channel a class; whole or not at all.
 
     Parameters
     ----------
     path : pathlib.Path
-        The file; its suffix, of TIFF, npy or zarr, names the format.
+        The file; its suffix, of TIFF, NIfTI, npy or zarr, names the format.
     data : numpy.ndarray
         (K, [Z,] Y, X) float; written as float32.
     spacing : tuple of float, optional
         Pixel size ([Z,] Y, X).
     unit : str, optional
         Unit of `spacing`.
+    like : pathlib.Path, optional
+        File of their image; if it is NIfTI or DICOM and the probabilities are NIfTI, they lie in the same place.
 
     Raises
     ------
@@ -215,18 +220,20 @@ def write_channels(path: Path, data: npt.NDArray[Any], *, spacing: tuple[float, 
     if _format(path) is png:
         raise ImageError(f"{path.name} cannot hold probabilities", "They are real numbers", "Write .tif, .npy or .zarr")
     axes = "CZYX" if data.ndim == 4 else "CYX"
-    _format(path).write(path, data, axes, _by_axis(axes[1:], spacing), unit)
+    _write(path, data, axes, _by_axis(axes[1:], spacing), unit, like)
 
 
-def write_image(path: Path, image: Image) -> None:
+def write_image(path: Path, image: Image, *, like: Path | None = None) -> None:
     """Write the pixels of an image as real numbers; whole or not at all.
 
     Parameters
     ----------
     path : pathlib.Path
-        The file; its suffix, of TIFF, npy or zarr, names the format.
+        The file; its suffix, of TIFF, NIfTI, npy or zarr, names the format.
     image : Image
         The image; written as float32, without an axis for a single channel.
+    like : pathlib.Path, optional
+        A file of the same image; if it is NIfTI or DICOM and what is written is NIfTI, it lies in the same place.
 
     Raises
     ------
@@ -240,7 +247,16 @@ def write_image(path: Path, image: Image) -> None:
         raise ImageError(f"{path.name} cannot hold this image", "Its pixels are real numbers", "Write .tif or .npy")
     pixels, axes = np.asarray(image.data, np.float32), image.axes
     pixels, axes = (pixels[0], axes[1:]) if image.channels == 1 else (pixels, axes)
-    _format(path).write(path, pixels, axes, _by_axis(image.axes[1:], image.spacing), image.unit)
+    _write(path, pixels, axes, _by_axis(image.axes[1:], image.spacing), image.unit, like)
+
+
+def _write(
+    path: Path, data: npt.NDArray[Any], axes: str, sizes: Mapping[str, float], unit: str, like: Path | None
+) -> None:
+    if _format(path) is nifti:
+        nifti.write(path, data, axes, sizes, unit, placed=_placed(like) if like is not None else None)
+    else:
+        _format(path).write(path, data, axes, sizes, unit)
 
 
 def _format(path: Path) -> Format:

@@ -147,6 +147,18 @@ def test_masks_lie_where_their_image_lies(tmp_path, code):
     assert int(file.header["sform_code"]) == code
 
 
+def test_probabilities_and_images_lie_there_too(tmp_path):
+    source = save(tmp_path / "a.nii.gz", voxels(), sform_code=2)
+    data = np.random.default_rng(0).random((3, 5, 7, 6)).astype(np.float32)
+    write_channels(tmp_path / "p.nii.gz", data, like=source)
+    write_image(tmp_path / "i.nii.gz", Image(data[:1], (3.0, 0.7, 0.7), "mm"), like=source)
+    for name in ("p.nii.gz", "i.nii.gz"):
+        file = nibabel.load(tmp_path / name)
+        np.testing.assert_allclose(file.affine, AFFINE, atol=1e-5)
+        assert int(file.header["sform_code"]) == 2
+    np.testing.assert_array_equal(np.asarray(read_image(tmp_path / "p.nii.gz").data), data)
+
+
 def test_masks_of_another_format_ask_nothing_of_it(tmp_path):
     write_labels(tmp_path / "m.nii", np.ones((4, 5), np.uint8), like=tmp_path / "a.tif")
     write_labels(tmp_path / "m.tif", np.ones((4, 5), np.uint8), like=tmp_path / "a.nii")
