@@ -26,6 +26,7 @@ from napari_sslseg.project import Round
 
 class SlowJobs:
     def load(self):
+        open(__file__ + ".loading", "w").close()
         time.sleep(60)
 
 class Jobs:
@@ -147,10 +148,10 @@ def test_a_process_that_dies_is_told_and_the_next_job_runs(play: Any) -> None:
     assert play("add", a=1, b=1) == 2
 
 
-def test_nobody_waits_for_imports_that_are_not_needed_any_more(process: Process, qtbot: Any) -> None:
+def test_nobody_waits_for_imports_that_are_not_needed_any_more(process: Process, tmp_path: Path, qtbot: Any) -> None:
     slow = Process("scripted_jobs:SlowJobs")
     slow.start()
-    time.sleep(3)  # it imports by now
+    qtbot.waitUntil((tmp_path / "scripted_jobs.py.loading").exists, timeout=60_000)
     slow.close()
     qtbot.waitUntil(lambda: not our_threads(), timeout=20_000)
 
