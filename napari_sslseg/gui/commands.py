@@ -70,7 +70,7 @@ def take_out(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    dock_in(viewer).images.take_out()
+    dock_in(viewer).images.out.click()
 
 
 # -------------------------------------------------------------------- learn

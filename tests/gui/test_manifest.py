@@ -91,6 +91,8 @@ def test_commands_drive_the_dock(plugin: PluginManifest, viewer: Any, qtbot: Any
         assert dock.desk.jobs.calls[-1][0] == verb
     dock.desk.jobs.hold()
     contributions.learn(viewer)
+    commands.take_out(viewer)  # not while a job runs
+    assert [e.id for e in dock.desk.session.project.images] == ["field"]
     contributions.stop(viewer)
     done(dock, qtbot)
     dock.desk.jobs.go.set()
