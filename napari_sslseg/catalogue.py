@@ -114,6 +114,21 @@ class Catalogue:
         """Images that were taken out, whose labels are kept."""
         return self._contents.left
 
+    def holds(self, id: str) -> bool:
+        """Tell whether an image is one of the project, and was not taken out.
+
+        Parameters
+        ----------
+        id : str
+            The id.
+
+        Returns
+        -------
+        bool
+            Whether it is.
+        """
+        return any(e.id == id for e in self.images)
+
     def entry(self, id: str) -> ImageEntry:
         """Find one image by its id.
 

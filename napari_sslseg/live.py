@@ -266,11 +266,9 @@ class Live:
     def _read(self, image: Image, where: Where, painted: Painted, missing: Points, stop: Stop) -> Job[bool]:
         """Describe labelled pixels, tile by tile."""
         size = image.shape[-2:]
-        for tile in _tiles(size, Box(0, 0, *size)):
-            y, x = painted.points[missing].T
+        y, x = painted.points[missing].T
+        for tile in _tiles_of(size, painted.points[missing]):
             here = missing[(y >= tile.top) & (y < tile.bottom) & (x >= tile.left) & (x < tile.right)]
-            if not len(here):
-                continue
             if stop.requested:
                 return False
             yield Progress(0.0, "looking at the strokes")

@@ -269,7 +269,7 @@ class Session:
         when : float
             When they were written, in seconds since 1970.
         """
-        if all(e.id != id for e in self.needed_project.images):  # it was taken out meanwhile
+        if not self.needed_project.holds(id):  # it was taken out meanwhile
             return
         self.tally.counts[id] = dict(counts)
         self.tally.written = max(self.tally.written, when)

@@ -69,8 +69,8 @@ class Guide(QObject):
 
     def _images_changed(self) -> None:
         """Drop suggestions if one is of an image that was taken out."""
-        there = {e.id for e in self._canvas.session.needed_project.images}
-        if any(s.image not in there for s in self._found):
+        project = self._canvas.session.needed_project
+        if not all(project.holds(s.image) for s in self._found):
             self.clear()
 
     def clear(self) -> None:

@@ -159,8 +159,8 @@ class Live(QObject):
 
     def _images_changed(self) -> None:
         """What was painted on an image that is not there any more is not told."""
-        there = {e.id for e in self._session.project.images} if self._session.project is not None else set()
-        self._strokes = [s for s in self._strokes if s.image in there]
+        project = self._session.needed_project
+        self._strokes = [s for s in self._strokes if project.holds(s.image)]
 
     def _clear(self) -> None:
         self._shown = None
@@ -231,7 +231,7 @@ class Live(QObject):
             self._say("paint two classes to see masks")
         else:
             self._say("")
-            if self._session.project is not None and any(e.id == overlay.image for e in self._session.project.images):
+            if self._session.project is not None and self._session.project.holds(overlay.image):
                 self._show(self._session.project, overlay)
         if self._again:
             self.ask()
