@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from ablation import paint, split_training
 
-from napari_sslseg import atlas, calibration, linear, model, pixel_classifier
+from napari_sslseg import atlas, calibration, linear, model, pixel_classifier, styles
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.image import Image
 from napari_sslseg.job import Stop
@@ -246,9 +246,9 @@ def moves(bench: Bench, seed: int):
     for name, used in {"all": torch.ones(len(known), dtype=torch.bool), **corrections(bench, numbers)}.items():
         row = {"strokes": name}
         for far in MOVES:
-            pixel_classifier.MOVED = far
+            styles.MOVED = far
             torch.manual_seed(seed)
-            pixels.fit(known[used], targets[used], Stop(), pixel_classifier.Others(further, of, image[used]))
+            pixels.fit(known[used], targets[used], Stop(), styles.Others(further, of, image[used]))
             chance = chances(pixels, looked).numpy()
             chance = chance * (chance.mean(0) if bench.kind == "semantic" else 1.0)
             chance /= chance.sum(1, keepdims=True)

@@ -14,7 +14,8 @@ from napari_sslseg.image import Image
 from napari_sslseg.job import Job, Progress, Stop
 from napari_sslseg.labelled import Labelled
 from napari_sslseg.patches import Place
-from napari_sslseg.pixel_classifier import Others, PixelClassifier
+from napari_sslseg.pixel_classifier import PixelClassifier
+from napari_sslseg.styles import Others
 from napari_sslseg.surround import PLANE, windows
 
 MOST_WINDOWS = 160  # of all strokes together; of more, some are drawn

@@ -3,7 +3,6 @@
 import copy
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from napari_sslseg.encoders import Encoder
 from napari_sslseg.job import Stop
+from napari_sslseg.styles import Others, Styles
 
 SIGMAS = (0.7, 1.4, 2.8, 5.6, 11.2)  # px: scales of the filter bank
 RESPONSES = 4  # smoothed value, gradient, both eigenvalues of the Hessian
@@ -22,29 +22,6 @@ COARSEST = 16  # px of the image: stride of the coarsest map that is used; coars
 UNITS = 8  # hidden units computed at once: more do not fit the cache of a processor, and cost twice as much
 STEPS, BATCH, RATE, DECAY, DROP = 150, 512, 1e-3, 1e-2, 0.5
 SURE, AGAIN = 0.8, 2  # how probable a class is where it is learnt from without a label, and how often that is done
-MOVED = 2.0  # greatest part of the way from how its image looks to how another one does that a pixel is moved by
-
-
-@dataclass(frozen=True, eq=False)
-class Others:
-    """Pixels without a label, and which image each pixel is of.
-
-    Parameters
-    ----------
-    columns : torch.Tensor
-        (M, F) columns of pixels without a label, some of every labelled image among them.
-    images : torch.Tensor
-        (M,) index of the image of each of them.
-    labelled : torch.Tensor
-        (N,) index of the image of each labelled pixel.
-    guessed : bool
-        Whether to learn from those of whose class it is sure.
-    """
-
-    columns: Tensor
-    images: Tensor
-    labelled: Tensor
-    guessed: bool = True
 
 
 class PixelClassifier(nn.Module):
@@ -198,7 +175,7 @@ class PixelClassifier(nn.Module):
             self._learn(known, labels, weights, stop)
             return
         further = (others.columns - self.mean) / self.std
-        styles = _Styles.of(further, others)
+        styles = Styles.of(further, others)
         self._learn(known, labels, weights, stop, styles)
         for _ in range(AGAIN if others.guessed else 0):
             with torch.no_grad():
@@ -211,9 +188,7 @@ class PixelClassifier(nn.Module):
             each = torch.cat([weights, _even(found[sure], classes, 0.5)])
             self._learn(seen, taught, each, stop, styles and styles.joined(others.images[sure]))
 
-    def _learn(
-        self, known: Tensor, labels: Tensor, weights: Tensor, stop: Stop, styles: "_Styles | None" = None
-    ) -> None:
+    def _learn(self, known: Tensor, labels: Tensor, weights: Tensor, stop: Stop, styles: Styles | None = None) -> None:
         """Learn anew from (N, F) standardised columns and (N, K) labels, drawn as often as their weights say."""
         self.hidden.reset_parameters()
         self.output.reset_parameters()
@@ -230,38 +205,6 @@ class PixelClassifier(nn.Module):
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
-
-
-@dataclass(frozen=True, eq=False)
-class _Styles:
-    """How each image looks on average, and which image each pixel is of.
-
-    `means`: (I, F), NaN of an image that nothing is known of; `images`: (N,).
-    """
-
-    means: Tensor
-    images: Tensor
-
-    @classmethod
-    def of(cls, columns: Tensor, others: Others) -> "_Styles | None":
-        """Average the (M, F) standardised columns of the pixels without a label; None if all are of one image."""
-        if len(torch.unique(others.images)) < 2:
-            return None
-        count = 1 + max(int(others.images.max()), int(others.labelled.max()))
-        total = columns.new_zeros(count, columns.shape[1]).index_add_(0, others.images, columns)
-        means = total / torch.bincount(others.images, minlength=count)[:, None]
-        return cls(means, others.labelled)
-
-    def joined(self, images: Tensor) -> "_Styles":
-        """The same with pixels of these images added."""
-        return _Styles(self.means, torch.cat([self.images, images]))
-
-    def moves(self, chosen: Tensor) -> Tensor:
-        """(B, F) random parts of the ways from the means of pixels' images to those of others."""
-        known = torch.isfinite(self.means[:, 0]).nonzero()[:, 0]
-        drawn = torch.randint(len(known), (len(chosen),)).to(known.device)
-        part = MOVED * torch.rand(len(chosen), 1).to(known.device)
-        return part * (self.means[known[drawn]] - self.means[self.images[chosen]])
 
 
 def _even(found: Tensor, classes: int, power: float) -> Tensor:

@@ -14,6 +14,7 @@ from napari_sslseg import (
     metrics,
     pixel_classifier,
     segmenter,
+    styles,
     surround,
     validation,
 )
@@ -25,12 +26,13 @@ from napari_sslseg.image import Image
 from napari_sslseg.job import Progress, Stop, run
 from napari_sslseg.labelled import collect
 from napari_sslseg.model import Network
-from napari_sslseg.pixel_classifier import RESPONSES, SIGMAS, Others, PixelClassifier, filter_bank
+from napari_sslseg.pixel_classifier import RESPONSES, SIGMAS, PixelClassifier, filter_bank
 from napari_sslseg.predicting import predict
 from napari_sslseg.pretraining import pretrain
 from napari_sslseg.runtime import Runtime
 from napari_sslseg.segmenter import Segmenter
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig, RuntimeConfig
+from napari_sslseg.styles import Others
 
 SMALL = {"encoder": "unet", "start": "random", "crop": 32, "batch": 4}
 
@@ -174,9 +176,9 @@ def test_an_image_in_which_one_class_is_painted_does_not_stand_for_it():
 
 def test_pixels_are_moved_between_images_of_which_something_is_known():
     means = torch.tensor([[0.0, 0.0], [torch.nan, torch.nan], [3.0, 0.0]])
-    moved = pixel_classifier._Styles(means, torch.tensor([0, 2])).moves(torch.arange(2).repeat(500)).view(500, 2, 2)
+    moved = styles.Styles(means, torch.tensor([0, 2])).moves(torch.arange(2).repeat(500)).view(500, 2, 2)
     assert torch.isfinite(moved).all()
-    assert moved[:, 0, 0].min() >= 0 and moved[:, 0, 0].max() <= 3 * pixel_classifier.MOVED
+    assert moved[:, 0, 0].min() >= 0 and moved[:, 0, 0].max() <= 3 * styles.MOVED
     assert moved[:, 1, 0].max() <= 0
     assert 0.3 < float((moved[:, 0, 0] > 0).float().mean()) < 0.7
     assert not moved[..., 1].any()
