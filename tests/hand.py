@@ -8,6 +8,7 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -193,11 +194,12 @@ class Hand:
         timer.start(20)
         self.click(what)
         self.until(lambda: not timer.isActive(), 5, f"{what!r} offers {name!r}")
+        timer.timeout.disconnect(look)  # else PySide6 keeps both for ever, and with them the window
 
     def _offering(self, name: str) -> list[QMenu]:
         """Open menus that offer something."""
         shown = [w for w in QApplication.topLevelWidgets() if isinstance(w, QMenu) and w.isVisible()]
-        return [m for m in shown if any(_plain(a.text()) == name for a in m.actions())]
+        return [m for m in shown if any(_plain(a.text()) == name and a.isVisible() for a in m.actions())]
 
     def _take(self, menu: Any, name: str) -> None:
         action = next(a for a in menu.actions() if _plain(a.text()) == name)
@@ -230,9 +232,9 @@ class Hand:
         self.write(value)
 
     # ---------------------------------------------------------------- the canvas
-    @property
+    @cached_property
     def canvas(self) -> QWidget:
-        """The widget that the image is drawn on."""
+        """The widget that the image is drawn on; all widgets are looked through once only, which takes milliseconds."""
         drawn = [w for w in self.window.findChildren(QWidget) if type(w).__name__ == "CanvasBackendDesktop"]
         return drawn[0]
 

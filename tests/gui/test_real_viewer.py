@@ -11,6 +11,7 @@ from hand import Hand
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog
 from scipy import ndimage
+from skimage.data import retina
 
 from napari_sslseg.gui.classes import NAME
 from napari_sslseg.gui.desk import Desk
@@ -21,7 +22,7 @@ from napari_sslseg.project import Project
 from .conftest import delete_later, our_threads
 
 MINUTE = 60_000
-LENGTH = 6  # px of a line drawn with the mouse
+LENGTH, WIDE = 60, 24  # px of a line drawn with the mouse, and of what must be of its class around it
 
 
 def blobs() -> tuple[np.ndarray, np.ndarray]:
@@ -51,9 +52,9 @@ def opened(make_napari_viewer: Callable[..., Any], nothing_left: None, tmp_path:
 
 
 def lines(inside: np.ndarray, count: int) -> list[tuple[int, int]]:
-    """Left ends of short lines that lie within a part of a plane, far from each other."""
-    whole = ndimage.minimum_filter(inside, (5, LENGTH + 6), origin=(0, -(LENGTH // 2)))
-    places = np.argwhere(whole[8:-8, 8 : -LENGTH - 8]) + 8
+    """Left ends of lines that lie within a part of a plane, far from each other."""
+    whole = ndimage.minimum_filter(inside, (WIDE, LENGTH + WIDE), origin=(0, -(LENGTH // 2)))
+    places = np.argwhere(whole[WIDE:-WIDE, WIDE : -LENGTH - WIDE]) + WIDE
     return [(int(y), int(x)) for y, x in places[:: max(1, len(places) // count)]][:count]
 
 
@@ -92,17 +93,20 @@ def advanced(hand: Hand, step: int, values: tuple[tuple[str, str], ...]) -> None
     hand.click("Advanced ▾")
 
 
+def parts() -> np.ndarray:
+    """What `retina` shows, by how bright it is: 1 what surrounds the eye, 2 the eye, 3 where its nerve leaves it."""
+    return 1 + np.digitize(ndimage.gaussian_filter(retina().mean(axis=2), 8), (20, 150))
+
+
 def test_a_session_by_mouse_and_keyboard(
     make_napari_viewer: Callable[..., Any], nothing_left: None, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
     viewer = make_napari_viewer(show=True)
     viewer.window.resize(1200, 900)
     hand = Hand(viewer)
-    hand.menu("File", "Open Sample", "SSL Segmentation", "Nuclei with truth (synthetic stack)")
+    hand.menu("File", "Open Sample", "SSL Segmentation", "Retina (RGB)")
     hand.menu("Plugins", "SSL Segmentation (SSL Segmentation)")
     hand.find("▶ Learn")
-    plane = viewer.dims.current_step[0]
-    truth = viewer.layers["nuclei3d truth"].data[plane] > 0
 
     advanced(hand, 0, LEARN)
     hand.click("▶ Learn")
@@ -110,67 +114,70 @@ def test_a_session_by_mouse_and_keyboard(
     assert hand.shows("Learning curve"), "; ".join(hand.read())
 
     hand.click("✎ Paint on this image")
-    labels = viewer.layers["nuclei3d labels"]
+    labels = viewer.layers["retina labels"]
     hand.fit()
-    hand.cell("Classes", 1, NAME, twice=True)
-    hand.write("nucleus")
     hand.click("Add a class")
-    hand.key("1")
-    for value, inside in ((1, ~truth), (2, truth)):
+    for row, name in ((1, "eye"), (2, "nerve")):
+        hand.cell("Classes", row, NAME, twice=True)
+        hand.write(name)
+    truth = parts()
+    for value in (1, 2, 3):
         hand.key(str(value))
-        for y, x in lines(inside, 3):
-            hand.stroke(labels, [(plane, y, x), (plane, y, x + LENGTH)])
+        for y, x in lines(truth == value, 3):
+            hand.stroke(labels, [(y, x), (y, x + LENGTH)])
     painted = np.array(labels.data)
-    assert set(np.unique(painted)) == {0, 1, 2}
-    assert [z for z, one in enumerate(painted) if one.any()] == [plane]
+    assert set(np.unique(painted)) == {0, 1, 2, 3}
+    kept = painted > 0
+    np.testing.assert_array_equal(painted[kept], truth[kept])
 
     hand.click("Live")
-    hand.until(lambda: "nuclei3d live" in names(viewer), 120, "live masks are shown")
+    hand.until(lambda: "retina live" in names(viewer), 120, "live masks are shown")
     hand.click("Live")
 
     advanced(hand, 1, TRAIN)
     hand.click("▶ Train")
     hand.until(hand.idle, 120, "training has ended")
-    assert viewer.layers["nuclei3d masks"].data[plane].all()
+    assert viewer.layers["retina masks"].data.all()
 
-    hand.take("✓ Accept", "This plane")
-    hand.until(lambda: labels.data[plane].all(), 20, "all masks of the plane are labels")
+    hand.take("✓ Accept", "All of this image")
+    hand.until(lambda: labels.data.all(), 20, "all masks are labels")
     hand.until(hand.idle, 20, "accepting has ended")
-    kept = painted > 0
     np.testing.assert_array_equal(labels.data[kept], painted[kept])
-    hand.point(labels, (plane, 60, -4))  # beside the image, where nothing is painted
+    hand.point(labels, (60, -30))  # beside the image, where nothing is painted
     hand.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     hand.until(lambda: (np.asarray(labels.data) == painted).all(), 20, "what was accepted is taken back at once")
+
+    hand.key("2")
+    (y, x), *_ = lines(truth == 2, 9)[4:]
+    hand.stroke(labels, [(y, x), (y, x + LENGTH)])
+    hand.click("▶ Train")
+    hand.until(hand.idle, 120, "the second training has ended")
+    hand.point(labels, (y, x))
+    more = np.array(labels.data)
+    hand.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    painted = np.array(labels.data)
+    assert (painted != more).any()
 
     chosen = [home / "out"]
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_, **__: str(chosen[-1]))
     hand.take("Export…", "Masks of this image…")
     hand.until(lambda: list(chosen[0].glob("*.tif")), 20, "the masks are exported")
     hand.until(hand.idle, 20, "exporting has ended")
-    np.testing.assert_array_equal(read_labels(chosen[0] / "nuclei3d.tif"), viewer.layers["nuclei3d masks"].data)
-
-    hand.key("2")
-    (y, x), *_ = lines(truth, 9)[3:]
-    hand.stroke(labels, [(plane, y, x), (plane, y, x + LENGTH)])
-    hand.click("▶ Train")
-    hand.until(hand.idle, 120, "the second training has ended")
-    hand.point(labels, (plane, y, x))
-    more = np.array(labels.data)
-    hand.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
-    painted = np.array(labels.data)
-    assert (painted != more).any()
+    masks = np.array(viewer.layers["retina masks"].data)
+    np.testing.assert_array_equal(read_labels(chosen[0] / "retina.tif"), masks)
     closed(viewer, hand)
 
     viewer = make_napari_viewer(show=True)
     hand = Hand(viewer)
     hand.menu("Plugins", "SSL Segmentation (SSL Segmentation)")
-    path = home / "nuclei3d.sslseg"
+    path = home / "retina.sslseg"
     chosen.append(path)
     hand.click("Open…")
-    hand.until(lambda: {"nuclei3d labels", "nuclei3d masks"} <= set(names(viewer)), 20, "the project is open")
-    np.testing.assert_array_equal(viewer.layers["nuclei3d labels"].data, painted)
-    np.testing.assert_array_equal(Project.open(path).labels("nuclei3d"), painted)
-    assert [c.name for c in Project.open(path).classes] == ["background", "nucleus", "class 3"]
+    hand.until(lambda: {"retina labels", "retina masks"} <= set(names(viewer)), 20, "the project is open")
+    np.testing.assert_array_equal(viewer.layers["retina labels"].data, painted)
+    np.testing.assert_array_equal(viewer.layers["retina masks"].data, masks)
+    np.testing.assert_array_equal(Project.open(path).labels("retina"), painted)
+    assert [c.name for c in Project.open(path).classes] == ["background", "eye", "nerve"]
     assert len(Project.open(path).rounds) == 2
     assert hand.sees("learnt from your images")
     assert hand.sees("round 2")
