@@ -158,9 +158,16 @@ class Panel(QFrame):
         self.bar.setVisible(self._running)
         self.bar.setRange(0, 1000 if progress or not self._running else 0)
         if progress:
-            self.bar.setValue(round(1000 * progress.fraction))
+            _advance(self.bar, round(1000 * progress.fraction))
         self.message.setText(_message(activity))
         self.message.setVisible(bool(self.message.text()))
+
+
+def _advance(bar: QProgressBar, value: int) -> None:
+    """Move a bar, to be drawn with the next frame; by itself it has the whole window drawn at once, canvas and all."""
+    bar.setUpdatesEnabled(False)
+    bar.setValue(value)
+    bar.setUpdatesEnabled(True)
 
 
 def _message(activity: Activity | None) -> str:

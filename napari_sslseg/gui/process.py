@@ -47,12 +47,13 @@ class Process:
     ----------
     jobs : str
         Where it finds its jobs, as ``module:name``.
-    behind : bool, optional
-        Whether its jobs leave the processor to the window whenever the window wants it.
+    patience : int, optional
+        How much nicer its jobs are than the window, 0 to 19, as Unix counts: with more than 0 they leave the processor
+        to the window whenever the window wants it.
     """
 
-    def __init__(self, jobs: str = "napari_sslseg.gui.jobs:ProjectJobs", *, behind: bool = False) -> None:
-        self._jobs, self._behind = jobs, behind
+    def __init__(self, jobs: str = "napari_sslseg.gui.jobs:ProjectJobs", *, patience: int = 0) -> None:
+        self._jobs, self._patience = jobs, patience
         self._process: subprocess.Popen[bytes] | None = None
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -65,11 +66,11 @@ class Process:
             self._messages = queue.SimpleQueue()
             paths = os.pathsep.join(p for p in sys.path if p)
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "napari_sslseg.gui.remote", self._jobs, *["behind"] * self._behind],
+                [sys.executable, "-P", "-m", "napari_sslseg.gui.remote", self._jobs, str(self._patience)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={**os.environ, "PYTHONPATH": paths},
-                creationflags=_flags(self._behind),
+                creationflags=_flags(self._patience),
             )
             threading.Thread(
                 target=_read, args=(self._process, self._messages), name="napari-sslseg process", daemon=True
@@ -128,9 +129,9 @@ class Process:
                 raise _error(kind, value)
 
 
-def _flags(behind: bool) -> int:
+def _flags(patience: int) -> int:
     """How to start a process on Windows: without a window of its own; elsewhere there is nothing to say."""
-    names = ["CREATE_NO_WINDOW", *["BELOW_NORMAL_PRIORITY_CLASS"] * behind]
+    names = ["CREATE_NO_WINDOW", *["BELOW_NORMAL_PRIORITY_CLASS"] * (patience > 0)]
     return sum(getattr(subprocess, name, 0) for name in names)
 
 

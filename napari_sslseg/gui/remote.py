@@ -18,8 +18,6 @@ from napari_sslseg.gui.process import Call, Message
 from napari_sslseg.job import Stop, run
 from napari_sslseg.project import Project
 
-PATIENCE = 10  # added to the niceness of a process that works behind the window
-
 
 class Wire:
     """The two pipes; a thread reads, so that a stop is heard while a job runs.
@@ -115,15 +113,15 @@ def main() -> None:
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what others print must not get between the messages
     wire = Wire(os.fdopen(os.dup(0), "rb"), sink)
-    where, *how = sys.argv[1:]
+    where, patience = sys.argv[1:]
     module, _, name = where.partition(":")
     jobs = getattr(importlib.import_module(module), name)()
     wire.loading.set()
     with contextlib.suppress(ImportError):  # then the first job says in the window what is missing
         jobs.load()
     wire.loading.clear()
-    if "behind" in how and hasattr(os, "nice"):  # only now, for the first job waits for the imports
-        os.nice(PATIENCE)  # Windows was told when the process was started
+    if hasattr(os, "nice"):  # only now, for the first job waits for the imports
+        os.nice(int(patience))  # Windows was told when the process was started
     serve(wire, jobs)
 
 

@@ -4,16 +4,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QPushButton
 
 from napari_sslseg.contents import Round
 from napari_sslseg.errors import LabelError, StoppedError
 from napari_sslseg.gui import canvas
-from napari_sslseg.gui.panel import time_left
+from napari_sslseg.gui.panel import Panel, time_left
 from napari_sslseg.job import Metric, Notice, Progress
 from napari_sslseg.overlay import Box
 from napari_sslseg.project import Project
-from napari_sslseg.stages import Stage
+from napari_sslseg.stages import Activity, Stage
 
 from .conftest import delete_later, our_threads
 
@@ -52,6 +53,29 @@ def test_learn_shows_progress_time_left_and_curve(dock: Any, image: Any, jobs: A
     assert dock.learn.panel.light.stage is Stage.DONE
     assert dock.learn.panel.button.text() == "▶ Learn"
     assert dock.learn.curve.points == [(1.0, 0.5), (2.0, 0.4)]
+
+
+class Paints(QObject):
+    """Counts how often a widget is drawn."""
+
+    count = 0
+
+    def eventFilter(self, widget: Any, event: Any) -> bool:  # noqa: N802 - Qt's name
+        self.count += event.type() == QEvent.Type.Paint
+        return False
+
+
+def test_progress_is_drawn_with_the_next_frame_and_not_at_once(qtbot: Any) -> None:
+    panel, paints = Panel(2, "Learn", "▶ Learn", "Learn"), Paints()
+    qtbot.addWidget(panel)
+    panel.show()
+    panel.show_activity(Activity(progress=Progress(0.25, "At work", 80.0)))
+    panel.bar.installEventFilter(paints)
+    qtbot.waitUntil(lambda: paints.count > 0, timeout=5000)
+    before = paints.count
+    panel.show_activity(Activity(progress=Progress(0.5, "At work", 80.0)))
+    assert paints.count == before  # a stroke that is being drawn does not wait for it
+    qtbot.waitUntil(lambda: paints.count > before, timeout=5000)
 
 
 def test_learn_shows_the_probe_beside_the_loss_and_its_advice(dock: Any, image: Any, jobs: Any, qtbot: Any) -> None:

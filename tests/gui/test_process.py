@@ -125,10 +125,10 @@ def test_what_changed_here_meanwhile_is_not_lost(play: Any, project: Project) ->
 
 
 @pytest.mark.skipif(not hasattr(os, "nice"), reason="Windows knows classes of priority, and no niceness")
-@pytest.mark.parametrize("behind", [False, True])
-def test_what_works_behind_the_window_leaves_the_processor_to_it(play: Any, process: Process, behind: bool) -> None:
-    process._behind = behind
-    assert (play("niceness") > os.nice(0)) == behind
+@pytest.mark.parametrize("patience", [0, 7])
+def test_what_works_behind_the_window_leaves_the_processor_to_it(play: Any, process: Process, patience: int) -> None:
+    process._patience = patience
+    assert play("niceness") == os.nice(0) + patience
 
 
 def test_an_error_of_the_user_comes_as_it_is(play: Any) -> None:
