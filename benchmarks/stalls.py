@@ -5,16 +5,20 @@ Run it on a machine that does nothing else; where there is no display, under ``x
     python benchmarks/stalls.py [--seconds 20] [--strokes 20]
 
 Prints one line of JSON. ``gaps_ms``: gaps between the beats of a 5 ms timer (``median``, ``p99``, ``worst``; 5 is no
-gap) while nothing runs (``idle``), while a training runs (``training``), and while a line is drawn each second: in
-napari before the plugin is there (``painting_alone``), with live masks on (``live``), and with both (``both``): drawing
-a frame takes napari itself some time, and without a graphics card much. ``stroke_ms``: median time of a stroke through
-real mouse events (press, 20 moves, release, and what they set off) in a napari without the plugin (``alone``) and on
-the layer of the plugin with the dock open; ``stroke_cpu_ms``: the same in time of the process, which what else the
-machine does touches less; ``ratio`` and ``cpu_ratio``: each of these to ``alone``. ``dock_s``: from asking for the dock
-until it is to be seen and clicked, by the clock and the process.
+gap; ``garbage``: the longest time that Python itself collected garbage) while nothing runs (``idle``), while a training
+runs (``training``), and while a line is drawn each second: in napari before the plugin is there (``painting_alone``;
+``painting_two``: with a layer of masks beside, as live masks are one), with live masks on (``live``), and with both
+(``both``): drawing a frame takes napari itself some time, and without a graphics card much. ``stroke_ms``: median time
+of a stroke through real mouse events (press, 20 moves, release, and what they set off) in a napari without the plugin
+(``alone``, and with a layer of masks beside, ``two``) and on the layer of the plugin with the dock open;
+``stroke_cpu_ms``: the same in time of the process, which what else the machine does touches less; ``move_ms``: the
+median of its moves alone, from the mouse to the drawn frame; ``ratio``, ``cpu_ratio`` and ``move_ratio``: each of these
+to ``alone``. ``dock_s``: from asking for the dock until it is to be seen and clicked, by
+the clock and the process.
 """
 
 import argparse
+import gc
 import json
 import os
 import statistics
@@ -40,6 +44,7 @@ class Beat:
         from qtpy.QtCore import Qt, QTimer
 
         self.gaps: list[float] = []
+        self.pauses: list[float] = []  # ms that Python collected garbage
         self._last: float | None = None
         self._timer = QTimer()
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
@@ -52,6 +57,12 @@ class Beat:
             self.gaps.append(1000 * (now - self._last))
         self._last = now
 
+    def _collects(self, phase: str, _: Any) -> None:
+        if phase == "start":
+            self._began = time.perf_counter()
+        else:
+            self.pauses.append(1000 * (time.perf_counter() - self._began))
+
     def of(self, seconds: float, do: Any = None, every: float = 1.0) -> dict[str, float]:
         """Run the event loop for some time, do something now and then, and sum up the gaps."""
         from qtpy.QtCore import QEventLoop, QTimer
@@ -62,13 +73,16 @@ class Beat:
         if do is not None:
             again.timeout.connect(do)
             again.start(round(1000 * every))
-        self.gaps, self._last = [], None
+        self.gaps, self._last, self.pauses = [], None, [0.0]
+        gc.callbacks.append(self._collects)
         loop.exec_() if hasattr(loop, "exec_") else loop.exec()
         again.stop()
+        gc.callbacks.remove(self._collects)
         return {
             "median": round(statistics.median(self.gaps), 1),
             "p99": round(statistics.quantiles(self.gaps, n=100)[-1], 1),
             "worst": round(max(self.gaps), 1),
+            "garbage": round(max(self.pauses), 1),
         }
 
 
@@ -92,17 +106,20 @@ class Bench:
         y, x = self.random.integers(60, SIDE - 60, 2)
         self.hand.stroke(layer, [(y, x), (y + 30, x + 30)], 60 / MOVES)
 
-    def timed(self, layer: Any) -> tuple[float, float]:
-        """Milliseconds of one line, by the clock and of the process."""
+    def timed(self, layer: Any) -> tuple[float, ...]:
+        """Milliseconds of one line, by the clock and of the process, and of a typical move of it by the clock."""
         self.viewer.layers.selection.active = layer
         self.hand.rest(0.1)
+        self.hand.moves.clear()
         began = time.perf_counter(), time.process_time()
         self.line(layer)
-        return 1000 * (time.perf_counter() - began[0]), 1000 * (time.process_time() - began[1])
+        took = time.perf_counter() - began[0], time.process_time() - began[1], statistics.median(self.hand.moves)
+        return tuple(1000 * seconds for seconds in took)
 
-    def plain(self) -> Any:
-        """A Labels layer as anyone makes one."""
-        layer = self.viewer.add_labels(np.zeros((SIDE, SIDE), np.uint16), name="plain")
+    def plain(self, *, full: bool = False) -> Any:
+        """A Labels layer as anyone makes one, empty or full of masks."""
+        pixels = 1 + (self.image.data.mean(axis=2) > 90) if full else np.zeros((SIDE, SIDE))
+        layer = self.viewer.add_labels(pixels.astype(np.uint16), name="masks" if full else "plain")
         layer.brush_size, layer.mode = 4, "paint"
         return layer
 
@@ -115,7 +132,13 @@ def measure(seconds: float, count: int) -> dict[str, Any]:
     bench.timed(layer)  # the first one compiles shaders
     alone = [bench.timed(layer) for _ in range(count)]
     gaps = {"painting_alone": beat.of(seconds, lambda: bench.line(layer))}
-    bench.viewer.layers.remove(layer)
+    bench.plain(full=True)
+    bench.viewer.layers.move(1, 2)  # the layer that is painted on lies above
+    bench.timed(layer)
+    two = [bench.timed(layer) for _ in range(count)]
+    gaps["painting_two"] = beat.of(seconds, lambda: bench.line(layer))
+    for name in ("plain", "masks"):
+        bench.viewer.layers.remove(name)
     began = time.perf_counter(), time.process_time()
     bench.viewer.window.add_plugin_dock_widget("napari-sslseg", "SSL Segmentation")
     hand.find("▶ Learn")
@@ -125,7 +148,7 @@ def measure(seconds: float, count: int) -> dict[str, Any]:
     labels.brush_size = 4
     hand.fit()
     bench.timed(labels)
-    strokes = {"alone": alone, "idle": [bench.timed(labels) for _ in range(count)]}
+    strokes = {"alone": alone, "two": two, "idle": [bench.timed(labels) for _ in range(count)]}
     gaps["idle"] = beat.of(seconds)
     for value in ("1", "2"):
         hand.key(value)
@@ -141,17 +164,25 @@ def measure(seconds: float, count: int) -> dict[str, Any]:
     hand.until(hand.idle, 300, "learning has ended")
     gaps["live"] = beat.of(seconds, lambda: bench.line(labels))
     strokes["live"] = [bench.timed(labels) for _ in range(count)]
-    clock, process = ({k: round(statistics.median(x[i] for x in v), 1) for k, v in strokes.items()} for i in (0, 1))
+    clock, process, move = (
+        {k: round(statistics.median(x[i] for x in v), 1) for k, v in strokes.items()} for i in range(3)
+    )
     bench.viewer.close()
     hand.rest(3)
     return {
         "gaps_ms": gaps,
         "stroke_ms": clock,
         "stroke_cpu_ms": process,
-        "ratio": {k: round(v / clock["alone"], 2) for k, v in clock.items() if k != "alone"},
-        "cpu_ratio": {k: round(v / process["alone"], 2) for k, v in process.items() if k != "alone"},
+        "move_ms": move,
+        "ratio": _ratios(clock),
+        "cpu_ratio": _ratios(process),
+        "move_ratio": _ratios(move),
         "dock_s": opened,
     }
+
+
+def _ratios(times: dict[str, float]) -> dict[str, float]:
+    return {k: round(v / times["alone"], 2) for k, v in times.items() if k != "alone"}
 
 
 def main() -> None:

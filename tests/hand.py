@@ -51,6 +51,7 @@ class Hand:
         windows = [w for w in QApplication.topLevelWidgets() if isinstance(w, QMainWindow) and w.isVisible()]
         self.window: QMainWindow = windows[-1]
         self.done: Counter[str] = Counter()
+        self.moves: list[float] = []  # s from each move of a stroke until the window has dealt with it
         self.window.activateWindow()
         self.until(lambda: QApplication.activeWindow() is not None, 10, "the window is the active one")
 
@@ -263,8 +264,10 @@ class Hand:
         QApplication.processEvents()
         QTest.mousePress(handle, LEFT, NONE, way[0])
         for place in way[1:]:
+            began = time.perf_counter()
             QTest.mouseMove(handle, place)
             QApplication.processEvents()
+            self.moves.append(time.perf_counter() - began)
         QTest.mouseRelease(handle, LEFT, NONE, way[-1])
         QApplication.processEvents()
 

@@ -1,5 +1,6 @@
 """Dock: the window's five steps under one header; composition only."""
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,7 @@ class Dock(QWidget):
         set_order(self)
         self.desk.attach()
         self.destroyed.connect(self.desk.detach)
+        gc.collect()  # Python does so soon after as many new objects as a dock has: now, and not in the midst of a stroke
 
     def _bring(self, step: str) -> QWidget:
         """Bring a step into view."""

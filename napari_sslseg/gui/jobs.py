@@ -104,7 +104,7 @@ class RemoteJobs:
     """The real verbs, in a process of their own."""
 
     def __init__(self) -> None:
-        self._process = Process(patience=10)
+        self._process = Process(patience=15)
         self._turn = threading.Lock()  # held while a job runs
         self._idle: list[Stop] = []  # of what is only done while there is nothing else to do
 

@@ -54,7 +54,7 @@ class RemoteAnswering:
     """`Feedback` in a process of its own, beside that of the jobs, so that it answers while one of them runs."""
 
     def __init__(self) -> None:
-        self._process = Process("napari_sslseg.gui.jobs:LiveJobs", patience=5)  # behind the window, before a training
+        self._process = Process("napari_sslseg.gui.jobs:LiveJobs", patience=10)  # behind the window, before a training
 
     def refresh(self, project: Project, *, stop: Stop, **arguments: Any) -> Job[Overlay]:
         """Learn from all strokes and say what is where."""

@@ -157,6 +157,8 @@ def use_region(desk: "Desk", group: Sequence[ImageLayer]) -> None:
     group : sequence of napari.layers.Image
         The layers of the image that is not used yet; none for the current image of the project.
     """
+    if desk.session.running is not None:
+        raise UserError("Something is running", "A region is copied when nothing else runs", "Stop it first, or wait")
     if not group and not desk.ready():
         return
     session, viewer = desk.session, desk.canvas.viewer

@@ -196,6 +196,16 @@ def test_the_key_takes_out_and_nothing_does_while_a_job_runs(dock: Any, image: A
     assert rows(dock) == ["field  ·  not used yet  ·  64×48 · 8-bit · 0.5 µm · 3.07 KB"]
 
 
+def test_no_region_is_cut_out_while_a_job_runs(dock: Any, image: Any, jobs: Any, said: list[str], qtbot: Any) -> None:
+    dock.images.panel.button.click()
+    jobs.hold()
+    dock.learn.panel.button.click()
+    dock.images.use_region()  # as its command does
+    assert "Something is running" in said[-1]
+    dock.desk.stop()
+    done(dock, qtbot)
+
+
 # -------------------------------------------------------------------- layers to images and back
 def test_colour_is_three_channels(viewer: Any) -> None:
     image = layers.image_from([viewer.add_image(np.zeros((9, 8, 3), np.uint8), rgb=True)])

@@ -1,5 +1,6 @@
 """The manners of the window: images are put right and dropped, a tour, the keyboard alone, words for everything."""
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -157,3 +158,15 @@ def test_two_viewers_do_not_know_of_each_other(viewer: Any, make_napari_viewer: 
     docks[1].desk.new_project(tmp_path / "two.sslseg")
     assert [dock.header.name.text() for dock in docks] == ["one.sslseg", "two.sslseg"]
     assert [dock.result.opacity.value() for dock in docks] == [30, 50]
+
+
+def test_garbage_is_collected_as_the_dock_opens_and_not_in_the_midst_of_a_stroke(viewer: Any) -> None:
+    collected: list[int] = []
+
+    def note(phase: str, info: dict[str, int]) -> None:
+        collected.append(info["generation"])
+
+    gc.callbacks.append(note)
+    Dock(viewer, Desk(viewer))
+    gc.callbacks.remove(note)
+    assert collected[-1] == 2  # all of it, and last
