@@ -139,7 +139,7 @@ class Dock(QWidget):
         set_order(self)
         self.desk.attach()
         self.destroyed.connect(self.desk.detach)
-        gc.collect()  # Python does so soon after as many new objects as a dock has: now, and not in the midst of a stroke
+        gc.collect()  # else Python does, soon after so many new objects, and perhaps in the midst of a stroke
 
     def _bring(self, step: str) -> QWidget:
         """Bring a step into view."""
