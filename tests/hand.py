@@ -200,11 +200,10 @@ class Hand:
     def _offering(self, name: str) -> list[QMenu]:
         """Open menus that offer something."""
         shown = [w for w in QApplication.topLevelWidgets() if isinstance(w, QMenu) and w.isVisible()]
-        return [m for m in shown if any(_plain(a.text()) == name and a.isVisible() for a in m.actions())]
+        return [m for m in shown if _entries(m, name)]
 
     def _take(self, menu: Any, name: str) -> None:
-        action = next(a for a in menu.actions() if _plain(a.text()) == name)
-        place: QRect = menu.actionGeometry(action)
+        place: QRect = menu.actionGeometry(_entries(menu, name)[0])
         self.done["clicks"] += 1
         self._press(menu.window(), menu.mapTo(menu.window(), place.center()))
         QApplication.processEvents()
@@ -280,6 +279,11 @@ class Hand:
     def point(self, layer: Any, point: Sequence[float]) -> None:
         """Click a point of a layer."""
         self.click(self.canvas, at=self.place(layer, point))
+
+
+def _entries(menu: Any, name: str) -> list[Any]:
+    """What a menu shows under a name; hidden entries have no place to click at."""
+    return [a for a in menu.actions() if a.isVisible() and _plain(a.text()) == name]
 
 
 def _plain(text: str) -> str:
