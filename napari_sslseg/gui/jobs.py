@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_sslseg.contents import Round
-from napari_sslseg.gui.process import POLL, Call, Process
+from napari_sslseg.gui.process import POLL, WORKING, Call, Process
 from napari_sslseg.job import Job, Stop
 from napari_sslseg.overlay import Box, Overlay
 from napari_sslseg.prediction import Denoised, Prediction
@@ -104,7 +104,7 @@ class RemoteJobs:
     """The real verbs, in a process of their own."""
 
     def __init__(self) -> None:
-        self._process = Process(patience=15)
+        self._process = Process(patience=WORKING)
         self._turn = threading.Lock()  # held while a job runs
         self._idle: list[Stop] = []  # of what is only done while there is nothing else to do
 

@@ -13,7 +13,7 @@ from napari_sslseg import vast
 from napari_sslseg.errors import UserError
 from napari_sslseg.gui import layers, marks, masks
 from napari_sslseg.gui.canvas import Canvas
-from napari_sslseg.gui.process import Call, Process
+from napari_sslseg.gui.process import FOLLOWING, Call, Process
 from napari_sslseg.gui.words import in_words
 from napari_sslseg.gui.worker import JobWorker
 from napari_sslseg.job import Event, Job, Notice, Progress, Stop
@@ -54,7 +54,7 @@ class RemoteAnswering:
     """`Feedback` in a process of its own, beside that of the jobs, so that it answers while one of them runs."""
 
     def __init__(self) -> None:
-        self._process = Process("napari_sslseg.gui.jobs:LiveJobs", patience=10)  # behind the window, before a training
+        self._process = Process("napari_sslseg.gui.jobs:LiveJobs", patience=FOLLOWING)
 
     def refresh(self, project: Project, *, stop: Stop, **arguments: Any) -> Job[Overlay]:
         """Learn from all strokes and say what is where."""

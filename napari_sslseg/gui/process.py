@@ -19,6 +19,7 @@ from napari_sslseg.job import Job, Stop
 from napari_sslseg.project import Project
 
 POLL = 0.05  # s: how soon a stop is passed on
+FOLLOWING, WORKING = 10, 15  # patience of what follows the brush, and of long jobs, which let it go first
 
 
 class Call(NamedTuple):
