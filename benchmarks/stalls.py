@@ -7,14 +7,13 @@ Run it on a machine that does nothing else; where there is no display, under ``x
 Prints one line of JSON. ``gaps_ms``: gaps between the beats of a 5 ms timer (``median``, ``p99``, ``worst``; 5 is no
 gap; ``garbage``: the longest time that Python itself collected garbage) while nothing runs (``idle``), while a training
 runs (``training``), and while a line is drawn each second: in napari before the plugin is there (``painting_alone``;
-``painting_two``: with a layer of masks beside, as live masks are one), with live masks on (``live``), and with both
+``painting_two``: with a layer of masks beside it, such as live masks are), with live masks on (``live``), and with both
 (``both``): drawing a frame takes napari itself some time, and without a graphics card much. ``stroke_ms``: median time
 of a stroke through real mouse events (press, 20 moves, release, and what they set off) in a napari without the plugin
 (``alone``, and with a layer of masks beside, ``two``) and on the layer of the plugin with the dock open;
 ``stroke_cpu_ms``: the same in time of the process, which what else the machine does touches less; ``move_ms``: the
 median of its moves alone, from the mouse to the drawn frame; ``ratio``, ``cpu_ratio`` and ``move_ratio``: each of these
-to ``alone``. ``dock_s``: from asking for the dock until it is to be seen and clicked, by
-the clock and the process.
+to ``alone``. ``dock_s``: from asking for the dock until it is to be seen and clicked, by the clock and the process.
 """
 
 import argparse
@@ -45,6 +44,7 @@ class Beat:
 
         self.gaps: list[float] = []
         self.pauses: list[float] = []  # ms that Python collected garbage
+        self._began = 0.0
         self._last: float | None = None
         self._timer = QTimer()
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
