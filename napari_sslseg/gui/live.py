@@ -21,7 +21,7 @@ from napari_sslseg.overlay import Box, Overlay, Stroke
 from napari_sslseg.project import Project
 from napari_sslseg.settings import RuntimeConfig
 
-SETTLE = 150  # ms without movement after which a new view is looked at
+SETTLE = 150  # ms without movement, of the view or of the brush, after which it asks
 MOST = 2048  # px: side of the part of a view that is shown, around its middle
 
 
@@ -101,6 +101,7 @@ class Live(QObject):
         self._moved.setInterval(SETTLE)
         self._moved.timeout.connect(self.ask)
         canvas.painting.painted.connect(self._painted)
+        canvas.painting.lifted.connect(self._lifted)
         viewer, session = canvas.viewer, canvas.session
         for event in (viewer.scene.camera.events, viewer.dims.events.current_step, viewer.dims.events.order):
             event.connect(self._move)
@@ -176,8 +177,16 @@ class Live(QObject):
 
     # ---------------------------------------------------------------- what makes it ask
     def _painted(self, stroke: Stroke) -> None:
+        """Ask, but not while the brush moves: it needs the processor itself."""
         if self.on:
             self._strokes.append(stroke)
+            if self._canvas.painting.drawing:
+                self._moved.start()
+            else:
+                self.ask()
+
+    def _lifted(self) -> None:
+        if self._strokes:
             self.ask()
 
     def _move(self) -> None:
@@ -198,6 +207,7 @@ class Live(QObject):
         project, id = self._session.project, self._session.current
         if not self.on or project is None or id is None:
             return
+        self._moved.stop()
         if self._worker is not None:
             self._again = True
             return

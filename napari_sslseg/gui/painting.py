@@ -17,7 +17,8 @@ class Painting(QObject):
     """Keeps the Labels layers and the labels of the project the same."""
 
     failed = Signal(object)  # an error while labels were written
-    painted = Signal(object)  # a Stroke, on its way to the disk
+    painted = Signal(object)  # a Stroke, or what there is of it so far, on its way to the disk
+    lifted = Signal()  # the brush: the stroke is done
     wrote = Signal(object, object)  # a layer, and the index that something was just written to
     accepting = Signal()  # a key asks to accept the object under the cursor
     boxed = Signal()  # a key asks to draw a validation box
@@ -52,6 +53,11 @@ class Painting(QObject):
         strokes = self._strokes.get(self.session.current or "")
         return strokes.layer if strokes is not None else None
 
+    @property
+    def drawing(self) -> bool:
+        """Whether a stroke is being drawn."""
+        return any(strokes.drawing for strokes in self._strokes.values())
+
     def annotate(self) -> LabelsLayer | None:
         """Give the current image a Labels layer to paint on, with what was painted before.
 
@@ -82,6 +88,7 @@ class Painting(QObject):
         assert self._writer is not None, "a project has a writer"
         self._strokes[id] = Strokes(layer, id, self._writer, self)
         self._strokes[id].saved.connect(self.painted)
+        self._strokes[id].lifted.connect(self.lifted)
         self._strokes[id].wrote.connect(self.wrote)
         layer.events.selected_label.connect(self._label_selected)
         layer.events.mode.connect(self._tool_changed)

@@ -98,10 +98,12 @@ class Strokes(QObject):
 
     saved = Signal(object)  # the Stroke that was handed to the writer
     wrote = Signal(object, object)  # the layer, and the index that something was just written to
+    lifted = Signal()  # the brush, and all that it painted was saved
 
     def __init__(self, layer: LabelsLayer, id: str, writer: LabelWriter, parent: QObject) -> None:
         super().__init__(parent)
         self.layer, self.id = layer, id
+        self.drawing = False  # whether the brush is on the canvas
         self._writer = writer
         self._dirty: Region | None = None
         self._timer = QTimer(self)
@@ -145,10 +147,13 @@ class Strokes(QObject):
 
     def _drag(self, layer: LabelsLayer, event: Any) -> Iterator[None]:
         """Save at once when the brush is lifted."""
+        self.drawing = True
         yield
         while event.type == "mouse_move":
             yield
+        self.drawing = False
         self.save()
+        self.lifted.emit()
 
     def keep(self, region: Region) -> None:
         """Remember a region that could not be written, for the next time.

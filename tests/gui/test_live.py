@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.layers import Image as ImageLayer
+from napari.utils._test_utils import read_only_mouse_event
+from napari.utils.interactions import mouse_move_callbacks, mouse_press_callbacks, mouse_release_callbacks
 
 from napari_sslseg.errors import LabelError
 from napari_sslseg.gui import live
@@ -23,6 +25,14 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def settled(dock: Dock) -> bool:
     return dock.desk.live._worker is None and not dock.desk.live._moved.isActive()
+
+
+def mouse(layer: Any, kind: str, at: tuple[float, float]) -> Any:
+    """What napari tells of the mouse at a place of a layer."""
+    dragged = kind == "mouse_move"
+    return read_only_mouse_event(
+        type=kind, is_dragging=dragged, position=layer.data_to_world(at), dims_displayed=[0, 1]
+    )
 
 
 def turned_on(dock: Dock, qtbot: Any) -> Any:
@@ -107,25 +117,41 @@ def test_strokes_painted_while_it_computes_are_told_together(
     assert len(answers.asked[-1]["strokes"]) == 2
 
 
-def test_lifting_the_brush_tells_at_once(dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any) -> None:
-    from napari.utils._test_utils import read_only_mouse_event
-    from napari.utils.interactions import mouse_move_callbacks, mouse_press_callbacks, mouse_release_callbacks
+def test_it_asks_when_the_brush_rests_or_is_lifted_and_not_before(
+    dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any
+) -> None:
+    layer = turned_on(dock, qtbot)
+    strokes, painting = dock.desk.canvas.painting._strokes["field"], dock.desk.canvas.painting
+    layer.mode, layer.selected_label = "paint", 2
+    dock.desk.live._moved.setInterval(60_000)
+    count = len(answers.asked)
+    mouse_press_callbacks(layer, mouse(layer, "mouse_press", (20, 20)))
+    for column in (25, 30, 35):
+        mouse_move_callbacks(layer, mouse(layer, "mouse_move", (20, column)))
+        strokes.save()  # as it does eight times a second
+        assert painting.drawing
+    assert len(answers.asked) == count
+    dock.desk.live._moved.timeout.emit()  # the brush rests
+    qtbot.waitUntil(lambda: len(answers.asked) == count + 1 and dock.desk.live._worker is None)
+    assert len(answers.asked[-1]["strokes"]) == 3
+    mouse_move_callbacks(layer, mouse(layer, "mouse_move", (20, 40)))
+    strokes.save()  # nothing is left to save when it is lifted
+    mouse_release_callbacks(layer, mouse(layer, "mouse_release", (20, 40)))
+    assert not painting.drawing
+    qtbot.waitUntil(lambda: len(answers.asked) == count + 2 and settled(dock))
+    assert len(answers.asked[-1]["strokes"]) == 1
 
+
+def test_lifting_the_brush_tells_at_once(dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any) -> None:
     layer = turned_on(dock, qtbot)
     strokes = dock.desk.canvas.painting._strokes["field"]
     saved: list[Any] = []
     strokes.saved.connect(saved.append)
     layer.mode, layer.selected_label = "paint", 2
-
-    def event(kind: str, pressed: bool, at: tuple[float, float]) -> Any:
-        return read_only_mouse_event(
-            type=kind, is_dragging=pressed, position=layer.data_to_world(at), dims_displayed=[0, 1]
-        )
-
-    mouse_press_callbacks(layer, event("mouse_press", False, (20, 20)))
-    mouse_move_callbacks(layer, event("mouse_move", True, (20, 30)))
+    mouse_press_callbacks(layer, mouse(layer, "mouse_press", (20, 20)))
+    mouse_move_callbacks(layer, mouse(layer, "mouse_move", (20, 30)))
     assert not saved
-    mouse_release_callbacks(layer, event("mouse_release", False, (20, 30)))
+    mouse_release_callbacks(layer, mouse(layer, "mouse_release", (20, 30)))
     assert len(saved) == 1
     assert not strokes._timer.isActive()
     assert (np.asarray(layer.data)[20, 20:31] == 2).all()
