@@ -160,7 +160,13 @@ class Panel(QFrame):
         if progress:
             _advance(self.bar, round(1000 * progress.fraction))
         self.message.setText(_message(activity))
-        self.message.setVisible(bool(self.message.text()))
+        self.message.setVisible(self._running or bool(self.message.text()))
+        self._hold_room()
+
+    def _hold_room(self) -> None:
+        """Let a message take no less room than it once had while the job runs, so that what lies below stays there."""
+        room = max(self.message.minimumHeight(), self.message.heightForWidth(self.message.width()))
+        self.message.setMinimumHeight(room if self._running else 0)
 
 
 def _advance(bar: QProgressBar, value: int) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from qtpy.QtCore import QEvent, QObject
-from qtpy.QtWidgets import QPushButton
+from qtpy.QtWidgets import QApplication, QLabel, QPushButton
 
 from napari_sslseg.contents import Round
 from napari_sslseg.errors import LabelError, StoppedError
@@ -76,6 +76,31 @@ def test_progress_is_drawn_with_the_next_frame_and_not_at_once(qtbot: Any) -> No
     panel.show_activity(Activity(progress=Progress(0.5, "At work", 80.0)))
     assert paints.count == before  # a stroke that is being drawn does not wait for it
     qtbot.waitUntil(lambda: paints.count > before, timeout=5000)
+
+
+def test_what_lies_below_stays_where_it_is_while_a_job_speaks(qtbot: Any) -> None:
+    panel = Panel(2, "Learn", "▶ Learn", "Learn")
+    below = QLabel("below")
+    panel.body.addWidget(below)
+    panel.body.addStretch(1)
+    qtbot.addWidget(panel)
+    panel.resize(300, 400)
+    panel.show()
+
+    def where(activity: Activity) -> int:
+        panel.show_activity(activity)
+        QApplication.processEvents()
+        return below.y()
+
+    before = where(Activity(running=False))
+    said = Progress(0.5, "Looking at all images", 80.0)
+    notice = ["The probe has been flat for 40 s: you can stop now"]
+    begun, speaking = where(Activity()), where(Activity(progress=said))
+    assert before < begun == speaking
+    told = where(Activity(progress=said, messages=notice))
+    assert told > speaking
+    assert where(Activity(progress=said)) == where(Activity()) == told
+    assert where(Activity(running=False)) == before
 
 
 def test_learn_shows_the_probe_beside_the_loss_and_its_advice(dock: Any, image: Any, jobs: Any, qtbot: Any) -> None:
