@@ -1,12 +1,14 @@
 """From objects to what a network learns (background, core, contour), and from its probabilities back to objects."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
+from skimage.measure import label
 
+from napari_sslseg.absorbing import absorb
 from napari_sslseg.annotation import Box, Labels, count, painted
 from napari_sslseg.dynamics import basins
 
@@ -27,10 +29,13 @@ class ObjectSize:
     ----------
     least, median : float
         Area in pixels of one plane.
+    solid : bool, optional
+        Whether none of them has a hole; older models do not tell.
     """
 
     least: float
     median: float
+    solid: bool = False
 
     def reduced(self, times: int) -> "ObjectSize":
         """Return the size in an image from which this one was enlarged.
@@ -45,7 +50,7 @@ class ObjectSize:
         ObjectSize
             Smaller by its square.
         """
-        return ObjectSize(self.least / times**2, self.median / times**2)
+        return replace(self, least=self.least / times**2, median=self.median / times**2)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON.
@@ -53,7 +58,7 @@ class ObjectSize:
         Returns
         -------
         dict
-            least and median.
+            The parameters.
         """
         return asdict(self)
 
@@ -72,7 +77,14 @@ def measure(planes: list[Labels]) -> ObjectSize:
         Their sizes.
     """
     areas = [float(pixels) for p in planes for value, pixels in count(p).items() if value > 1]
-    return ObjectSize(min(areas), float(np.median(areas)))
+    return ObjectSize(min(areas), float(np.median(areas)), all(map(_solid, planes)))
+
+
+def _solid(plane: Labels) -> bool:
+    """Whether no object has a hole."""
+    boxes = _boxes(plane)
+    inside = (plane[box] == value for value, box in boxes.items() if value > 1)
+    return not any((ndimage.binary_fill_holes(mask) & ~mask).any() for mask in inside)
 
 
 def contour_width(size: ObjectSize) -> int:
@@ -136,14 +148,14 @@ def _boxes(plane: Labels) -> dict[int, Box]:
 def separate(
     probabilities: npt.NDArray[np.floating[Any]], size: ObjectSize, spacing: tuple[float, ...], apart: float = 0.5
 ) -> npt.NDArray[np.int32]:
-    """Find objects by a watershed from their cores, and leave out those that are sure nowhere.
+    """Find objects by a watershed from their cores, leave out those that are sure nowhere, and fill their holes.
 
     Parameters
     ----------
     probabilities : numpy.ndarray
         (3, [Z,] Y, X): background, core, contour.
     size : ObjectSize
-        Sizes of the painted objects; much smaller pieces are dropped.
+        Sizes of the painted objects; much smaller pieces are dropped, and holes filled if they have none.
     spacing : tuple of float
         Pixel size ([Z,] Y, X), so that a stack is smoothed alike in all directions.
     apart : float, optional
@@ -165,7 +177,10 @@ def separate(
     found = basins(landscape, ground < GROUND, rise=rise, floor=FLOOR, least=LEAST)
     found = _sure(_drop(found, small), ground)
     _, numbered = np.unique(found, return_inverse=True)
-    return numbered.reshape(found.shape).astype(np.int32) + 1
+    objects: npt.NDArray[np.int32] = numbered.reshape(found.shape).astype(np.int32) + np.int32(1)
+    if size.solid:
+        objects = absorb(objects, label(objects == 1, connectivity=1), np.inf, inside=True)
+    return objects
 
 
 def _sure(labels: npt.NDArray[Any], ground: npt.NDArray[np.float32]) -> npt.NDArray[Any]:

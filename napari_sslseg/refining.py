@@ -9,6 +9,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from skimage.measure import label
 
+from napari_sslseg.absorbing import absorb
 from napari_sslseg.image import PIXEL
 from napari_sslseg.instances import ObjectSize, separate
 from napari_sslseg.settings import AS_PREDICTED, Refinement
@@ -114,7 +115,7 @@ def _classes(masks: Masks, settings: Refinement, known: Known, least: float, rad
     if settings.smooth:
         found = _majority(found, radii)
     if least > 1:
-        found = _absorb(found, label(found, background=0, connectivity=1), least)
+        found = absorb(found, label(found, background=0, connectivity=1), least)
     if settings.split > 1:
         found = _part(found, settings.split, settings.neck, known.spacing[-masks.ndim :])
     return found
@@ -141,43 +142,6 @@ def _around(mask: npt.NDArray[np.bool_], radii: list[int]) -> npt.NDArray[np.flo
     return share
 
 
-def _absorb(masks: Masks, parts: npt.NDArray[Any], least: float, *, inside: bool = False) -> Masks:
-    """Give parts of fewer than `least` pixels the value that most pixels around them have.
-
-    With `inside`, only to parts that lie wholly inside one value and away from the border of the image.
-    """
-    small = np.bincount(parts.reshape(-1)) < least
-    small[0] = False
-    if inside:  # the largest of them is soon out of the way
-        for axis in range(parts.ndim):
-            small[np.take(parts, [0, -1], axis)] = False
-    ring = [(1, 1)] * masks.ndim
-    numbers, values = np.pad(parts, ring).reshape(-1), np.pad(masks, ring).reshape(-1)
-    steps = np.cumprod([1, *(n + 2 for n in masks.shape[:0:-1])])
-    around, most = np.concatenate([steps, -steps]), int(values.max()) + 1
-    left = np.flatnonzero(small[numbers])
-    while len(left):
-        near = (left[:, None] + around).reshape(-1)
-        owner, other = np.repeat(numbers[left], len(around)).astype(np.int64), numbers[near]
-        asked = other != owner if inside else (values[near] > 0) & ~small[other]
-        pairs, votes = np.unique(owner[asked] * most + values[near[asked]], return_counts=True)
-        part, value = np.divmod(pairs, most)
-        if inside:
-            single = np.bincount(part, minlength=len(small))[part] == 1
-            part, value, votes = part[single], value[single], votes[single]
-        order = np.argsort(votes, kind="stable")
-        winner = np.zeros(len(small), masks.dtype)
-        winner[part[order]] = value[order]
-        won = winner[numbers[left]]
-        values[left[won > 0]] = won[won > 0]
-        small[winner > 0] = False
-        if inside or not (won > 0).any():
-            break
-        left = left[won == 0]
-    within = tuple(slice(1, -1) for _ in masks.shape)
-    return values.reshape([n + 2 for n in masks.shape])[within].copy()
-
-
 def _part(masks: Masks, value: int, neck: float, spacing: tuple[float, ...]) -> Masks:
     """Draw a line of background between touching objects of a class, which then are apart at corners too."""
     numbers = split(masks == value, spacing, neck)
@@ -197,7 +161,7 @@ def _objects(masks: Masks, settings: Refinement, known: Known, least: float, rad
     if settings.smooth:
         found = _smoothed(found, radii)
     if settings.holes:
-        found = _absorb(found, label(found == 1, connectivity=1), np.inf, inside=True)
+        found = absorb(found, label(found == 1, connectivity=1), np.inf, inside=True)
     if least > 1:
         small = np.bincount(found.reshape(-1)) < least
         found = np.where(small[found], found.dtype.type(1), found)

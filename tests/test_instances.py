@@ -109,3 +109,53 @@ def test_cores_that_grow_together_are_two_objects_if_there_is_a_dip_between_them
     size = instances.ObjectSize(100, 250)
     found = [instances.separate(merging(way), size, (1.0, 1.0), apart) for apart in (0.0, 0.5, 1.0)]
     assert tuple(len(np.unique(f)) - 1 for f in found) == expected
+
+
+def holed():
+    """Probabilities of a disk that may be background in its middle, as in a large nucleus."""
+    y, x = np.mgrid[:40, :40] - 20
+    r = np.hypot(y, x)
+    core = (r < 12) & (r > 3)
+    contour = (r >= 12) & (r < 14)
+    return np.stack([~(core | contour), core, contour]).astype(np.float32)
+
+
+@pytest.mark.parametrize("solid", [False, True])
+def test_holes_are_filled_if_the_painted_objects_have_none(solid):
+    painted = np.ones((40, 40), np.uint16)
+    painted[8:20, 8:20] = 2
+    if not solid:
+        painted[12:14, 12:14] = 1
+    size = instances.measure([painted])
+    assert size.solid is solid
+    found = instances.separate(holed(), size, (1.0, 1.0))
+    assert found[20, 20] == (found[20, 28] if solid else 1)
+    assert found[20, 28] > 1
+    assert found[0, 0] == 1
+
+
+def test_what_lies_between_objects_is_no_hole():
+    probabilities = np.concatenate([holed(), holed()], 2)
+    found = instances.separate(probabilities, instances.ObjectSize(100, 400, solid=True), (1.0, 1.0))
+    assert sorted(np.unique(found)) == [1, 2, 3]
+    assert (found[:, 38:42] == 1).all()
+    np.testing.assert_array_equal(found[:, :40] > 1, found[:, 40:] > 1)
+
+
+def test_holes_of_a_stack_are_filled_where_they_are_closed_on_all_sides():
+    stack = np.repeat(holed()[:, None], 12, 1)
+    stack[:, :2], stack[:, 10:] = np.array([1, 0, 0], np.float32)[:, None, None, None], 0
+    stack[0, 10:] = 1
+    size = instances.ObjectSize(100, 400, solid=True)
+    open_, closed = stack.copy(), stack.copy()
+    closed[:, 3], closed[:, 9] = (
+        np.where(holed()[0, 20, 20] * (np.hypot(*(np.mgrid[:40, :40] - 20)) < 5), np.array([0, 1, 0])[:, None, None], p)
+        for p in (stack[:, 3], stack[:, 9])
+    )
+    assert instances.separate(open_, size, (1.0,) * 3)[6, 20, 20] == 1
+    assert instances.separate(closed, size, (1.0,) * 3)[6, 20, 20] == 2
+
+
+def test_a_size_of_an_older_model_fills_nothing():
+    assert not instances.ObjectSize(**{"least": 3.0, "median": 9.0}).solid
+    assert instances.ObjectSize(16, 64, solid=True).reduced(2) == instances.ObjectSize(4, 16, solid=True)
