@@ -23,7 +23,7 @@ def estimate(
     Parameters
     ----------
     segmenter : Segmenter
-        In evaluation mode; of its calibration the temperature is used if it makes them surer, and not the prior.
+        In evaluation mode; of its calibration the temperature is used, and not the prior.
     images : list of Image
         Images to look at.
     numbers : numpy.random.Generator
@@ -43,7 +43,7 @@ def estimate(
     tuple of float, optional
         The share of each class, summing to 1; None if stopped.
     """
-    calibration = Calibration(min(1.0, segmenter.calibration.temperature))
+    calibration = Calibration(segmenter.calibration.temperature)
     device = next(segmenter.parameters()).device
     multiple = segmenter.network.multiple
     piece = segmenter.network.piece(images, -(-SIDE // multiple) * multiple)

@@ -4,9 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from napari_sslseg import frequencies, object_score
 from napari_sslseg.calibration import Calibration
 from napari_sslseg.image import Image
@@ -15,12 +12,10 @@ from napari_sslseg.labelled import Labelled
 from napari_sslseg.runtime import Runtime
 from napari_sslseg.seen import Seen, look
 from napari_sslseg.segmenter import Segmenter
-from napari_sslseg.strokes import Stroke
 
 MARGIN = 0.08  # IoU on a few strokes by which the network alone must be better for the pixel classifier to be left out
 ENOUGH = 2  # strokes of each class kept apart, for them to speak against the pixel classifier
 UNCALIBRATED = 0.5  # of the weight of class frequencies, where no stroke tells how sure the probabilities may be
-PAINTED, MOST = -0.5, 2**0.5  # power of the number of a class's painted pixels among these, and how far it may count
 
 
 def telling(labelled: Labelled) -> bool:
@@ -133,26 +128,10 @@ class Validation:
         if self.weight == 0 or self.labelled.size is not None:
             return
         found = yield from frequencies.estimate(segmenter, self.pool, self.machine.numbers(9), self.stop, done)
-        if found is None:
-            return
-        weight, temperature = self.weight * UNCALIBRATED, segmenter.calibration.temperature
-        prior = np.asarray(found)
-        if self.labelled.apart:
-            weight = self.weight
-            prior = (prior ** min(1.0, temperature) * _overrated(self.labelled.strokes)) ** (1 / temperature)
-        segmenter.calibration = replace(segmenter.calibration, prior=tuple((prior**weight).tolist()))
-
-
-def _overrated(strokes: list[Stroke]) -> npt.NDArray[np.float64]:
-    """What the frequency of each class is to be multiplied by because of how much is painted of it.
-
-    One corrects what is missing of a class, where it is hardest to tell: with more of such strokes it is found in other
-    places too. docs/benchmarks.md says how well this counters it.
-    """
-    values = np.repeat([s.value for s in strokes], [len(s.points) for s in strokes])
-    pixels = np.unique(values, return_counts=True)[1]
-    counts = (pixels / np.exp(np.log(pixels).mean())) ** PAINTED
-    return np.asarray(counts.clip(1 / MOST, MOST))
+        if found is not None:
+            weight = self.weight * (1.0 if self.labelled.apart else UNCALIBRATED)
+            prior = tuple(share**weight for share in found)
+            segmenter.calibration = replace(segmenter.calibration, prior=prior)
 
 
 def restore(segmenter: Segmenter, chosen: Mapping[str, Any] | None) -> None:

@@ -12,7 +12,7 @@ from napari.components import ViewerModel
 from napari.layers import Layer
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_sslseg.gui import layers, marks, masks, sight
+from napari_sslseg.gui import layers, marks, masks, preferences, sight
 from napari_sslseg.gui.painting import Painting
 from napari_sslseg.overlay import Box
 from napari_sslseg.prediction import Prediction
@@ -42,7 +42,7 @@ class Canvas(QObject):
         super().__init__(parent)
         self._viewer = weakref.ref(viewer)
         self.session = session
-        self.look = masks.Look()
+        self.look = preferences.look()
         self._following = False  # live masks are shown, and others make way
         self.painting = Painting(viewer, session, self)
         self._met: Path | None = None  # project of a layer that somebody else added

@@ -12,7 +12,7 @@ from napari.utils.notifications import ErrorNotification, notification_manager, 
 from qtpy.QtCore import QCoreApplication, QObject
 
 from napari_sslseg.errors import UserError
-from napari_sslseg.gui import denoised, layers
+from napari_sslseg.gui import denoised, layers, preferences
 from napari_sslseg.gui.boxes import Boxes
 from napari_sslseg.gui.canvas import Canvas
 from napari_sslseg.gui.guide import Guide
@@ -75,7 +75,7 @@ class Desk(QObject):
         super().__init__()
         self.jobs: Jobs = jobs or RemoteJobs()
         self.session = session or Session()
-        self.home = Path.home() / "napari-sslseg"  # for projects that nobody chose a place for
+        self._home: Path | None = None
         self.canvas = Canvas(viewer, self.session, self)
         self.canvas.painting.failed.connect(tell)
         self.canvas.met.connect(self._met)
@@ -96,6 +96,15 @@ class Desk(QObject):
             application.aboutToQuit.connect(self.close)
 
     # ---------------------------------------------------------------- projects and images
+    @property
+    def home(self) -> Path:
+        """Where projects are kept that nobody chose a place for: by the user's preferences, unless set here."""
+        return self._home or preferences.home()
+
+    @home.setter
+    def home(self, folder: Path) -> None:
+        self._home = folder
+
     def new_project(self, path: Path) -> None:
         """Make a project in an empty folder and work on it."""
         with telling():

@@ -9,10 +9,10 @@ import psygnal
 from napari.utils.notifications import show_info
 from qtpy.QtCore import QObject, QStandardPaths, QTimer
 
+from napari_sslseg.gui import preferences
 from napari_sslseg.gui.canvas import Canvas
 from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.kept import Kept
-from napari_sslseg.gui.masks import Look
 from napari_sslseg.session import Session
 
 FILE = "window.json"
@@ -100,7 +100,7 @@ class Memory(QObject):
         if not said and not self.another:
             self.keep_look()  # of before there was a project
             return
-        look = Look(visible=self._canvas.look.visible)
+        look = replace(preferences.look(), visible=self._canvas.look.visible)
         with suppress(TypeError, ValueError):
             opacity = min(max(float(said.get("opacity", look.opacity)), 0.0), 1.0)
             look = replace(look, opacity=opacity, outline=bool(said.get("outline", look.outline)))
@@ -108,7 +108,7 @@ class Memory(QObject):
 
     def keep_look(self) -> None:
         """Remember how masks look now."""
-        look, usual = self._canvas.look, Look()
+        look, usual = self._canvas.look, preferences.look()
         if self.project.get("look", {}) or (look.opacity, look.outline) != (usual.opacity, usual.outline):
             self.keep("look", {"opacity": look.opacity, "outline": look.outline})
 
