@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from skimage.measure import label
 
 Masks = npt.NDArray[Any]
 
@@ -59,4 +60,20 @@ def absorb(masks: Masks, parts: npt.NDArray[Any], least: float, *, inside: bool 
     return values.reshape([n + 2 for n in masks.shape])[within].copy()
 
 
-__all__ = ["absorb"]
+def fill_holes(objects: Masks) -> Masks:
+    """Give what lies wholly inside one object to it.
+
+    Parameters
+    ----------
+    objects : numpy.ndarray
+        ([Z,] Y, X): 1 background, 2.. objects.
+
+    Returns
+    -------
+    numpy.ndarray
+        Objects without holes.
+    """
+    return absorb(objects, label(objects == 1, connectivity=1), np.inf, inside=True)
+
+
+__all__ = ["absorb", "fill_holes"]

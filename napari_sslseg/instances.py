@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
-from skimage.measure import label
 
-from napari_sslseg.absorbing import absorb
+from napari_sslseg.absorbing import fill_holes
 from napari_sslseg.annotation import Box, Labels, count, painted
 from napari_sslseg.dynamics import basins
 
@@ -178,9 +177,7 @@ def separate(
     found = _sure(_drop(found, small), ground)
     _, numbered = np.unique(found, return_inverse=True)
     objects: npt.NDArray[np.int32] = numbered.reshape(found.shape).astype(np.int32) + np.int32(1)
-    if size.solid:
-        objects = absorb(objects, label(objects == 1, connectivity=1), np.inf, inside=True)
-    return objects
+    return fill_holes(objects) if size.solid else objects
 
 
 def _sure(labels: npt.NDArray[Any], ground: npt.NDArray[np.float32]) -> npt.NDArray[Any]:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from skimage.measure import label
 
-from napari_sslseg.absorbing import absorb
+from napari_sslseg.absorbing import absorb, fill_holes
 from napari_sslseg.image import PIXEL
 from napari_sslseg.instances import ObjectSize, separate
 from napari_sslseg.settings import AS_PREDICTED, Refinement
@@ -161,7 +161,7 @@ def _objects(masks: Masks, settings: Refinement, known: Known, least: float, rad
     if settings.smooth:
         found = _smoothed(found, radii)
     if settings.holes:
-        found = absorb(found, label(found == 1, connectivity=1), np.inf, inside=True)
+        found = fill_holes(found)
     if least > 1:
         small = np.bincount(found.reshape(-1)) < least
         found = np.where(small[found], found.dtype.type(1), found)
