@@ -8,7 +8,8 @@ Prints one line of JSON. ``gaps_ms``: gaps between the beats of a 5 ms timer (``
 gap; ``garbage``: the longest time that Python itself collected garbage) while nothing runs (``idle``), while a training
 runs (``training``), and while a line is drawn each second: in napari before the plugin is there (``painting_alone``;
 ``painting_two``: with a layer of masks beside it, such as live masks are), with live masks on (``live``), and with both
-(``both``): drawing a frame takes napari itself some time, and without a graphics card much. ``stroke_ms``: median time
+(``both``) or with a prediction of a stack of 40 planes beside live masks (``live_predicting``; ``lines_meanwhile``: of
+how many lines, and how many of them while it ran): drawing a frame takes napari itself some time, and without a graphics card much. ``stroke_ms``: median time
 of a stroke through real mouse events (press, 20 moves, release, and what they set off) in a napari without the plugin
 (``alone``, and with a layer of masks beside, ``two``) and on the layer of the plugin with the dock open;
 ``stroke_cpu_ms``: the same in time of the process, which what else the machine does touches less; ``move_ms``: the
@@ -34,6 +35,7 @@ from hand import Hand
 
 SIDE = 512
 MOVES = 20
+PLANES = 40
 
 
 class Beat:
@@ -164,6 +166,7 @@ def measure(seconds: float, count: int) -> dict[str, Any]:
     hand.until(hand.idle, 300, "learning has ended")
     gaps["live"] = beat.of(seconds, lambda: bench.line(labels))
     strokes["live"] = [bench.timed(labels) for _ in range(count)]
+    gaps["live_predicting"], meanwhile = _predicting(bench, beat, labels, seconds)
     clock, process, move = (
         {k: round(statistics.median(x[i] for x in v), 1) for k, v in strokes.items()} for i in range(3)
     )
@@ -178,7 +181,37 @@ def measure(seconds: float, count: int) -> dict[str, Any]:
         "cpu_ratio": _ratios(process),
         "move_ratio": _ratios(move),
         "dock_s": opened,
+        "lines_meanwhile": meanwhile,
     }
+
+
+def _predicting(bench: Bench, beat: Beat, labels: Any, seconds: float) -> tuple[dict[str, float], list[int]]:
+    """Gaps while a stack is predicted and lines are drawn on an image beside it, and of how many lines how many were.
+
+    The network is one of a moment's training: how long a plane takes does not depend on what was learnt.
+    """
+    hand, ran, eye = bench.hand, [], bench.image.data
+    pile = bench.viewer.add_image(np.stack([np.roll(eye, 9 * k, axis=1) for k in range(PLANES)]), name="pile")
+    bench.viewer.layers.selection.active = pile
+    hand.click("✎ Paint on this image")
+    hand.until(lambda: "pile labels" in bench.viewer.layers, 60, "the stack is in the project")
+    pile.visible = bench.viewer.layers["pile labels"].visible = False
+    bench.viewer.layers.selection.active = labels
+    hand.click("▶ Train")
+    hand.rest(25)
+    hand.click("■ Stop")
+    hand.until(hand.idle, 300, "the training has ended")
+    hand.rest(2)
+    hand.click("▶ Everything")
+    button = hand.find("■ Stop")
+
+    def line() -> None:
+        ran.append("Stop" in button.text())
+        bench.line(labels)
+
+    found = beat.of(seconds, line)
+    hand.until(hand.idle, 300, "the prediction has ended")
+    return found, [len(ran), sum(ran)]
 
 
 def _ratios(times: dict[str, float]) -> dict[str, float]:

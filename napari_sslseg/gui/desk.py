@@ -19,7 +19,7 @@ from napari_sslseg.gui.guide import Guide
 from napari_sslseg.gui.jobs import Jobs, RemoteJobs
 from napari_sslseg.gui.live import MOST, Answering, Live
 from napari_sslseg.gui.runner import Runner
-from napari_sslseg.gui.using import use
+from napari_sslseg.gui.using import use, use_active
 from napari_sslseg.gui.words import in_words
 from napari_sslseg.job import Job, Stop
 from napari_sslseg.prediction import Denoised, Prediction
@@ -142,9 +142,10 @@ class Desk(QObject):
         return True
 
     def paint(self) -> None:
-        """Give the current image a layer to paint on."""
+        """Give the image whose layer is the active one a layer to paint on; where it is not used yet, it is now."""
         with telling():
             if self.ready():
+                use_active(self)
                 self.canvas.painting.annotate()
                 self.live.prepare()
 

@@ -58,6 +58,21 @@ def use(desk: "Desk", chosen: Sequence[Sequence[ImageLayer]]) -> None:
             _use_files(desk, files, said)
 
 
+def use_active(desk: "Desk") -> None:
+    """Use the image of the active layer, where it is an open image that the project has not got yet.
+
+    Parameters
+    ----------
+    desk : Desk
+        The desk.
+    """
+    viewer, project = desk.canvas.viewer, desk.session.project
+    unused = [layer for layer in layers.image_layers(viewer) if not marks.belongs(layer, project)]
+    active = [group for group in layers.groups(unused) if viewer.layers.selection.active in group]
+    if active:
+        use(desk, active)
+
+
 def ready(desk: "Desk", image: Image, file: Path | None) -> None:
     """Make sure that there is a project for an image.
 

@@ -412,3 +412,24 @@ def test_the_second_image_is_painted_and_predicted_too(
     assert jobs.calls[-1][1]["ids"] == ("two",)
     assert viewer.layers["two masks"].data.all()
     assert finished.labels("two").any()
+
+
+def test_painting_on_an_open_image_takes_it_into_the_project(dock: Any, image: Any, viewer: Any) -> None:
+    dock.paint.panel.button.click()
+    second = viewer.add_image(np.eye(32), name="second")
+    viewer.layers.selection.active = second
+    dock.paint.panel.button.click()
+    assert [e.id for e in dock.desk.session.project.images] == ["field", "second"]
+    assert viewer.layers.selection.active.name == "second labels"
+    assert dock.desk.session.current == "second"
+    dock.paint.panel.button.click()
+    assert [layer.name for layer in viewer.layers].count("second labels") == 1
+
+
+def test_channels_that_are_open_are_painted_on_as_one_image(dock: Any, image: Any, viewer: Any) -> None:
+    dock.paint.panel.button.click()
+    for name in ("red", "green"):
+        viewer.add_image(np.eye(32), name=name, metadata={layers.KEY: "pair"})
+    viewer.layers.selection.active = viewer.layers["red"]
+    dock.paint.panel.button.click()
+    assert [e.channels for e in dock.desk.session.project.images] == [1, 2]
