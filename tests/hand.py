@@ -128,7 +128,9 @@ class Hand:
         QApplication.processEvents()
 
     # ---------------------------------------------------------------- mouse
-    def click(self, what: str | QWidget, *, twice: bool = False, at: QPoint | None = None) -> None:
+    def click(
+        self, what: str | QWidget, *, twice: bool = False, at: QPoint | None = None, modifier: Any = NONE
+    ) -> None:
         """Click a widget; at its middle, or the box of a check box."""
         widget = self.find(what) if isinstance(what, str) else what
         self.until(widget.isEnabled, 20, f"{_said(widget)!r} can be clicked")
@@ -147,14 +149,14 @@ class Hand:
             QTest.mouseMove(top.windowHandle(), place)
             QTest.mouseDClick(top.windowHandle(), LEFT, NONE, place)
         else:
-            self._press(top, place)
+            self._press(top, place, modifier)
         QApplication.processEvents()
 
-    def _press(self, top: QWidget, place: QPoint) -> None:
+    def _press(self, top: QWidget, place: QPoint, modifier: Any = NONE) -> None:
         handle = top.windowHandle()
         QTest.mouseMove(handle, place)
-        QTest.mousePress(handle, LEFT, NONE, place)
-        QTest.mouseRelease(handle, LEFT, NONE, place)
+        QTest.mousePress(handle, LEFT, modifier, place)
+        QTest.mouseRelease(handle, LEFT, modifier, place)
 
     def choose(self, name: str, text: str) -> None:
         """Choose a line of a combo box: one click opens it, one takes the line."""

@@ -171,13 +171,15 @@ def describe(image: Image, channels: int | None = None) -> str:
     Returns
     -------
     str
-        Such as ``60 planes · 256×256 · 2 channels · 16-bit · 0.29 µm · 16 MB``.
+        Such as ``60 planes · 256×256 · 2 channels · 16-bit · 0.5×0.29×0.29 µm · 16 MB``.
     """
     channels = channels or image.channels
     depth = [f"{image.planes} {WORDS[image.axes[1]]}"] if image.data.ndim == 4 else []
     size = f"{image.shape[-2]}×{image.shape[-1]}" + (" RGB" if image.rgb else "")
     several = [f"{channels} channels"] if channels > 1 and not image.rgb else []
-    spacing = [f"{image.spacing[-1]:.3g} {image.unit}"] if image.unit != "pixel" else []
+    sides = [f"{s:.3g}" for s in (image.spacing if image.axes[1:2] == "Z" else image.spacing[-2:])]
+    side = "×".join(sides if len(set(sides)) > 1 else sides[:1])
+    spacing = [f"{side} {image.unit}"] if image.unit != "pixel" else []
     dtype = np.dtype(image.data.dtype)
     bits = "yes/no" if dtype.kind == "b" else f"{8 * dtype.itemsize}-bit" + (" float" if dtype.kind == "f" else "")
     memory = channels * math.prod(image.shape) * dtype.itemsize

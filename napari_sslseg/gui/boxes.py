@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Shapes
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sslseg.errors import UserError
 from napari_sslseg.gui import layers, marks
@@ -30,6 +30,9 @@ class Boxes(QObject):
     def __init__(self, canvas: Canvas, parent: QObject) -> None:
         super().__init__(parent)
         self._canvas = canvas
+        self._drawn = QTimer(self)  # a layer is not left while it tells of a box
+        self._drawn.setSingleShot(True)
+        self._drawn.timeout.connect(self._back)
 
     def draw(self) -> Shapes | None:
         """Let the user draw a box on the current image; those drawn before are there too.
@@ -48,6 +51,15 @@ class Boxes(QObject):
         viewer.layers.selection.active = layer
         layer.mode = "add_rectangle"
         return layer
+
+    def _back(self) -> None:
+        """Paint on: keys choose classes again, and cannot delete the box that was just drawn."""
+        if not self._canvas.alive:
+            return
+        layer, painted = self._layer(), self._canvas.painting.layer
+        if layer is not None and painted is not None and self._canvas.viewer.layers.selection.active is layer:
+            layer.mode = "select"
+            self._canvas.viewer.layers.selection.active = painted
 
     def _made(self, id: str) -> Shapes:
         viewer, project = self._canvas.viewer, self._canvas.session.needed_project
@@ -77,6 +89,8 @@ class Boxes(QObject):
             return
         if not marks.belongs(layer, project):
             return
+        if layer.mode == "add_rectangle" and "added" in str(getattr(event, "action", "")).lower():
+            self._drawn.start(0)
         shape = (1, *project.entry(id).shape)[-3:]
         complete = [bool(c) for c in layer.features["complete"]]
         drawn = [_region(np.asarray(d), c, shape) for d, c in zip(layer.data, complete, strict=False)]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
+from napari.layers import Image as ImageLayer
 from napari.layers import Layer
 from qtpy.QtCore import QObject, QTimer, Signal
 
@@ -110,6 +111,8 @@ class Canvas(QObject):
         project = self.session.project
         if mark and project and mark.project == str(project.path.resolve()):
             self.session.select(mark.image)
+            if mark.role == "image" and isinstance(layer, ImageLayer):
+                self.painting.bind_image(layer)
 
     # ---------------------------------------------------------------- images and results
     def show_current(self, *, fit: bool = False) -> None:
@@ -132,8 +135,9 @@ class Canvas(QObject):
             mark = marks.mark_of(layer)
             if mark is not None and mark.role != "probability":
                 layer.visible = mark.image == id and (mark.role not in ("result", "live") or self._visible(mark.role))
-        if self.viewer.layers.selection.active not in marks.marked(self.viewer, project, id, "labels"):
-            self.viewer.layers.selection.active = shown[0]
+        painted = marks.marked(self.viewer, project, id, "labels")
+        if self.viewer.layers.selection.active not in painted:
+            self.viewer.layers.selection.active = (painted or shown)[0]
         if fit:
             whole = all(layer.ndim == self.viewer.dims.ndim for layer in shown)  # else napari cannot fit to them
             self.viewer.reset_view(layers=shown if whole else None)

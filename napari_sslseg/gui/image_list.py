@@ -28,6 +28,7 @@ class ImageList(QListWidget):
         self.setToolTip("Images of the project, and open ones not used yet. Click one to work on it")
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # after a click, keys still choose classes
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._current: str | None = None  # image of the project that was last shown as the one worked on
 
     def show_rows(self, rows: Sequence[tuple[Key, str]], current: str | None) -> None:
         """Show images.
@@ -43,13 +44,14 @@ class ImageList(QListWidget):
         keys = [key for key, _ in rows]
         if keys != self.keys():
             self._rebuild(keys)
-        for at, (key, text) in enumerate(rows):
+        for at, (_, text) in enumerate(rows):
             item = self.item(at)
             item.setText(text)
             item.setToolTip(text)
             item.setSizeHint(QSize(0, self.fontMetrics().height() + AIR))
-            if isinstance(key, str):
-                item.setSelected(key == current)
+        if current != self._current:
+            self._current = current
+            self._follow(current)
         self.blockSignals(False)
         self._fit()
 
@@ -71,6 +73,17 @@ class ImageList(QListWidget):
         for at in range(self.count()):
             self.item(at).setSizeHint(QSize(0, height))
         self.setFixedHeight(max(1, min(ROWS, self.count())) * height + 2 * self.frameWidth() + 2)
+
+    def _follow(self, current: str | None) -> None:
+        """Select the image that is worked on now, if it was not chosen in this list: there, others stay selected."""
+        here = self.currentItem()
+        if here is not None and here.data(ROLE) == current:
+            return
+        for item in (self.item(at) for at in range(self.count())):
+            if isinstance(key := item.data(ROLE), str):
+                item.setSelected(key == current)
+            if key == current:
+                self.setCurrentItem(item, QItemSelectionModel.SelectionFlag.NoUpdate)
 
     def _rebuild(self, keys: Sequence[Key]) -> None:
         before, chosen, at = self.keys(), self.keys(selected=True), self.currentItem()

@@ -15,7 +15,7 @@ from napari_sslseg.gui.listen import listen
 from napari_sslseg.gui.panel import Panel
 from napari_sslseg.gui.using import REST, take_out, use_region
 from napari_sslseg.project import Project
-from napari_sslseg.stages import stage
+from napari_sslseg.stages import Stage, stage
 
 FILES = 24  # as many files are opened to describe them; of more, the project says enough
 
@@ -63,6 +63,7 @@ class ImagesStep(QWidget):
         self.kind.said.connect(self._say)
         self.kind.placed.connect(self._place)
         self.list.currentItemChanged.connect(self._show)
+        self.list.itemClicked.connect(self._show)
         self.list.itemSelectionChanged.connect(self._show_kind)
         desk.canvas.layers_changed.connect(self.refresh)
         for signal in (session.project_changed, session.images_changed, session.current_changed):
@@ -84,7 +85,10 @@ class ImagesStep(QWidget):
         self.region.setVisible(bool(rows))
         self._show_kind()
         self._show_activity()
-        self.panel.show_stage(*stage(session, "images"), self._summary(list(said.values())))
+        found, why = stage(session, "images")
+        if found is Stage.EMPTY and self._groups:
+            found, why = Stage.READY, "Press “Use these images” to work on what is open"
+        self.panel.show_stage(found, why, self._summary(list(said.values())))
 
     def _show_activity(self) -> None:
         session = self._desk.session

@@ -1,7 +1,7 @@
 """Light: a small dot that shows how far a step is."""
 
-from qtpy.QtCore import QRectF, Qt
-from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen
+from qtpy.QtCore import QPointF, QRectF, Qt
+from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import QWidget
 
 from napari_sslseg.stages import Stage
@@ -23,7 +23,7 @@ WORDS = {
 
 
 class Light(QWidget):
-    """A dot: ring (not yet, ready), half (at work, out of date) or full (done), so that it reads without colours."""
+    """Ring (not yet), with a dot (ready), half (at work), full (done), triangle (out of date): reads without colours."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -65,9 +65,14 @@ class Light(QWidget):
         colour = QColor(COLOURS[self._stage])
         box = QRectF(2, 2, 10, 10)
         painter.setPen(QPen(colour, 1.8))
-        painter.setBrush(colour if self._stage is Stage.DONE else Qt.BrushStyle.NoBrush)
-        painter.drawEllipse(box)
-        if self._stage in (Stage.WORKING, Stage.STALE):
-            painter.setBrush(colour)
+        painter.setBrush(colour if self._stage in (Stage.DONE, Stage.STALE) else Qt.BrushStyle.NoBrush)
+        if self._stage is Stage.STALE:
+            painter.drawPolygon(QPolygonF([QPointF(7, 2), QPointF(12, 11.5), QPointF(2, 11.5)]))
+        else:
+            painter.drawEllipse(box)
+        painter.setBrush(colour)
+        if self._stage is Stage.WORKING:
             painter.drawPie(box, 90 * 16, 180 * 16)
+        elif self._stage is Stage.READY:
+            painter.drawEllipse(QPointF(7, 7), 1.2, 1.2)
         painter.end()

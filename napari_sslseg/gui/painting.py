@@ -4,6 +4,7 @@ import weakref
 from typing import Any
 
 from napari.components import ViewerModel
+from napari.layers import Image as ImageLayer
 from napari.layers import Labels as LabelsLayer
 from qtpy.QtCore import QObject, Signal
 
@@ -84,6 +85,23 @@ class Painting(QObject):
         self.choose(session.chosen or 1)
         return layer
 
+    def bind_image(self, layer: ImageLayer) -> None:
+        """Let the keys of classes paint where an image of the project is the active layer, not turn or move it.
+
+        Parameters
+        ----------
+        layer : napari.layers.Image
+            The layer.
+        """
+
+        def take_up(layer: ImageLayer, value: int) -> None:
+            if marks.belongs(layer, self.session.project) and (value == 0 or self._exists(value)):
+                self.annotate()
+                self.choose(value)
+
+        for value in range(10):
+            layer.bind_key(str(value), lambda layer, v=value: take_up(layer, v), overwrite=True)
+
     def _bind(self, layer: LabelsLayer, id: str) -> None:
         assert self._writer is not None, "a project has a writer"
         self._strokes[id] = Strokes(layer, id, self._writer, self)
@@ -105,7 +123,7 @@ class Painting(QObject):
         self.tool_changed.emit()
 
     def choose(self, value: int) -> None:
-        """Paint with a class from now on; 0 erases.
+        """Paint with a class from now on; 0 erases. The layer to paint on, if there is one, becomes the active one.
 
         Parameters
         ----------
@@ -115,6 +133,8 @@ class Painting(QObject):
         if value == 0 or self._exists(value):
             self.session.choose(value)
             self._chosen_changed()
+            if self.layer is not None:
+                self.viewer.layers.selection.active = self.layer
 
     def _exists(self, value: int) -> bool:
         project = self.session.project

@@ -24,6 +24,7 @@ def rows(dock: Any) -> list[str]:
 
 def test_an_open_image_is_listed_with_shape_type_spacing_and_memory(dock: Any, image: Any) -> None:
     assert rows(dock) == ["field  ·  not used yet  ·  64×48 · 8-bit · 0.5 µm · 3.07 KB"]
+    assert dock.images.panel.light.stage is Stage.READY
 
 
 def test_a_used_image_is_in_the_project(dock: Any, image: Any, home: Path) -> None:
@@ -107,14 +108,54 @@ def test_an_image_that_cannot_be_used_is_told(dock: Any, viewer: Any, said: list
     assert "movie of stacks" in said[-1]
 
 
-def test_a_click_shows_the_image_and_hides_the_others(dock: Any, image: Any, viewer: Any) -> None:
+def test_a_click_shows_the_image_and_hides_the_others(dock: Any, image: Any, viewer: Any, qtbot: Any) -> None:
     other = viewer.add_image(np.eye(32), name="second")
     dock.images.panel.button.click()
-    dock.images.list.setCurrentRow(1)
+    _click_row(dock, qtbot, 1)
     assert (image.visible, other.visible) == (False, True)
     assert dock.desk.session.current == "second"
-    dock.images.list.setCurrentRow(0)
+    _click_row(dock, qtbot, 0)
     assert (image.visible, other.visible) == (True, False)
+    viewer.layers.selection.active = other
+    assert (dock.desk.session.current, dock.images.list.keys(selected=True)) == ("second", ["second"])
+    _click_row(dock, qtbot, 0)
+    assert dock.desk.session.current == "field"
+
+
+def _click_row(dock: Any, qtbot: Any, row: int, modifier: Any = Qt.KeyboardModifier.NoModifier) -> None:
+    shown = dock.images.list
+    place = shown.visualItemRect(shown.item(row)).center()
+    qtbot.mouseClick(shown.viewport(), Qt.MouseButton.LeftButton, modifier, place)
+
+
+def test_several_images_are_selected_with_the_control_key(dock: Any, image: Any, viewer: Any, qtbot: Any) -> None:
+    viewer.add_image(np.eye(32), name="second")
+    dock.images.panel.button.click()
+    _click_row(dock, qtbot, 0)
+    _click_row(dock, qtbot, 1, Qt.KeyboardModifier.ControlModifier)
+    assert dock.images.list.keys(selected=True) == ["field", "second"]
+    dock.images.refresh()
+    assert dock.images.list.keys(selected=True) == ["field", "second"]
+
+
+def test_a_selected_open_image_stays_the_only_one(dock: Any, image: Any, viewer: Any, qtbot: Any) -> None:
+    dock.images.panel.button.click()
+    viewer.add_image(np.eye(32), name="second")
+    _click_row(dock, qtbot, 1)
+    dock.images.refresh()
+    assert len(dock.images.list.keys(selected=True)) == 1
+    assert dock.images.out.isHidden()
+
+
+def test_a_chosen_image_is_painted_on_where_one_painted_before(dock: Any, image: Any, viewer: Any, qtbot: Any) -> None:
+    viewer.add_image(np.eye(32), name="second")
+    dock.images.panel.button.click()
+    _click_row(dock, qtbot, 0)
+    dock.paint.panel.button.click()
+    _click_row(dock, qtbot, 1)
+    assert viewer.layers.selection.active.name == "second"
+    _click_row(dock, qtbot, 0)
+    assert viewer.layers.selection.active.name == "field labels"
 
 
 def test_the_active_layer_says_which_image_is_worked_on(dock: Any, image: Any, viewer: Any) -> None:
