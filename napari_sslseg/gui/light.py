@@ -23,7 +23,7 @@ WORDS = {
 
 
 class Light(QWidget):
-    """Ring (not yet), with a dot (ready), half (at work), full (done), triangle (out of date): reads without colours."""
+    """Ring (not yet), with a dot (ready), half (at work), full (done), triangle (out of date): not by colours."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
