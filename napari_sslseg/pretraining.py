@@ -102,7 +102,7 @@ def pretrain(
     def fit(until: float) -> Job[None]:
         return loop.fit(training, batch, schedule, runtime=machine, stop=stop, until=until, keep=save)
 
-    shown, warned = time.monotonic(), list[str]()
+    shown, warned = -PICTURE_SECONDS, list[str]()  # the first picture comes at once
     for event in watch.follow(training, schedule, fit, save, stop=stop, early=config.early_stop):
         yield event
         wrong = method.alarm(event.name, event.value) if isinstance(event, Metric) else None

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
-from napari_sslseg.job import Event, Metric, Notice, Progress
+from napari_sslseg.job import Event, Metric, Notice, Picture, Progress
 from napari_sslseg.project import Project
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class Activity:
         (step, value) points by name of the metric.
     messages : list of str
         What the job had to tell the user.
+    picture : Picture, optional
+        The latest picture.
     """
 
     images: int = 0
@@ -55,6 +57,7 @@ class Activity:
     progress: Progress | None = None
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
+    picture: Picture | None = None
 
     def hear(self, event: Event) -> None:
         """Take in what the job says.
@@ -71,6 +74,8 @@ class Activity:
             curve.append((event.step, event.value))
             if len(curve) > POINTS:
                 del curve[1:-1:2]
+        elif isinstance(event, Picture):
+            self.picture = event
         elif isinstance(event, Notice):
             self.messages.append(event.text)
 

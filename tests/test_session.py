@@ -193,6 +193,7 @@ def test_a_job_is_heard(session: Session) -> None:
         session.hear(event)
     activity = session.activities["learn"]
     assert (activity.progress, activity.curves, activity.messages) == (said[0], {"loss": [(3, 1.0)]}, ["blank"])
+    assert activity.picture is said[3]
     assert heard == [("learn", event) for event in said]
 
 

@@ -9,6 +9,7 @@ from napari_sslseg.errors import ConfigError
 from napari_sslseg.gui.curve import Curve
 from napari_sslseg.gui.desk import Desk, telling
 from napari_sslseg.gui.forms import Form
+from napari_sslseg.gui.glimpse import Glimpse
 from napari_sslseg.gui.lengths import Lengths
 from napari_sslseg.gui.listen import listen
 from napari_sslseg.gui.paces import Paces
@@ -50,6 +51,7 @@ class LearnStep(QWidget):
         self.panel = Panel(2, "Learn", *LEARN)
         self.curve = Curve("How far off it is", "lower", "The computer draws parts that were hidden from it")
         self.probe = Curve("How well it tells things apart", "higher", "Measured from time to time, on your strokes")
+        self.glimpse = Glimpse()
         self.probe.setAccessibleName("How good what was learnt is")
         self.form = Form(PretrainConfig, choices=component_names())
         self.runtime = Form(RuntimeConfig)
@@ -79,7 +81,7 @@ class LearnStep(QWidget):
         inside.addWidget(self.form.widget)
         inside.addWidget(self.runtime.widget)
         self.fold.hide()
-        for widget in (self.curve, self.probe, self.sees, self.fold):
+        for widget in (self.curve, self.probe, self.glimpse, self.sees, self.fold):
             self.panel.body.addWidget(widget)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
@@ -167,6 +169,7 @@ class LearnStep(QWidget):
         for curve, name in ((self.curve, "loss"), (self.probe, "probe")):
             curve.set_points(curves.get(name, []))
             curve.setVisible(name in curves)
+        self.glimpse.show_picture(activity.picture if activity and activity.running else None)
         self.panel.show_stage(*stage(session, "learn"), self._summary(fits))
 
     def _summary(self, fits: bool) -> str:

@@ -11,7 +11,7 @@ from napari_sslseg.contents import Round
 from napari_sslseg.errors import LabelError, StoppedError
 from napari_sslseg.gui import canvas
 from napari_sslseg.gui.panel import Panel, time_left
-from napari_sslseg.job import Metric, Notice, Progress
+from napari_sslseg.job import Metric, Notice, Picture, Progress
 from napari_sslseg.overlay import Box
 from napari_sslseg.project import Project
 from napari_sslseg.stages import Activity, Stage
@@ -53,6 +53,23 @@ def test_learn_shows_progress_time_left_and_curve(dock: Any, image: Any, jobs: A
     assert dock.learn.panel.light.stage is Stage.DONE
     assert dock.learn.panel.button.text() == "▶ Learn"
     assert dock.learn.curve.points == [(1.0, 0.5), (2.0, 0.4)]
+
+
+def test_learn_shows_what_it_makes_of_a_piece(dock: Any, image: Any, jobs: Any, qtbot: Any) -> None:
+    pixels = np.zeros((8, 24), np.float32)
+    pixels[:, 16:] = 1
+    jobs.events = (*jobs.events, Picture("what it sees", pixels, 2))
+    jobs.hold()
+    dock.learn.panel.button.click()
+    qtbot.waitUntil(lambda: dock.learn.glimpse.picture is not None, timeout=2000)
+    assert dock.learn.glimpse.isVisibleTo(dock)
+    drawn = dock.learn.glimpse.grab().toImage()
+    middle = drawn.height() // 2
+    left, right = (drawn.pixelColor(round(share * drawn.width()), middle).value() for share in (0.3, 0.8))
+    assert (left, right) == (0, 255)
+    jobs.go.set()
+    done(dock, qtbot)
+    assert not dock.learn.glimpse.isVisibleTo(dock)
 
 
 class Paints(QObject):
