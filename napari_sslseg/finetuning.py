@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from napari_sslseg import atlas, augment, loop, model, starting, volumes
+from napari_sslseg import atlas, augment, grain, loop, model, starting, volumes
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.batches import Batches
 from napari_sslseg.checkpoint import Checkpoint
@@ -212,7 +212,13 @@ def _describe(network: model.Network, labelled: Labelled, config: FinetuneConfig
         "object_size": labelled.size.reduced(times).to_dict() if labelled.size else None,
         "finetune": config.to_dict(),
         "magnification": times,
+        "grains": _grains(labelled, times) if labelled.size and network.dimensions == 2 else [],
     }
+
+
+def _grains(labelled: Labelled, times: int) -> list[tuple[float, ...]]:
+    """How coarse the painted images are, before they were enlarged."""
+    return [tuple(g / times for g in grain.grain(image)) for image in labelled.images]
 
 
 def _history(training: loop.Training, history: dict[str, Any]) -> dict[str, Any]:

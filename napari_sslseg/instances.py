@@ -36,12 +36,12 @@ class ObjectSize:
     median: float
     solid: bool = False
 
-    def reduced(self, times: int) -> "ObjectSize":
+    def reduced(self, times: float) -> "ObjectSize":
         """Return the size in an image from which this one was enlarged.
 
         Parameters
         ----------
-        times : int
+        times : float
             Magnification of Y and X.
 
         Returns

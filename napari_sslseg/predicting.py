@@ -1,12 +1,13 @@
 """Prediction: masks and probabilities of whole images, in overlapping tiles blended without seams."""
 
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_sslseg import instances, vast, volumes, whole
+from napari_sslseg import grain, instances, vast, volumes, whole
 from napari_sslseg import segmenter as segmenters
 from napari_sslseg.augment import Orientation
 from napari_sslseg.checkpoint import Checkpoint
@@ -190,6 +191,13 @@ class _Cut(NamedTuple):
         return Box(top - first, left - before, bottom - first, right - before).slices
 
 
+def _factor(image: Image, said: Mapping[str, Any]) -> float:
+    """By how much an image is resized so that its objects are as large as painted ones."""
+    if not said.get("grains") or image.channels * math.prod(image.shape) > grain.MOST:
+        return 1.0
+    return grain.factor(grain.grain(image), said["grains"])
+
+
 class _Image:
     """Prediction of one image: fills label and probability arrays band by band."""
 
@@ -207,11 +215,14 @@ class _Image:
         self.whole, self.cut, self.take = whole, cut, take if cut.wanted is None else None
         self.times = int(said.get("magnification", 1))
         self.image, self.zs, self.segmenter, self.config = image, zs, segmenter, config
-        self.seen = magnify(image, self.times) if max(whole.shape[-2:]) * self.times <= config.tile else image
-        self.times = self.seen.shape[-1] // image.shape[-1]
+        self.by, self.parts = _factor(whole, said), list[npt.NDArray[np.float32]]()
+        sized = grain.resized(image, self.by)
+        self.rows = sized.shape[-2]
+        self.seen = magnify(sized, self.times) if max(sized.shape[-2:]) * self.times <= config.tile else sized
+        self.times = self.seen.shape[-1] // sized.shape[-1]
         self.flips = config.flips and Orientation.of(said["finetune"]).free
         self.values = np.asarray(said["values"], np.uint16)
-        self.size = instances.ObjectSize(**said["object_size"]) if said["object_size"] else None
+        self.size = instances.ObjectSize(**said["object_size"]).reduced(self.by) if said["object_size"] else None
         shape = (len(zs), *image.shape[-2:])
         self.labels = np.zeros(shape, np.uint16)
         self.through = self.size is not None and image.data.ndim == 4 and len(zs) == image.planes and not cut.wanted
@@ -237,6 +248,12 @@ class _Image:
 
     def _fill(self, k: int, top: int, band: npt.NDArray[np.float32]) -> None:
         band = reduce(band, self.times)  # a magnified plane is one tile, so the band is all of it
+        if self.by != 1:  # a resized plane is brought back as a whole
+            self.parts.append(band)
+            if sum(part.shape[1] for part in self.parts) < self.rows:
+                return
+            band, top = grain.brought_back(np.concatenate(self.parts, 1), self.image.shape[-2:]), 0
+            self.parts = []
         z, at = self.zs[k], np.s_[top : top + band.shape[1]]
         if self.segmenter.atlas is not None:
             first, left = self.cut.seen.top + top, self.cut.seen.left
