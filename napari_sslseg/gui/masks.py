@@ -9,7 +9,7 @@ from napari.components import ViewerModel
 from napari.layers import Labels as LabelsLayer
 
 from napari_sslseg import vast
-from napari_sslseg.gui import layers, marks
+from napari_sslseg.gui import layers, marks, overlays
 from napari_sslseg.prediction import Prediction
 from napari_sslseg.project import Project
 
@@ -147,11 +147,10 @@ def apply(viewer: ViewerModel, project: Project, look: Look, current: str | None
     role : str, optional
         ``result``, or ``live`` for those that follow the brush.
     """
-    pictures = [layer for layer in marks.marked(viewer, project, None, "image") if layer.visible]
-    seen = {mark.image for layer in pictures if (mark := marks.mark_of(layer)) is not None}
+    images = overlays.seen(viewer, project, current)
     for layer in marks.marked(viewer, project, None, role):
         mark = marks.mark_of(layer)
-        here = mark is not None and (mark.image == current or mark.image in seen)
+        here = mark is not None and mark.image in images
         style(layer, replace(look, visible=look.visible and here))
 
 
