@@ -44,7 +44,7 @@ class Canvas(QObject):
         self._viewer = weakref.ref(viewer)
         self.session = session
         self.look = preferences.look()
-        self._following = False  # live masks are shown, and others make way
+        self._instead: set[str] = set()  # what masks make way for: live ones, or each object in its own colour
         self._overlays = Overlays()
         self.painting = Painting(viewer, session, self)
         self._met: Path | None = None  # project of a layer that somebody else added
@@ -134,7 +134,7 @@ class Canvas(QObject):
         for layer in self.viewer.layers:
             mark = marks.mark_of(layer)
             if mark is not None and mark.role not in ROLES:
-                layer.visible = mark.image == id and (mark.role not in ("result", "live") or self._visible(mark.role))
+                layer.visible = mark.image == id and self._visible(mark.role)
         self._arrange()
         if self.viewer.layers.selection.active not in marks.marked(self.viewer, project, id, "labels"):
             self.viewer.layers.selection.active = shown[0]
@@ -217,14 +217,21 @@ class Canvas(QObject):
         if self.session.project is not None:
             masks.apply(self.viewer, self.session.project, self._mask_look, self.session.current)
             masks.apply(self.viewer, self.session.project, look, self.session.current, "live")
+            masks.apply(self.viewer, self.session.project, self.objects_look, self.session.current, "objects")
         self.look_changed.emit()
 
     def _visible(self, role: str) -> bool:
-        return (self._mask_look if role == "result" else self.look).visible
+        looks = {"result": self._mask_look, "live": self.look, "objects": self.objects_look}
+        return role not in looks or looks[role].visible
 
     @property
     def _mask_look(self) -> masks.Look:
-        return replace(self.look, visible=self.look.visible and not self._following)
+        return replace(self.look, visible=self.look.visible and not self._instead)
+
+    @property
+    def objects_look(self) -> masks.Look:
+        """How masks are drawn that show each object in a colour of its own."""
+        return replace(self.look, visible=self.look.visible and "live" not in self._instead)
 
     def hold(self, on: bool) -> None:
         """Hide all that lies over the images but masks and labels for as long as a key is held.
@@ -250,5 +257,18 @@ class Canvas(QObject):
         on : bool
             Whether live masks are shown.
         """
-        self._following = on
-        self.set_look(self.look)
+        self.make_way("live", on)
+
+    def make_way(self, what: str, on: bool) -> None:
+        """Let masks make way for what shows the same in another way, or come back.
+
+        Parameters
+        ----------
+        what : str
+            ``live`` or ``objects``.
+        on : bool
+            Whether that is shown.
+        """
+        if on != (what in self._instead):
+            self._instead ^= {what}
+            self.set_look(self.look)

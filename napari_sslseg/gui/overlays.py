@@ -9,7 +9,7 @@ from napari.layers import Layer
 from napari_sslseg.gui import marks
 from napari_sslseg.project import Project
 
-ROLES = ("probability", "unsure", "doubt", "objects", "colours", "alike", "restored", "denoised")
+ROLES = ("probability", "unsure", "doubt", "colours", "alike", "restored", "denoised")
 
 
 def seen(viewer: ViewerModel, project: Project, current: str | None) -> set[str]:

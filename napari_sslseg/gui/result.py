@@ -12,6 +12,7 @@ from napari_sslseg.gui.export_button import ExportButton
 from napari_sslseg.gui.forms import Form
 from napari_sslseg.gui.listen import listen
 from napari_sslseg.gui.memory import memory_of
+from napari_sslseg.gui.over_row import OverRow
 from napari_sslseg.gui.panel import Panel
 from napari_sslseg.gui.wrap import Wrap
 from napari_sslseg.settings import PredictConfig
@@ -45,6 +46,7 @@ class ResultStep(QWidget):
         self.opacity.setToolTip("How strongly the masks cover the image (keys , and .)")
         self.outline = QCheckBox("outline")
         self.outline.setToolTip("Draw only the outlines of the masks (key U)")
+        self.over = OverRow(desk)
         self.adjust = AdjustRow(desk)
         self.visible = QCheckBox("show")
         self.visible.setToolTip("Show or hide the masks (key H: hidden while held)")
@@ -62,6 +64,7 @@ class ResultStep(QWidget):
         row.addWidget(self.outline)
         row.addWidget(self.visible)
         self.panel.body.addLayout(row)
+        self.panel.body.addWidget(self.over)
         self.panel.body.addWidget(self.form.widget)
         self.panel.body.addWidget(self.adjust)
         whole = QVBoxLayout(self)
