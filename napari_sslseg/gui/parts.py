@@ -6,17 +6,21 @@ import numpy as np
 from napari.layers import Labels as LabelsLayer
 from napari.utils.transforms import Affine
 
+from napari_sslseg.adjusting import MOST
 from napari_sslseg.gui import layers, masks
 from napari_sslseg.gui.desk import Desk, tell
 from napari_sslseg.gui.laid import Laid
 from napari_sslseg.gui.worker import JobWorker
 from napari_sslseg.measuring import Numbered
 
+LARGE = "This stack is large: its objects are shown plane by plane, and not in 3-D"
 NONE = "There are no masks of this plane yet: predict it first"
 
 
 class Parts(Laid):
     """Asks for the objects of the plane that is looked at, one question at a time, and shows the newest answer.
+
+    In 3-D it asks for those of the whole stack, which go through its planes.
 
     Parameters
     ----------
@@ -32,7 +36,9 @@ class Parts(Laid):
         self._again = False
         self._shown: dict[str, Any] | None = None  # the question whose answer is shown
         self._adjusting.changed.connect(self._soon)
-        self._canvas.viewer.dims.events.current_step.connect(self._soon)
+        dims = self._canvas.viewer.dims.events
+        for event in (dims.current_step, dims.ndisplay):
+            event.connect(self._soon)
 
     @property
     def busy(self) -> bool:
@@ -51,8 +57,12 @@ class Parts(Laid):
         super().renew()
         if not self.on and self._worker is not None:
             self._worker.quit()
+        self._replace()
+
+    def _replace(self) -> None:
+        """Let masks make way where their objects are shown."""
         if self._canvas.alive:
-            self._canvas.make_way("objects", self.on)
+            self._canvas.make_way("objects", self.on and self._session.current in self._laid)
 
     def _take(self, id: str) -> None:
         self._shown = None
@@ -60,15 +70,20 @@ class Parts(Laid):
 
     # ---------------------------------------------------------------- question and answer
     def lay(self) -> None:
-        """Ask for the objects of the plane that is looked at, now or once the question under way is answered."""
-        project, id = self._session.project, self._session.current
+        """Ask for the objects of what is looked at, now or once the question under way is answered."""
+        project, id, z = self._session.project, self._session.current, self._plane()
         if self._worker is not None:
             self._again = True
             return
         self._again = False
         if project is None or id is None or self._session.running == "result":
             return  # it is asked again when these masks are there
-        asked = {"id": id, "z": self._adjusting.plane(), **self._adjusting.asked}
+        if z is None and np.prod(project.entry(id).shape, dtype=np.int64) > MOST:
+            self.said = LARGE
+            if id in self._laid:
+                self._take(id)
+            return
+        asked = {"id": id, "z": z, **self._adjusting.asked}
         if asked == self._shown and id in self._laid:
             return
         refiner = self._adjusting.refiner
@@ -76,6 +91,11 @@ class Parts(Laid):
         self._worker.returned.connect(lambda found: self._returned(asked, found))
         self._worker.errored.connect(self._errored)
         self._worker.start()
+
+    def _plane(self) -> int | None:
+        """The plane that is looked at; None for all in 3-D."""
+        layer, ndisplay = self._adjusting.masks(), self._canvas.viewer.dims.ndisplay
+        return None if layer is not None and layer.ndim == 3 == ndisplay else self._adjusting.plane()
 
     def _returned(self, asked: dict[str, Any], found: Numbered | None) -> None:
         self._worker = None
@@ -87,6 +107,7 @@ class Parts(Laid):
                 self._show(asked["id"], asked["z"], found)
             elif asked["id"] in self._laid:
                 self._take(asked["id"])
+            self._replace()
             self.changed.emit()
 
     def _errored(self, error: Exception) -> None:
@@ -96,12 +117,12 @@ class Parts(Laid):
             tell(error)
 
     # ---------------------------------------------------------------- the layer
-    def _show(self, id: str, z: int, found: Numbered) -> None:
+    def _show(self, id: str, z: int | None, found: Numbered) -> None:
         below = self._adjusting.masks()
         assert below is not None, "asked for by the caller"
         place = layers.geometry(below)
         data = found.numbered.astype(np.uint16 if len(found.names) < 2**16 else np.uint32)
-        if below.ndim == 3:
+        if below.ndim == 3 and z is not None:
             data, shape = data[None], {name: place[name] for name in ("scale", "translate", "rotate", "shear")}
             place["translate"] = Affine(**shape)(np.array([z, 0, 0]))
         names = {"index": range(len(found.names) + 1), "class": ["–", *found.names]}

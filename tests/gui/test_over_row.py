@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_sslseg import originals
-from napari_sslseg.gui import commands
+from napari_sslseg.gui import commands, parts
 from napari_sslseg.gui.adjusting import Adjusting
 from napari_sslseg.gui.dock import Dock
 from napari_sslseg.gui.parts import Parts
@@ -243,6 +243,28 @@ def test_objects_are_those_of_the_plane_that_is_looked_at(deep: Dock, stack: Any
         np.testing.assert_allclose(layer.translate, (2 * z, 0, 0))
         at = (2 * z, 0.5 * SPECK[0], 0.5 * SPECK[1])
         assert layer.get_value(at, world=True) == 1
+
+
+def test_in_three_dimensions_objects_go_through_the_planes(
+    deep: Dock, viewer: Any, qtbot: Any, monkeypatch: Any
+) -> None:
+    deep.result.over.objects.click()
+    settle(deep, qtbot)
+    viewer.dims.ndisplay = 3
+    settle(deep, qtbot)
+    layer = viewer.layers["stack objects"]
+    assert layer.data.shape == (5, 40, 32)
+    assert (layer.data[(slice(None), *SPECK)] == 1).all()
+    np.testing.assert_allclose(layer.translate, (0, 0, 0))
+    viewer.dims.ndisplay = 2
+    settle(deep, qtbot)
+    assert layer.data.shape == (1, 40, 32)
+    monkeypatch.setattr(parts, "MOST", 100)
+    viewer.dims.ndisplay = 3
+    settle(deep, qtbot)
+    assert "plane by plane" in deep.result.over.said.text()
+    assert "stack objects" not in viewer.layers
+    assert viewer.layers["stack masks"].visible
 
 
 def test_objects_are_drawn_as_the_masks_are(shown: Dock, viewer: Any, qtbot: Any) -> None:
