@@ -139,9 +139,9 @@ def known(project: Project, id: str, z: int | None) -> Known:
     Known
         Without probabilities where they were not kept.
     """
-    entry, said, place = project.entry(id), _read(_about(project, id)), _shares(project, id)
+    entry, said, place = project.entry(id), _fitting(project, id), _shares(project, id)
     spacing = tuple(entry.spacing) if z is None else tuple(entry.spacing[-2:])
-    if said is None or not place.exists() or bool(said["size"]) != (project.task == "instance"):
+    if said is None:
         return Known(project.task, spacing, entry.unit)
     at = slice(None) if z is None else slice(z, z + 1)
     shares = chunks.read(place, (slice(None), at, slice(None), slice(None)))
@@ -150,6 +150,27 @@ def known(project: Project, id: str, z: int | None) -> Known:
     shares = shares if z is None and len(entry.shape) == 3 else shares[:, 0]
     size = ObjectSize(**said["size"]) if said["size"] else None
     return Known(project.task, spacing, entry.unit, shares, said["values"], size)
+
+
+def kept(project: Project, id: str) -> tuple[Path | None, tuple[int, ...]]:
+    """Say where it is kept how probable each class is.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+    id : str
+        Image id.
+
+    Returns
+    -------
+    place : Path, optional
+        A zarr array (K, Z, Y, X) uint8; None where that was not kept.
+    planes : tuple of int
+        The planes of which it was.
+    """
+    place = _shares(project, id)
+    return (place, chunks.planes(place)) if _fitting(project, id) is not None else (None, ())
 
 
 def whole(project: Project, id: str) -> bool:
@@ -294,6 +315,13 @@ def _read(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return found
+
+
+def _fitting(project: Project, id: str) -> dict[str, Any] | None:
+    """What is said of the probabilities that are kept, if they are those of classes or objects, as is looked for."""
+    said = _read(_about(project, id))
+    there = said is not None and _shares(project, id).exists()
+    return said if there and said is not None and bool(said["size"]) == (project.task == "instance") else None
 
 
 def _shares(project: Project, id: str) -> Path:

@@ -118,7 +118,8 @@ class Accept(QObject):
         if not found:
             raise UserError("There are no masks here yet", "They are made by predicting", "Press ▶ This plane first")
         layer: LabelsLayer = found[0]
-        if not layer.visible:
+        objects = marks.marked(self._canvas.viewer, self._session.needed_project, self._session.current, "objects")
+        if not any(x.visible for x in (layer, *objects)):
             raise UserError("The masks are hidden", "Only masks that you see are accepted", "Tick “show” first")
         return layer
 

@@ -14,6 +14,7 @@ from napari.layers import Layer
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sslseg.gui import layers, marks, masks, preferences, sight
+from napari_sslseg.gui.overlays import ROLES, Overlays, seen
 from napari_sslseg.gui.painting import Painting
 from napari_sslseg.overlay import Box
 from napari_sslseg.prediction import Prediction
@@ -44,7 +45,8 @@ class Canvas(QObject):
         self._viewer = weakref.ref(viewer)
         self.session = session
         self.look = preferences.look()
-        self._following = False  # live masks are shown, and others make way
+        self._instead: set[str] = set()  # what masks make way for: live ones, or each object in its own colour
+        self._overlays = Overlays()
         self.painting = Painting(viewer, session, self)
         self._met: Path | None = None  # project of a layer that somebody else added
         self._later = QTimer(self)  # a layer list is not changed while it tells of a change
@@ -71,6 +73,7 @@ class Canvas(QObject):
     # ---------------------------------------------------------------- layers come and go
     def _inserted(self, event: Any) -> None:
         self.meet(event.value)
+        self._arrange()
         self.layers_changed.emit()
 
     def meet(self, layer: Layer) -> None:
@@ -133,8 +136,9 @@ class Canvas(QObject):
                 self.show([Prediction(id, kept)])
         for layer in self.viewer.layers:
             mark = marks.mark_of(layer)
-            if mark is not None and mark.role != "probability":
-                layer.visible = mark.image == id and (mark.role not in ("result", "live") or self._visible(mark.role))
+            if mark is not None and mark.role not in ROLES:
+                layer.visible = mark.image == id and self._visible(mark.role)
+        self._arrange()
         painted = marks.marked(self.viewer, project, id, "labels")
         if self.viewer.layers.selection.active not in painted:
             self.viewer.layers.selection.active = (painted or shown)[0]
@@ -199,6 +203,11 @@ class Canvas(QObject):
         if project is not None:  # what is not in the viewer is on disk, and shown when its image is
             here = [p for p in predictions if marks.marked(self.viewer, project, p.image, "image")]
             masks.show(self.viewer, project, here, self._mask_look)
+            images = seen(self.viewer, project, self.session.current)
+            for layer in marks.marked(self.viewer, project, None, "result"):
+                mark = marks.mark_of(layer)
+                layer.visible = layer.visible and mark is not None and mark.image in images
+            self._arrange()  # napari makes a new layer the active one, and so its image that of the moment
 
     def set_look(self, look: masks.Look) -> None:
         """Change how masks are drawn.
@@ -212,14 +221,37 @@ class Canvas(QObject):
         if self.session.project is not None:
             masks.apply(self.viewer, self.session.project, self._mask_look, self.session.current)
             masks.apply(self.viewer, self.session.project, look, self.session.current, "live")
+            masks.apply(self.viewer, self.session.project, self.objects_look, self.session.current, "objects")
         self.look_changed.emit()
 
     def _visible(self, role: str) -> bool:
-        return (self._mask_look if role == "result" else self.look).visible
+        looks = {"result": self._mask_look, "live": self.look, "objects": self.objects_look}
+        return role not in looks or looks[role].visible
 
     @property
     def _mask_look(self) -> masks.Look:
-        return replace(self.look, visible=self.look.visible and not self._following)
+        return replace(self.look, visible=self.look.visible and not self._instead)
+
+    @property
+    def objects_look(self) -> masks.Look:
+        """How masks are drawn that show each object in a colour of its own."""
+        return replace(self.look, visible=self.look.visible and "live" not in self._instead)
+
+    def hold(self, on: bool) -> None:
+        """Hide all that lies over the images but masks and labels for as long as a key is held.
+
+        Parameters
+        ----------
+        on : bool
+            Whether it is held.
+        """
+        self._overlays.held = on
+        self._arrange()
+
+    def _arrange(self) -> None:
+        project = self.session.project
+        if project is not None:
+            self._overlays.arrange(self.viewer, project, seen(self.viewer, project, self.session.current))
 
     def follow_brush(self, on: bool) -> None:
         """Let masks make way for live ones, or come back.
@@ -229,5 +261,18 @@ class Canvas(QObject):
         on : bool
             Whether live masks are shown.
         """
-        self._following = on
-        self.set_look(self.look)
+        self.make_way("live", on)
+
+    def make_way(self, what: str, on: bool) -> None:
+        """Let masks make way for what shows the same in another way, or come back.
+
+        Parameters
+        ----------
+        what : str
+            ``live`` or ``objects``.
+        on : bool
+            Whether that is shown.
+        """
+        if on != (what in self._instead):
+            self._instead ^= {what}
+            self.set_look(self.look)

@@ -300,6 +300,28 @@ def stronger(viewer: Viewer) -> None:
     keys.stronger(dock_in(viewer).desk.canvas)
 
 
+def unsure(viewer: Viewer) -> None:
+    """Show where the masks are unsure, or no longer.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+    dock_in(viewer).result.over.unsure.click()
+
+
+def single_objects(viewer: Viewer) -> None:
+    """Show each object in the masks in a colour of its own, or classes again.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+    dock_in(viewer).result.over.objects.click()
+
+
 def adjust_apply(viewer: Viewer) -> None:
     """Change all masks of the project as those in view were adjusted.
 

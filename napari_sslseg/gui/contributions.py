@@ -223,6 +223,17 @@ def predict(viewer: Viewer) -> None:
     dock_in(viewer).result.predict(everything=False)
 
 
+def predict_image(viewer: Viewer) -> None:
+    """Predict all of the image that is looked at.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+    dock_in(viewer).result.predict_image()
+
+
 def predict_everything(viewer: Viewer) -> None:
     """Predict all images of the project.
 

@@ -177,13 +177,23 @@ class Desk(QObject):
             if self.session.running is None:
                 self.predict(self.prediction)
 
-    def predict(self, config: PredictConfig, *, everything: bool = False) -> None:
-        """Predict the plane that is looked at, or what is in the view of a vast one, or all images."""
+    def predict(self, config: PredictConfig, *, everything: bool = False, ids: Sequence[str] | None = None) -> None:
+        """Predict the plane that is looked at, or what is in the view of a vast one; or all of some images, or of all.
+
+        Parameters
+        ----------
+        config : PredictConfig
+            How.
+        everything : bool, optional
+            Whether to predict all images.
+        ids : sequence of str, optional
+            Images all of whose planes are predicted.
+        """
         if not self.ready():
             return
         project, runtime = self.session.needed_project, self.session.runtime
-        here = None if everything else self.session.current
-        ids, planes = ((here,), self.canvas.current_plane()) if here else (None, None)
+        here = None if everything or ids is not None else self.session.current
+        ids, planes = ((here,), self.canvas.current_plane()) if here else (ids, None)
         view = self.canvas.view(MOST) if here and self.canvas.vast else None
         boxes = {here: view[1]} if here and view else None
         self.run(

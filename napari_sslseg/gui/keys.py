@@ -28,7 +28,7 @@ KEYS = (
     Key("N", LABELS, "next suggestion where to paint", "suggest"),
     Key("P", LABELS, "suggestion before"),
     Key("V", LABELS, "draw a check box", "check_box"),
-    Key("H", ANYWHERE, "hide the masks while held", "masks"),
+    Key("H", ANYWHERE, "hide the masks and all else over the image while held", "masks"),
     Key("U", ANYWHERE, "outlines of the masks, or whole ones", "outline"),
     Key(",", ANYWHERE, "masks fainter", "fainter"),
     Key(".", ANYWHERE, "masks stronger", "stronger"),
@@ -87,7 +87,7 @@ def bind(canvas: Canvas) -> None:
 
 
 def hide(canvas: Canvas) -> Callable[[Any], Iterator[None]]:
-    """Make what hides the masks for as long as a key is held.
+    """Make what hides the masks, and all else that lies over images, for as long as a key is held.
 
     Parameters
     ----------
@@ -103,7 +103,9 @@ def hide(canvas: Canvas) -> Callable[[Any], Iterator[None]]:
     def held(_: Any) -> Iterator[None]:
         before = canvas.look.visible
         canvas.set_look(replace(canvas.look, visible=False))
+        canvas.hold(True)
         yield
+        canvas.hold(False)
         canvas.set_look(replace(canvas.look, visible=before))
 
     return held

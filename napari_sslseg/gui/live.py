@@ -6,7 +6,6 @@ from typing import Any, Protocol
 import numpy as np
 from napari.layers import Image as ImageLayer
 from napari.layers import Labels as LabelsLayer
-from napari.utils.colormaps import Colormap
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sslseg import vast
@@ -286,14 +285,8 @@ class Live(QObject):
 
     def _doubts(self, project: Project, id: str) -> Any:
         def make(geometry: dict[str, Any]) -> ImageLayer:
-            return ImageLayer(
-                vast.zeros(project.entry(id).shape, np.float32),
-                name=f"{id} unsure",
-                colormap=Colormap(["#00000000", "#ffe40000", "#ffe400"], name="unsure"),
-                contrast_limits=(0, 1),
-                blending="translucent",
-                **geometry,
-            )
+            values = vast.zeros(project.entry(id).shape, np.float32)
+            return ImageLayer(values, name=f"{id} unsure", **masks.UNSURE, **geometry)
 
         return self._layer(project, id, "unsure", "live", make)
 

@@ -22,8 +22,8 @@ class Mark:
     image : str
         Id of the image.
     role : str
-        ``image``, ``labels``, ``result``, ``live``, ``unsure``, ``probability``, ``denoised``,
-        ``restored``, ``colours``, ``alike``, ``suggestion``, ``validation`` or ``object``.
+        ``image``, ``labels``, ``result``, ``live``, ``unsure``, ``probability``, ``doubt``, ``objects``,
+        ``denoised``, ``restored``, ``colours``, ``alike``, ``suggestion``, ``validation`` or ``object``.
     """
 
     project: str
@@ -58,8 +58,8 @@ def mark(project: Project, id: str, role: str) -> dict[str, Any]:
     id : str
         Id of the image.
     role : str
-        ``image``, ``labels``, ``result``, ``live``, ``unsure``, ``probability``, ``denoised``,
-        ``restored``, ``colours``, ``alike``, ``suggestion``, ``validation`` or ``object``.
+        ``image``, ``labels``, ``result``, ``live``, ``unsure``, ``probability``, ``doubt``, ``objects``,
+        ``denoised``, ``restored``, ``colours``, ``alike``, ``suggestion``, ``validation`` or ``object``.
 
     Returns
     -------

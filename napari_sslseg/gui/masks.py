@@ -7,11 +7,18 @@ from typing import Any
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Labels as LabelsLayer
+from napari.utils.colormaps import Colormap
 
 from napari_sslseg import vast
-from napari_sslseg.gui import layers, marks
+from napari_sslseg.gui import layers, marks, overlays
 from napari_sslseg.prediction import Prediction
 from napari_sslseg.project import Project
+
+UNSURE: dict[str, Any] = {  # how it is drawn where masks are unsure, from 0 to 1
+    "colormap": Colormap(["#00000000", "#ffe40000", "#ffe400"], name="unsure"),
+    "contrast_limits": (0, 1),
+    "blending": "translucent",
+}
 
 
 @dataclass(frozen=True)
@@ -93,7 +100,6 @@ def _show_probabilities(viewer: ViewerModel, project: Project, prediction: Predi
 
 def _probability_layer(data: Any, name: str, colour: str | None, below: Any) -> Any:
     from napari.layers import Image as ImageLayer
-    from napari.utils.colormaps import Colormap
 
     colormap = Colormap(["#00000000", colour or "#ffffff"], name=name)
     place = layers.geometry(below)
@@ -145,13 +151,12 @@ def apply(viewer: ViewerModel, project: Project, look: Look, current: str | None
     current : str, optional
         The image that is worked on.
     role : str, optional
-        ``result``, or ``live`` for those that follow the brush.
+        ``result``, ``live`` for those that follow the brush, or ``objects`` for each object in its own colour.
     """
-    pictures = [layer for layer in marks.marked(viewer, project, None, "image") if layer.visible]
-    seen = {mark.image for layer in pictures if (mark := marks.mark_of(layer)) is not None}
+    images = overlays.seen(viewer, project, current)
     for layer in marks.marked(viewer, project, None, role):
         mark = marks.mark_of(layer)
-        here = mark is not None and (mark.image == current or mark.image in seen)
+        here = mark is not None and mark.image in images
         style(layer, replace(look, visible=look.visible and here))
 
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from napari_sslseg.adjusting import Adjusted, Adjuster, adjust_project, measure_shown
 from napari_sslseg.gui.process import Call, Process
 from napari_sslseg.job import Job, Progress, Stop
-from napari_sslseg.measuring import Table
+from napari_sslseg.measuring import Numbered, Table, number_objects
 from napari_sslseg.project import Project
 from napari_sslseg.settings import Refinement
 
@@ -26,6 +26,11 @@ class Refiner(Protocol):
         self, project: Project, *, id: str, z: int | None, settings: Refinement, version: int, stop: Stop
     ) -> Job[Table | None]:
         """Measure the objects in refined masks of a plane, or of all; None where nothing was predicted."""
+
+    def number(
+        self, project: Project, *, id: str, z: int | None, settings: Refinement, version: int, stop: Stop
+    ) -> Job[Numbered | None]:
+        """Number the objects in refined masks of classes of a plane, or of all; None where nothing was predicted."""
 
     def start(self) -> None:
         """Get ready."""
@@ -51,6 +56,10 @@ class RemoteRefiner:
     def measure(self, project: Project, *, stop: Stop, **arguments: Any) -> Job[Table | None]:
         """Measure the objects in refined masks."""
         return self._run("measure", project, stop, arguments)
+
+    def number(self, project: Project, *, stop: Stop, **arguments: Any) -> Job[Numbered | None]:
+        """Number the objects in refined masks of classes."""
+        return self._run("number", project, stop, arguments)
 
     def _run(self, verb: str, project: Project, stop: Stop, arguments: dict[str, Any]) -> Job[Any]:
         with self._turn:
@@ -90,11 +99,21 @@ class LocalRefiner:
     ) -> Job[Table | None]:
         """Measure the objects in refined masks of a plane, or of all; None where nothing was predicted."""
         yield Progress(0.0)
-        if z is None:
-            masks = self._adjuster.everything(project, id, settings, version, stop)
-        else:
-            masks = self._adjuster.plane(project, id, z, settings, version).labels
+        masks = self._masks(project, id, z, settings, version, stop)
         return None if masks is None else measure_shown(project, id, masks, z)
+
+    def number(
+        self, project: Project, *, id: str, z: int | None, settings: Refinement, version: int, stop: Stop
+    ) -> Job[Numbered | None]:
+        """Number the objects in refined masks of classes of a plane, or of all; None where nothing was predicted."""
+        yield Progress(0.0)
+        masks = self._masks(project, id, z, settings, version, stop)
+        return None if masks is None else number_objects(masks, {c.value: c.name for c in project.classes})
+
+    def _masks(self, project: Project, id: str, z: int | None, settings: Refinement, version: int, stop: Stop) -> Any:
+        if z is None:
+            return self._adjuster.everything(project, id, settings, version, stop)
+        return self._adjuster.plane(project, id, z, settings, version).labels
 
     def start(self) -> None:
         """Nothing has to be got ready."""

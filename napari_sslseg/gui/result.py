@@ -1,4 +1,4 @@
-"""Step 5, Result: predict this plane or everything; how the masks look."""
+"""Step 5, Result: predict this plane, this image or everything; how the masks look."""
 
 from dataclasses import replace
 
@@ -12,6 +12,7 @@ from napari_sslseg.gui.export_button import ExportButton
 from napari_sslseg.gui.forms import Form
 from napari_sslseg.gui.listen import listen
 from napari_sslseg.gui.memory import memory_of
+from napari_sslseg.gui.over_row import OverRow
 from napari_sslseg.gui.panel import Panel
 from napari_sslseg.gui.wrap import Wrap
 from napari_sslseg.settings import PredictConfig
@@ -34,6 +35,8 @@ class ResultStep(QWidget):
         super().__init__()
         self._desk = desk
         self.panel = Panel(5, "Result", *PLANE)
+        self.image = QPushButton("▶ This image")
+        self.image.setToolTip("Masks of all of this image, and of no other")
         self.everything = QPushButton("▶ Everything")
         self.everything.setToolTip("Masks of all planes of all images of the project")
         self.accept = AcceptRow(desk)
@@ -45,6 +48,7 @@ class ResultStep(QWidget):
         self.opacity.setToolTip("How strongly the masks cover the image (keys , and .)")
         self.outline = QCheckBox("outline")
         self.outline.setToolTip("Draw only the outlines of the masks (key U)")
+        self.over = OverRow(desk)
         self.adjust = AdjustRow(desk)
         self.visible = QCheckBox("show")
         self.visible.setToolTip("Show or hide the masks (key H: hidden while held)")
@@ -53,6 +57,7 @@ class ResultStep(QWidget):
         self.refresh()
 
     def _compose(self) -> None:
+        self.panel.buttons.addWidget(self.image)
         self.panel.buttons.addWidget(self.everything)
         self.accept.buttons.addWidget(self.export, 1)
         self.panel.body.addWidget(self.accept)
@@ -62,6 +67,7 @@ class ResultStep(QWidget):
         row.addWidget(self.outline)
         row.addWidget(self.visible)
         self.panel.body.addLayout(row)
+        self.panel.body.addWidget(self.over)
         self.panel.body.addWidget(self.form.widget)
         self.panel.body.addWidget(self.adjust)
         whole = QVBoxLayout(self)
@@ -72,6 +78,7 @@ class ResultStep(QWidget):
         session = self._desk.session
         self.panel.started.connect(lambda: self.predict(everything=False))
         self.panel.stopped.connect(self._desk.stop)
+        self.image.clicked.connect(self.predict_image)
         self.everything.clicked.connect(lambda: self.predict(everything=True))
         self.opacity.valueChanged.connect(self._look_changed)
         self.outline.toggled.connect(self._look_changed)
@@ -80,6 +87,7 @@ class ResultStep(QWidget):
         self._desk.canvas.look_changed.connect(self.refresh)
         for signal in (
             session.project_changed,
+            session.images_changed,
             session.current_changed,
             session.rounds_changed,
             session.activity_changed,
@@ -98,6 +106,12 @@ class ResultStep(QWidget):
         with telling():
             self._desk.predict(self.form.config(), everything=everything)
 
+    def predict_image(self) -> None:
+        """Predict all of the image that is looked at with what the form says."""
+        with telling():
+            if self._desk.ready() and self._desk.session.current is not None:
+                self._desk.predict(self.form.config(), ids=(self._desk.session.current,))
+
     def _form_changed(self) -> None:
         self._desk.prediction = self.form.config()
 
@@ -112,6 +126,14 @@ class ResultStep(QWidget):
         canvas.set_look(look)
         memory_of(self._desk).keep_look()
 
+    @property
+    def _several(self) -> bool:
+        """Whether all of this image is more than the main button predicts, and less than everything."""
+        project, id = self._desk.session.project, self._desk.session.current
+        if project is None or id is None or len(project.images) < 2:
+            return False
+        return len(project.entry(id).shape) == 3 or self._desk.canvas.vast
+
     def refresh(self) -> None:
         """Show the step as it is now."""
         session = self._desk.session
@@ -119,7 +141,9 @@ class ResultStep(QWidget):
         free = session.running is None and now is not Stage.EMPTY
         self.panel.set_verb(*(VIEW if self._desk.canvas.vast else PLANE))
         self.panel.show_activity(session.activities.get("result"), enabled=free)
-        self.everything.setEnabled(free)
+        for button in (self.image, self.everything):
+            button.setEnabled(free)
+        self.image.setVisible(self._several)
         look = self._desk.canvas.look
         for widget in (self.opacity, self.outline, self.visible):
             widget.blockSignals(True)

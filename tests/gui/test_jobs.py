@@ -330,6 +330,25 @@ def test_everything_is_predicted(dock: Any, stack: Any, viewer: Any, jobs: Any, 
     assert viewer.layers["stack masks"].data.all()
 
 
+def test_all_of_one_image_is_predicted_and_no_other(dock: Any, stack: Any, viewer: Any, jobs: Any, qtbot: Any) -> None:
+    dock.desk.paint()
+    paint_two(dock, viewer.layers["stack labels"], qtbot)
+    dock.train.panel.button.click()
+    done(dock, qtbot)
+    assert dock.result.image.isHidden()  # it would be everything
+    viewer.add_image(np.eye(32), name="second")
+    dock.images.use_selected()
+    dock.images.list.setCurrentRow(1)
+    assert dock.result.image.isHidden()  # it would be this plane
+    dock.images.list.setCurrentRow(0)
+    assert not dock.result.image.isHidden()
+    dock.result.image.click()
+    done(dock, qtbot)
+    assert (jobs.calls[-1][1]["ids"], jobs.calls[-1][1]["planes"]) == (("stack",), None)
+    assert viewer.layers["stack masks"].data.all()
+    assert "second masks" not in viewer.layers
+
+
 def test_probabilities_are_layers_of_their_own(painted: Any, viewer: Any, qtbot: Any) -> None:
     painted.train.panel.button.click()
     done(painted, qtbot)

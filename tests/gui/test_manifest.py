@@ -84,6 +84,7 @@ def test_commands_drive_the_dock(plugin: PluginManifest, viewer: Any, qtbot: Any
         (contributions.learn, "pretrain"),
         (contributions.train, "predict"),  # which follows training
         (contributions.predict, "predict"),
+        (contributions.predict_image, "predict"),
         (contributions.predict_everything, "predict"),
     ):
         command(viewer)
