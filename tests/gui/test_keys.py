@@ -13,8 +13,8 @@ from qtpy.QtWidgets import QAbstractButton, QComboBox, QMenu, QShortcut, QWidget
 
 import napari_sslseg
 from napari_sslseg import image as io
-from napari_sslseg.gui import commands, contributions, marks, masks, object_table, paint_commands, result_commands
-from napari_sslseg.gui.keys import ANYWHERE, KEYS, LABELS, markdown
+from napari_sslseg.gui import commands, contributions, foot, marks, masks, object_table, paint_commands, result_commands
+from napari_sslseg.gui.keys import ANYWHERE, KEYS, LABELS, NAPARI, markdown
 from napari_sslseg.gui.resuming import PRETRAIN
 from napari_sslseg.project import Project
 
@@ -320,3 +320,18 @@ def test_commands_that_write_files_say_what_is_missing(
     result_commands.export_this(viewer)
     assert asked == [["field"]]
     object_table.show(dock.desk).parent().close()
+
+
+def test_the_foot_of_the_window_says_what_keys_do_while_one_paints(dock: Any, image: Any, viewer: Any) -> None:
+    dock.desk.paint()
+    layer = viewer.layers["field labels"]
+    for tool, said in (("brush", foot.HELP), ("polygon", foot.POLYGON), ("eraser", foot.HELP), ("brush", foot.HELP)):
+        dock.paint.tools.use(tool)
+        assert (layer.help, viewer.help) == (said, said)
+    viewer.layers.selection.active = image
+    assert "pan" in viewer.help or "transform" in viewer.help  # napari's own words, of a layer of its own
+    viewer.layers.selection.active = layer
+    viewer.update_status_from_cursor()
+    assert viewer.help == foot.HELP
+    named = {k.key for k in KEYS if k.where in (LABELS, NAPARI)}
+    assert {part.split(":")[0] for part in foot.HELP.split(" · ")} - {"1 to 9", "[ ]"} <= named
