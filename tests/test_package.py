@@ -1,6 +1,5 @@
 """The package as a whole: what it loads, what it promises to other tools, and the walls between its modules."""
 
-import ast
 import importlib
 import inspect
 import pkgutil
@@ -134,16 +133,3 @@ def test_docstrings_are_complete_numpydoc(name):
     ]
     assert not found, "\n".join(found)
     assert (module.__doc__ or "").split("\n")[0].endswith((".", "?")), f"{name}: the first line must say what is in it"
-
-
-def test_the_window_uses_nothing_private_of_napari_or_qt():
-    given, asked = set(), set()
-    for file in (ROOT / "napari_sslseg" / "gui").glob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            names = [getattr(node, key) for key in ("name", "attr", "id") if isinstance(getattr(node, key, None), str)]
-            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
-                asked.update({(file.name, node.lineno, name) for name in names} if names[0].startswith("_") else ())
-            elif not isinstance(node, ast.Attribute | ast.Name) or isinstance(node.ctx, ast.Store):
-                given.update(names)
-    ours = given | {"_exit", "_replace"}  # of os and of named tuples: documented
-    assert not {place for place in asked if place[2] not in ours and not place[2].endswith("__")}

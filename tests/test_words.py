@@ -1,15 +1,32 @@
-"""What the library says of errors, in the words of the window."""
+"""What the library says of errors and of jobs, in the words of the window."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
 import napari_sslseg
-from napari_sslseg.gui.words import in_words
+from napari_sslseg import looks
+from napari_sslseg.gui.words import in_words, worded
+from napari_sslseg.job import Metric, Notice, Progress
 
 CORE = Path(napari_sslseg.__file__).parent
 TERMINAL = {"cli.py", "options.py", "launch.py", "inquiries.py", "distributed.py", "listen.py"}  # not of the window
+TERMINAL_JOBS = TERMINAL | {"demo.py"}
+SENTENCES = {"advice", "alarm", "check_usable", "choice", "unsaid", "unusable", "verdict"}  # they make those of notices
+TOLD = {  # where these are told
+    ("pretraining.py", "sentence"),
+    ("pretraining.py", "wrong"),
+    ("watch.py", "choice(self.looks, self.kind, self.kept)"),
+    ("watch.py", "sentence"),
+    ("workflow.py", "sentence"),
+}
+TRADE = re.compile(
+    r"\b(back ?bones?|batch\w*|checkpoints?|collaps\w+|embeddings?|encoders?|entropy|epochs?|features?|instance|logits?"
+    r"|loss|NaN|networks?|pretrain\w*|probes?|rank|regulari[sz]\w+|semantic|tensors?|validation|weights?)\b",
+    re.IGNORECASE,
+)
 
 
 def said_in_errors():
@@ -39,6 +56,7 @@ def test_no_error_of_the_window_speaks_of_the_command_line_or_of_functions():
     assert any("--" in text for text in found)
     left = [text for text in found if "--" in in_words(text) or "axes=" in in_words(text)]
     assert not left
+    assert not [text for text in found if "validation box" in in_words(text)]  # whose button says Check box
 
 
 @pytest.mark.parametrize(
@@ -58,3 +76,81 @@ def test_options_become_what_one_finds_in_the_window(text, words):
 @pytest.mark.parametrize("text", ["Only one class is painted. Two are needed. Paint some background.", "a-b -- c"])
 def test_what_is_plain_stays_as_it_is(text):
     assert in_words(text) == text
+
+
+def said_by_jobs():
+    """All texts that a job says beside its work, and what is put into a notice that is no text."""
+    found, made = set(), set()
+    for file in CORE.rglob("*.py"):
+        if file.name in TERMINAL_JOBS:
+            continue
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Notice", "Progress"):
+                parts = [*node.args, *(k.value for k in node.keywords)]
+                here = [text for part in parts for text in texts(part)]
+                if not here and ast.unparse(node.func) == "Notice":
+                    made.update((file.name, ast.unparse(part)) for part in parts)
+                found.update(here)
+            elif isinstance(node, ast.FunctionDef) and node.name in SENTENCES:
+                said = [text for statement in node.body[1:] for text in texts(statement)]  # but for its docstring
+                found.update(text for text in said if " " in text)
+    return found, made
+
+
+def test_no_notice_and_no_progress_of_the_window_has_a_word_of_the_trade():
+    found, made = said_by_jobs()
+    assert made == TOLD, "a sentence that another function makes: name that function in SENTENCES"
+    assert len(found) > 20
+    assert sum(bool(TRADE.search(text)) for text in found) > 5  # the command line still has them
+    assert not [in_words(text) for text in found if TRADE.search(in_words(text))]
+
+
+def look(step, value, rank=9.0):
+    return looks.Look(step, float(step), value, rank, 1.0, 1.0, 3, (value,) * 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "The features are collapsing (effective rank 1.2, 9.1 at the start): stop, and choose another method or a "
+            "lower rate. What was learnt before is kept.",
+            "It no longer tells things apart. Stop, and choose another method or a lower rate under “Advanced”. "
+            "What was learnt before is kept.",
+        ),
+        (
+            "The features are collapsing: all pixels look alike. Stop, and choose another method or a lower rate.",
+            "It no longer tells things apart. Stop, and choose another method or a lower rate under “Advanced”.",
+        ),
+        (
+            "On your strokes the pretrained encoder is worse (0.512) than where it started (0.633); training starts "
+            "from starter instead",
+            "For your strokes, what was learnt from your images is worse (0.512) than what was there before (0.633): "
+            "training does without it",
+        ),
+        ("The probe has been flat for 40 s: you can stop now", "It has learnt nothing new for 40 s: you can stop now"),
+        (
+            looks.choice([look(0, 0.5), look(100, 0.7), look(200, 0.6)], "strokes", 100),
+            "What was learnt until step 100 is kept: it was the best for your strokes (0.700, and 0.600 at the end)",
+        ),
+        (
+            looks.choice([look(0, 0.7), look(100, 0.6)], "strokes", 0),
+            "Learning from your images made it worse for your strokes (0.600 at best, 0.700 before): "
+            "what was learnt is left out",
+        ),
+        (
+            looks.choice([look(0, 0.7), look(100, 0.6)], "structure", 0),
+            "What was learnt until step 0 is kept: after it, things were no longer told apart",
+        ),
+    ],
+)
+def test_a_notice_of_a_job_is_said_in_plain_words(text, words):
+    assert in_words(text) == words
+
+
+def test_events_get_the_words_of_the_window_and_keep_their_numbers():
+    assert worded(Progress(0.5, "loading the network", 3.0)) == Progress(0.5, "getting ready", 3.0)
+    assert worded(Notice("Class 2 is painted in validation boxes only")) == Notice(
+        "Class 2 is painted in check boxes only"
+    )
+    assert worded(Metric("probe", 0.5, 1)) == Metric("probe", 0.5, 1)

@@ -27,7 +27,7 @@ class AcceptRow(QWidget):
         )
         self.menu = QMenu(self.button)
         self.menu.setToolTipsVisible(True)
-        self.seen = self._action("What I see", "The masks in the part of this plane that is in view")
+        self.seen = self._action("What I see", "The masks in the part of this plane that is in view (Ctrl+Enter)")
         self.plane = self._action("This plane", "The masks of the whole plane you are looking at")
         self.one = self._action(
             "One object (click it)", "The object you click next. Key A takes the one under the mouse"

@@ -71,7 +71,7 @@ class Boxes(QObject):
             shape_type="rectangle",
             features={"complete": np.array([r.complete for r in known], bool)},
             feature_defaults={"complete": False},
-            name=f"{id} validation",
+            name=f"{id} check boxes",
             edge_color=COLOUR,
             face_color="transparent",
             edge_width=max(1.0, min(below.data.shape[:2] if below.rgb else below.data.shape[-2:]) / 200),

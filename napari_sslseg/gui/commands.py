@@ -1,9 +1,14 @@
-"""Commands: what the command palette and the menus offer beside the verbs of `contributions`."""
+"""Commands: what the command palette, menus and keys offer of projects, learning and training, beside the verbs."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from napari.viewer import Viewer
 
-from napari_sslseg.gui import keys
+from napari_sslseg.gui import contributions, next_image
 from napari_sslseg.gui.contributions import dock_in
+
+QUICK, STANDARD, THOROUGH = range(3)  # places in the list of lengths
 
 
 # -------------------------------------------------------------------- projects and images
@@ -51,6 +56,28 @@ def denoise(viewer: Viewer) -> None:
     dock_in(viewer).desk.denoise()
 
 
+def go_on(viewer: Viewer) -> None:
+    """Look at the next image of the project, and at its masks once something was trained.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+    next_image.go(dock_in(viewer).desk, 1)
+
+
+def image_before(viewer: Viewer) -> None:
+    """Look at the image before, and at its masks once something was trained.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+    next_image.go(dock_in(viewer).desk, -1)
+
+
 def use_region(viewer: Viewer) -> None:
     """Make what is in the view an image of its own.
 
@@ -71,6 +98,17 @@ def take_out(viewer: Viewer) -> None:
         The viewer.
     """
     dock_in(viewer).images.out.click()
+
+
+def tour(viewer: Viewer) -> None:
+    """Show how it goes: a short text for each step.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+    dock_in(viewer).tour.begin()
 
 
 # -------------------------------------------------------------------- learn
@@ -107,104 +145,48 @@ def restored(viewer: Viewer) -> None:
     dock_in(viewer).learn.sees.restored.click()
 
 
-# -------------------------------------------------------------------- paint
-def add_class(viewer: Viewer) -> None:
-    """Add a class, or the next object, and paint with it.
+def learn_anew(viewer: Viewer) -> None:
+    """Learn from the start, and do not go on from where learning was left.
 
     Parameters
     ----------
     viewer : napari.Viewer
         The viewer.
     """
-    dock_in(viewer).paint.add_class()
+    dock_in(viewer).learn.begin_anew()
 
 
-def remove_class(viewer: Viewer) -> None:
-    """Remove the chosen class, after asking.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        The viewer.
-    """
-    dock_in(viewer).paint.remove.click()
-
-
-def class_menu(viewer: Viewer) -> None:
-    """Offer what can be done with the chosen class: rename, colour, merge, remove.
+def learn_quick(viewer: Viewer) -> None:
+    """Learn for a short time from now on.
 
     Parameters
     ----------
     viewer : napari.Viewer
         The viewer.
     """
-    dock_in(viewer).paint.table.offer()
+    dock_in(viewer).learn.length.setCurrentIndex(QUICK)
 
 
-def brush(viewer: Viewer) -> None:
-    """Paint with the brush.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        The viewer.
-    """
-    dock_in(viewer).paint.tools.use("brush")
-
-
-def eraser(viewer: Viewer) -> None:
-    """Take back what was painted.
+def learn_standard(viewer: Viewer) -> None:
+    """Learn for the usual time from now on.
 
     Parameters
     ----------
     viewer : napari.Viewer
         The viewer.
     """
-    dock_in(viewer).paint.tools.use("eraser")
+    dock_in(viewer).learn.length.setCurrentIndex(STANDARD)
 
 
-def fill(viewer: Viewer) -> None:
-    """Let the next click fill an outline.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        The viewer.
-    """
-    dock_in(viewer).paint.tools.use("fill")
-
-
-def polygon(viewer: Viewer) -> None:
-    """Click around an object.
+def learn_thorough(viewer: Viewer) -> None:
+    """Learn for a long time from now on.
 
     Parameters
     ----------
     viewer : napari.Viewer
         The viewer.
     """
-    dock_in(viewer).paint.tools.use("polygon")
-
-
-def suggest_before(viewer: Viewer) -> None:
-    """Go back to the suggestion before.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        The viewer.
-    """
-    dock_in(viewer).desk.guide.step(-1)
-
-
-def check_box(viewer: Viewer) -> None:
-    """Draw a box in which masks are checked.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        The viewer.
-    """
-    dock_in(viewer).desk.draw_box()
+    dock_in(viewer).learn.length.setCurrentIndex(THOROUGH)
 
 
 # -------------------------------------------------------------------- train
@@ -233,6 +215,30 @@ def doubts(viewer: Viewer) -> None:
     train.doubts.click()
 
 
+def find_classes(viewer: Viewer) -> None:
+    """Find what each pixel is, from now on.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+    box = dock_in(viewer).train.task
+    box.setCurrentIndex(box.findData("semantic"))
+
+
+def find_objects(viewer: Viewer) -> None:
+    """Find single objects, each with a number of its own, from now on.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+    box = dock_in(viewer).train.task
+    box.setCurrentIndex(box.findData("instance"))
+
+
 def back(viewer: Viewer) -> None:
     """Go back to the round that was better, where there is one.
 
@@ -255,90 +261,18 @@ def compare(viewer: Viewer) -> None:
     dock_in(viewer).train.compare()
 
 
-# -------------------------------------------------------------------- how masks look
-def masks(viewer: Viewer) -> None:
-    """Hide the masks, or show them.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        The viewer.
-    """
-    keys.masks(dock_in(viewer).desk.canvas)
-
-
-def outline(viewer: Viewer) -> None:
-    """Draw outlines of the masks, or whole ones.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        The viewer.
-    """
-    keys.outline(dock_in(viewer).desk.canvas)
-
-
-def fainter(viewer: Viewer) -> None:
-    """Let the masks cover less of the image.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        The viewer.
-    """
-    keys.fainter(dock_in(viewer).desk.canvas)
-
-
-def stronger(viewer: Viewer) -> None:
-    """Let the masks cover more of the image.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        The viewer.
-    """
-    keys.stronger(dock_in(viewer).desk.canvas)
-
-
-def unsure(viewer: Viewer) -> None:
-    """Show where the masks are unsure, or no longer.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        The viewer.
-    """
-    dock_in(viewer).result.over.unsure.click()
-
-
-def single_objects(viewer: Viewer) -> None:
-    """Show each object in the masks in a colour of its own, or classes again.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        The viewer.
-    """
-    dock_in(viewer).result.over.objects.click()
-
-
-def adjust_apply(viewer: Viewer) -> None:
-    """Change all masks of the project as those in view were adjusted.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        The viewer.
-    """
-    dock_in(viewer).result.adjust.apply.click()
-
-
-def adjust_reset(viewer: Viewer) -> None:
-    """Go back to the masks as they were predicted.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        The viewer.
-    """
-    dock_in(viewer).result.adjust.reset.click()
+# -------------------------------------------------------------------- keys
+BY_KEY: Mapping[str, Callable[[Viewer], None]] = MappingProxyType(
+    {
+        "use_images": use_images,
+        "learn": contributions.learn,
+        "paint": contributions.paint,
+        "train": contributions.train,
+        "predict": contributions.predict,
+        "next_image": go_on,
+        "image_before": image_before,
+        "live": live,
+        "accept_view": contributions.accept_view,
+        "export": contributions.export,
+    }
+)

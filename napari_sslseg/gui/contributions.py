@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from napari.viewer import Viewer
+from qtpy.QtWidgets import QWidget
 
 from napari_sslseg.contents import FILE
 from napari_sslseg.gui import layers, origin
@@ -153,7 +154,7 @@ def read_project(path: str) -> list[LayerData]:
 
 # -------------------------------------------------------------------- commands
 def dock_in(viewer: Viewer) -> Any:
-    """Open the dock, or bring it to the front.
+    """Open the dock, or bring it to the front, however it was opened: napari names it otherwise from its menu.
 
     Parameters
     ----------
@@ -165,7 +166,13 @@ def dock_in(viewer: Viewer) -> Any:
     Dock
         The only one of this viewer.
     """
-    return viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)[1]
+    window = getattr(viewer, "__wrapped__", viewer).window
+    for widget in window.dock_widgets.values():
+        if isinstance(widget, QWidget) and widget.objectName() == PLUGIN:
+            widget.parent().show()
+            widget.parent().raise_()
+            return widget
+    return window.add_plugin_dock_widget(PLUGIN, WIDGET)[1]
 
 
 def learn(viewer: Viewer) -> None:
@@ -257,14 +264,16 @@ def objects(viewer: Viewer) -> None:
 
 
 def stop(viewer: Viewer) -> None:
-    """Ask the running job to stop.
+    """Ask the running job to stop, and accept no more.
 
     Parameters
     ----------
     viewer : napari.Viewer
         The viewer.
     """
-    dock_in(viewer).desk.stop()
+    dock = dock_in(viewer)
+    dock.desk.stop()
+    dock.result.accept.accept.stop()
 
 
 def accept_view(viewer: Viewer) -> None:

@@ -8,7 +8,7 @@ from napari.viewer import Viewer
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from napari_sslseg.gui import keys
+from napari_sslseg.gui import commands, keys
 from napari_sslseg.gui.area import Area
 from napari_sslseg.gui.bubble import Bubble, Offer
 from napari_sslseg.gui.desk import Desk, desk_of
@@ -108,7 +108,7 @@ class Dock(QWidget):
         self.desk = desk or desk_of(napari_viewer)
         self.setObjectName("napari-sslseg")
         self.setStyleSheet(FOCUS)
-        keys.bind(self.desk.canvas)
+        keys.bind(self.desk.canvas, commands.BY_KEY)
         self.header = Header(self.desk)
         self.images, self.learn, self.paint = ImagesStep(self.desk), LearnStep(self.desk), PaintStep(self.desk)
         self.train, self.result = TrainStep(self.desk), ResultStep(self.desk)

@@ -8,9 +8,12 @@ from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog, QMenu, QMessageBox, QPushButton
 
+from napari_sslseg.errors import UserError
 from napari_sslseg.gui.desk import Desk, telling
 from napari_sslseg.gui.export import export_of
 from napari_sslseg.gui.listen import listen
+
+EXPORT = "Press “Export…” in step 5, and choose what to write"
 
 
 class ExportButton(QPushButton):
@@ -33,7 +36,7 @@ class ExportButton(QPushButton):
             "Masks of this image…",
             "One TIFF file, or NIfTI of a NIfTI or DICOM image; each pixel is the number of its class or object",
         )
-        self.all = self._action(menu, "Masks of all images…", "One file for each image that has masks")
+        self.all = self._action(menu, "Masks of all images…", "One file for each image that has masks (Ctrl+Shift+E)")
         menu.addSeparator()
         self.folder = self._action(
             menu,
@@ -46,7 +49,7 @@ class ExportButton(QPushButton):
         self.this.triggered.connect(lambda: self.this_image())
         self.all.triggered.connect(lambda: self.all_images())
         self.folder.triggered.connect(lambda: self.predict_folder())
-        self.show_folder.triggered.connect(lambda: self._open())
+        self.show_folder.triggered.connect(lambda: self.open_folder())
         for signal in (self._session.project_changed, self._session.activity_changed):
             listen(self, signal, self.refresh)
         self.refresh()
@@ -59,8 +62,7 @@ class ExportButton(QPushButton):
     # ---------------------------------------------------------------- what it does
     def this_image(self) -> None:
         """Ask for a folder, and write the masks of the current image."""
-        if self._session.current is not None:
-            self._masks([self._session.current])
+        self._masks([self._session.current] if self._session.current is not None else None)
 
     def all_images(self) -> None:
         """Ask for a folder, and write the masks of all images."""
@@ -97,8 +99,11 @@ class ExportButton(QPushButton):
         answer = QMessageBox.question(self, "Write over these files?", text, buttons.Yes | buttons.No, buttons.No)
         return bool(answer == buttons.Yes)
 
-    def _open(self) -> None:
-        if self._export.folder is not None:
+    def open_folder(self) -> None:
+        """Show the files that were written last."""
+        with telling():
+            if self._export.folder is None:
+                raise UserError("Nothing was exported yet", "There is a folder to open once there are files", EXPORT)
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._export.folder)))
 
     # ---------------------------------------------------------------- what it shows

@@ -1,6 +1,7 @@
 """Keys: all keys of the window in one table, of which `docs/keys.md` is made; and those that change how masks look."""
 
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -28,6 +29,16 @@ KEYS = (
     Key("N", LABELS, "next suggestion where to paint", "suggest"),
     Key("P", LABELS, "suggestion before"),
     Key("V", LABELS, "draw a check box", "check_box"),
+    Key("Ctrl+1", ANYWHERE, "use the selected open images", "use_images"),
+    Key("Ctrl+2", ANYWHERE, "learn", "learn"),
+    Key("Ctrl+3", ANYWHERE, "paint on this image", "paint"),
+    Key("Ctrl+4", ANYWHERE, "train", "train"),
+    Key("Ctrl+5", ANYWHERE, "predict this plane", "predict"),
+    Key("Shift+N", ANYWHERE, "next image, with its masks once something was trained", "next_image"),
+    Key("Shift+P", ANYWHERE, "image before", "image_before"),
+    Key("Ctrl+L", ANYWHERE, "live on or off", "live"),
+    Key("Ctrl+Enter", ANYWHERE, "accept the masks in view", "accept_view"),
+    Key("Ctrl+Shift+E", ANYWHERE, "export the masks of all images", "export"),
     Key("H", ANYWHERE, "hide the masks and all else over the image while held", "masks"),
     Key("U", ANYWHERE, "outlines of the masks, or whole ones", "outline"),
     Key(",", ANYWHERE, "masks fainter", "fainter"),
@@ -69,21 +80,27 @@ def markdown() -> str:
     return "\n".join([*head, *rows, ""])
 
 
-def bind(canvas: Canvas) -> None:
-    """Let keys change how masks look, whichever layer is active; a key that is taken stays what it is.
+def bind(canvas: Canvas, commands: Mapping[str, Callable[[Any], None]]) -> None:
+    """Let keys do what buttons do, whichever layer is active; a key that is taken stays what it is.
+
+    A manifest can name keys too, but napari 0.9 does not bind those.
 
     Parameters
     ----------
     canvas : Canvas
         The layers.
+    commands : mapping of str to callable
+        Commands by name, as in the table of keys; each takes a viewer.
     """
     viewer = canvas.viewer
     taken = {str(key) for key in (*viewer.keymap, *viewer.class_keymap)}
     calls: dict[str, Callable[[Any], Any]] = {"H": hide(canvas)}
     calls |= {"U": lambda _: outline(canvas), ",": lambda _: fainter(canvas), ".": lambda _: stronger(canvas)}
+    calls |= {k.key: commands[k.command] for k in KEYS if k.where == ANYWHERE and k.command in commands}
     for key, call in calls.items():
-        if key not in taken:
-            viewer.bind_key(key, call)
+        pressed = key.replace("Ctrl", "Meta") if sys.platform == "darwin" else key  # what a Mac calls Command
+        if pressed not in taken:
+            viewer.bind_key(pressed, call)
 
 
 def hide(canvas: Canvas) -> Callable[[Any], Iterator[None]]:

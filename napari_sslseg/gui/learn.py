@@ -91,7 +91,7 @@ class LearnStep(QWidget):
         session = self._desk.session
         self.panel.started.connect(self.start)
         self.panel.stopped.connect(self._desk.stop)
-        self.anew.clicked.connect(self._begin_anew)
+        self.anew.clicked.connect(self.begin_anew)
         self.length.chosen.connect(self._length_chosen)
         self.advanced.toggled.connect(self._unfold)
         self.resuming.found.connect(self._left_off)
@@ -127,7 +127,8 @@ class LearnStep(QWidget):
             self.paces.begin(config, self._desk.session.runtime)
             self._desk.learn(config)
 
-    def _begin_anew(self) -> None:
+    def begin_anew(self) -> None:
+        """Learn from the start, and do not go on from what was left off."""
         self.resuming.forget()
         self.start()
 

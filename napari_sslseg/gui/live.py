@@ -230,7 +230,7 @@ class Live(QObject):
 
     def _heard(self, event: Event) -> None:
         if self.on and (isinstance(event, Notice) or (isinstance(event, Progress) and event.fraction < 1)):
-            self._say(event.text)
+            self._say(in_words(event.text))
 
     def _returned(self, overlay: Overlay) -> None:
         self._worker = None

@@ -16,10 +16,13 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sslseg.gui.desk import Desk
+from napari_sslseg.errors import UserError
+from napari_sslseg.gui.desk import Desk, tell
 from napari_sslseg.gui.elided import Elided
 from napari_sslseg.gui.objects import Objects
 from napari_sslseg.measuring import Table, shown
+
+PREDICT = "Press “▶ This plane” in step 5 first, or wait until the table is filled"
 
 
 class TableModel(QAbstractTableModel):
@@ -120,7 +123,7 @@ class ObjectTable(QWidget):
         row.addWidget(self.save)
         whole.addLayout(row)
         whole.addWidget(self.view, 1)
-        self.save.clicked.connect(self._save)
+        self.save.clicked.connect(self.save_as)
         self.all_planes.toggled.connect(objects.follow)
         self.view.selectionModel().currentRowChanged.connect(self._row_changed)
         objects.changed.connect(self.refresh)
@@ -183,7 +186,13 @@ class ObjectTable(QWidget):
         selection.blockSignals(False)
         self.view.viewport().update()
 
-    def _save(self) -> None:
+    def save_as(self) -> None:
+        """Ask for a file, and save the table."""
+        if self._objects.table is None:
+            tell(
+                UserError("There is no table of objects yet", "Masks are needed, and a moment to measure them", PREDICT)
+            )
+            return
         path, _ = QFileDialog.getSaveFileName(self, "Save the table", "objects.csv", "Tables (*.csv)")
         if path:
             self._objects.save(Path(path))

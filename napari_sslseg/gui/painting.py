@@ -9,6 +9,7 @@ from napari.layers import Labels as LabelsLayer
 from qtpy.QtCore import QObject, Signal
 
 from napari_sslseg.gui import layers, marks
+from napari_sslseg.gui.foot import say_keys
 from napari_sslseg.gui.strokes import Strokes
 from napari_sslseg.gui.writer import LabelWriter
 from napari_sslseg.session import Session
@@ -119,6 +120,7 @@ class Painting(QObject):
         layer.bind_key("g", lambda _: self.filling.emit(), overwrite=True)
         layer.bind_key("n", lambda _: self.stepped.emit(1), overwrite=True)
         layer.bind_key("p", lambda _: self.stepped.emit(-1), overwrite=True)
+        say_keys(layer)
         layer.brush_size = max(3, round(min(layer.data.shape[-2:]) / 120))
         self.tool_changed.emit()
 

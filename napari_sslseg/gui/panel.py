@@ -50,7 +50,7 @@ class Panel(QFrame):
 
     def __init__(self, number: int, title: str, verb: str, tooltip: str) -> None:
         super().__init__()
-        self._verb, self._tooltip = verb, tooltip
+        self._verb, self._tooltip, self._key = verb, tooltip, f" (Ctrl+{number})"
         self._halt, self._halt_tooltip = "■ Stop", "Stop now and keep what was done so far"
         self.setObjectName(f"step-{title.lower()}")
         self.light = Light(self)
@@ -152,7 +152,7 @@ class Panel(QFrame):
         self._running = activity is not None and activity.running
         stopping = activity is not None and activity.stopping
         self.button.setText("Stopping…" if stopping else self._halt if self._running else self._verb)
-        self.button.setToolTip(self._halt_tooltip if self._running else self._tooltip)
+        self.button.setToolTip(self._halt_tooltip if self._running else self._tooltip + self._key)
         self.button.setEnabled(not stopping if self._running else enabled)
         progress = activity.progress if activity and self._running else None
         self.bar.setVisible(self._running)

@@ -6,7 +6,7 @@ from typing import Any
 from qtpy.QtCore import QObject, Signal
 
 from napari_sslseg.errors import StoppedError, UserError
-from napari_sslseg.gui.words import in_words
+from napari_sslseg.gui.words import in_words, worded
 from napari_sslseg.gui.worker import JobWorker
 from napari_sslseg.job import Event, Job, Stop
 from napari_sslseg.session import Session
@@ -78,7 +78,7 @@ class Runner(QObject):
             self._session.ask_stop()
 
     def _heard(self, event: Event) -> None:
-        self._session.hear(event)
+        self._session.hear(worded(event))
 
     def _returned(self, result: Any) -> None:
         step, self._worker = self._session.running, None

@@ -18,15 +18,15 @@ Region = tuple[slice, ...]
 class Watched(np.ndarray[Any, np.dtype[np.uint16]]):
     """Labels in memory that remember where they were written to, whoever does it: brush, fill, undo, a script."""
 
-    _listener: Any = None
+    listener: Any = None  # called with the box and the index that were written to
 
     def __array_finalize__(self, origin: Any) -> None:
-        self._listener = None  # only the whole array listens, not the views of it
+        self.listener = None  # only the whole array listens, not the views of it
 
     def __setitem__(self, key: Any, value: Any) -> None:
         super().__setitem__(key, value)
-        if self._listener is not None:
-            self._listener(region_of(key, self.shape), key)
+        if self.listener is not None:
+            self.listener(region_of(key, self.shape), key)
 
 
 def region_of(key: Any, shape: tuple[int, ...]) -> Region:
@@ -119,7 +119,7 @@ class Strokes(QObject):
         if data.dtype != np.uint16:
             data = data.astype(np.uint16)
         self._labels = data.view(Watched)
-        self._labels._listener = self._touched
+        self._labels.listener = self._touched
         with self.layer.events.data.blocker(self._data_replaced):
             self.layer.data = self._labels
 
@@ -179,7 +179,7 @@ class Strokes(QObject):
     def release(self) -> None:
         """Save, and let go of the layer."""
         self.save()
-        self._labels._listener = None
+        self._labels.listener = None
         self.layer.events.data.disconnect(self._data_replaced)
         self.layer.mouse_drag_callbacks.remove(self._drag)
         self.deleteLater()

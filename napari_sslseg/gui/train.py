@@ -53,7 +53,8 @@ class TrainStep(QWidget):
         )
         self.live = QCheckBox("Live")
         self.live.setToolTip(
-            "Masks follow the brush: a quick look at what your strokes say so far. Train for masks that are better"
+            "Masks follow the brush (Ctrl+L): a quick look at what your strokes say so far. "
+            "Train for masks that are better"
         )
         self.doubts = QCheckBox("where unsure")
         self.doubts.setToolTip("Light up where the next best class is nearly as likely: strokes there tell most")

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog
 
 from napari_sslseg import originals, refinement_file
-from napari_sslseg.gui import object_table
+from napari_sslseg.gui import object_table, result_commands
 from napari_sslseg.gui.adjusting import Adjusting
 from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.dock import Dock
@@ -154,15 +155,20 @@ def test_a_row_and_its_object_are_chosen_together(adjusted: Dock, image: Any, vi
     assert "object" not in viewer.layers
 
 
-def test_the_table_follows_the_masks_and_is_saved(adjusted: Dock, image: Any, tmp_path: Path, qtbot: Any) -> None:
+def test_the_table_follows_the_masks_and_is_saved(
+    adjusted: Dock, image: Any, viewer: Any, tmp_path: Path, qtbot: Any, monkeypatch: Any
+) -> None:
     adjusted.desk.ready()
     predict(adjusted)
-    table, objects = object_table.show(adjusted.desk), Objects.of(adjusted.desk)
+    table = object_table.show(adjusted.desk)
     still(adjusted, qtbot)
     assert table.model.rowCount() == 2
     assert table.said.text() == "2 objects in field"
     adjusted.result.adjust.least.slider.setValue(9)
     still(adjusted, qtbot)
     assert [table.model.data(table.model.index(0, c)) for c in range(3)] == ["1", "class 2", "25"]
-    objects.save(tmp_path / "t.csv")
-    assert len((tmp_path / "t.csv").read_text(encoding="utf-8").splitlines()) == 2
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "t.csv"), ""))
+    for save in (table.save.click, lambda: result_commands.save_objects(viewer)):
+        save()
+        assert len((tmp_path / "t.csv").read_text(encoding="utf-8").splitlines()) == 2
+        (tmp_path / "t.csv").unlink()

@@ -25,7 +25,7 @@ def rectangle(y0: float, y1: float, x0: float, x1: float) -> Any:
 
 
 def test_a_box_that_is_drawn_is_in_the_project(dock: Any, layer: Any, image: Any) -> None:
-    assert layer.name == "field validation"
+    assert layer.name == "field check boxes"
     assert layer.mode == "add_rectangle"
     np.testing.assert_allclose(layer.scale, image.scale)
     layer.add_rectangles(rectangle(9.6, 30.4, -4, 20.2))  # part of it lies outside
@@ -58,7 +58,7 @@ def test_boxes_come_back_with_the_project(dock: Any, layer: Any, viewer: Any) ->
     before = stored(dock)
     viewer.layers.remove(layer)
     dock.paint.guide.box.click()
-    again = viewer.layers["field validation"]
+    again = viewer.layers["field check boxes"]
     np.testing.assert_allclose(again.data[0].min(0), (9.5, 4.5))
     again.add_rectangles(rectangle(40, 50, 4, 19))
     assert stored(dock)[0] == before[0]
@@ -76,4 +76,4 @@ def test_a_key_lets_one_draw(dock: Any, image: Any, viewer: Any) -> None:
     dock.paint.panel.button.click()
     labels = viewer.layers.selection.active
     {str(key).lower(): call for key, call in labels.keymap.items()}["v"](labels)
-    assert viewer.layers.selection.active.name == "field validation"
+    assert viewer.layers.selection.active.name == "field check boxes"

@@ -8,7 +8,7 @@ import pytest
 import tifffile
 from qtpy.QtCore import Qt
 
-from napari_sslseg.gui import layers
+from napari_sslseg.gui import layers, next_image
 from napari_sslseg.image import Image
 from napari_sslseg.io import write_labels
 from napari_sslseg.project import Project
@@ -474,3 +474,32 @@ def test_channels_that_are_open_are_painted_on_as_one_image(dock: Any, image: An
     viewer.layers.selection.active = viewer.layers["red"]
     dock.paint.panel.button.click()
     assert [e.channels for e in dock.desk.session.project.images] == [1, 2]
+
+
+def test_one_goes_on_to_the_next_image_and_sees_its_masks(
+    dock: Any, viewer: Any, finished: Project, jobs: Any, qtbot: Any
+) -> None:
+    dock.desk.open_project(finished.path)
+    next_image.go(dock.desk, 1)
+    done(dock, qtbot)
+    assert dock.desk.session.current == "two"
+    assert jobs.calls[-1][1]["ids"] == ("two",)
+    assert viewer.layers["two masks"].visible
+    calls = len(jobs.calls)
+    next_image.go(dock.desk, 1)
+    assert dock.desk.session.current == "one"
+    next_image.go(dock.desk, -1)
+    assert dock.desk.session.current == "two"
+    assert len(jobs.calls) == calls + (finished.current_round is None)
+
+
+def test_without_a_training_the_next_image_is_looked_at_only(dock: Any, image: Any, viewer: Any, jobs: Any) -> None:
+    next_image.go(dock.desk, 1)
+    dock.images.panel.button.click()
+    next_image.go(dock.desk, 1)
+    assert dock.desk.session.current == "field"
+    viewer.add_image(np.eye(32), name="second")
+    dock.images.panel.button.click()
+    next_image.go(dock.desk, 1)
+    assert dock.desk.session.current == "field"
+    assert [name for name, _ in jobs.calls] == []

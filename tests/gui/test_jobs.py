@@ -132,7 +132,8 @@ def test_learn_shows_the_probe_beside_the_loss_and_its_advice(dock: Any, image: 
         "How well it tells things apart: 0.7 after 9 steps (higher is better)"
     )
     assert not dock.learn.probe.isHidden()
-    assert dock.learn.panel.message.text() == f"At work · 1:20 left\n{advice.text}"
+    plain = "It has learnt nothing new for 40 s: you can stop now"
+    assert dock.learn.panel.message.text() == f"At work · 1:20 left\n{plain}"
     jobs.go.set()
     done(dock, qtbot)
 

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari.utils._proxies import PublicOnlyProxy
 from npe2 import PluginManifest
 
 import napari_sslseg
-from napari_sslseg.gui import commands, contributions
+from napari_sslseg.gui import commands, contributions, result_commands
+from napari_sslseg.gui.dock import Dock
 from napari_sslseg.project import Project
 
 from .conftest import FakeAnswers, FakeJobs
@@ -72,6 +74,15 @@ def test_the_widget_opens_from_the_plugins_menu(plugin: PluginManifest, viewer: 
     assert again is dock
 
 
+def test_commands_find_the_dock_that_the_menu_opened(plugin: PluginManifest, viewer: Any) -> None:
+    named = viewer.window.add_dock_widget(Dock(viewer), name="SSL Segmentation (SSL Segmentation)")  # as the menu does
+    named.hide()
+    assert contributions.dock_in(viewer) is viewer.window.dock_widgets["SSL Segmentation (SSL Segmentation)"]
+    assert contributions.dock_in(PublicOnlyProxy(viewer)) is contributions.dock_in(viewer)
+    assert len(viewer.window.dock_widgets) == 1
+    assert not named.isHidden()
+
+
 def test_commands_drive_the_dock(plugin: PluginManifest, viewer: Any, qtbot: Any) -> None:
     viewer.add_image(np.eye(32), name="field")
     _, dock = viewer.window.add_plugin_dock_widget("napari-sslseg", "SSL Segmentation")
@@ -103,7 +114,7 @@ def test_commands_drive_the_dock(plugin: PluginManifest, viewer: Any, qtbot: Any
         assert dock.learn.sees.sights.shows(role)
         command(viewer)
         assert not dock.learn.sees.sights.shows(role)
-    for command in (commands.adjust_apply, commands.adjust_reset):
+    for command in (result_commands.adjust_apply, result_commands.adjust_reset):
         command(viewer)  # nothing is adjusted
         assert dock.desk.session.running is None
     viewer.layers["field"].corner_pixels = np.array([[4, 4], [19, 19]])  # as the canvas says when one zooms in
