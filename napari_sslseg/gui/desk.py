@@ -1,4 +1,4 @@
-"""Desk: what belongs to one viewer and outlives the dock: session, canvas and the running job."""
+"""Desk: what belongs to one viewer and outlives the dock: session, canvas, live masks and the running job."""
 
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -8,8 +8,8 @@ from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Image as ImageLayer
-from napari.utils.notifications import ErrorNotification, notification_manager, show_error
-from qtpy.QtCore import QCoreApplication, QObject
+from napari.utils.notifications import ErrorNotification, notification_manager, show_error, show_info
+from qtpy.QtCore import QCoreApplication, QObject, Signal
 
 from napari_sslseg.errors import UserError
 from napari_sslseg.gui import denoised, layers, preferences
@@ -50,6 +50,9 @@ def desk_of(viewer: ViewerModel) -> "Desk":
     return _desks[viewer]
 
 
+GOES_ON = "What was started goes on. To see it or to stop it, open SSL Segmentation again in the menu Plugins"
+
+
 class Desk(QObject):
     """Starts, stops and ends the jobs of one viewer.
 
@@ -64,6 +67,8 @@ class Desk(QObject):
     answering : Answering, optional
         What answers in live mode; the real one if not given.
     """
+
+    closed = Signal()  # the window is gone: nobody will look any more
 
     def __init__(
         self,
@@ -89,6 +94,8 @@ class Desk(QObject):
         self._runner.failed.connect(tell)
         self._runner.ended.connect(self._rest)
         self._docks = 0
+        self._outlives = False  # whether the window stays when its dock goes
+        self.alive = True  # whether there is a window; without one, what a job made is kept and not shown
         for layer in viewer.layers:
             self.canvas.meet(layer)
         application = QCoreApplication.instance()
@@ -167,7 +174,7 @@ class Desk(QObject):
             )
 
     def _trained(self) -> None:
-        if self.shown:
+        if self.alive:
             self.predict(self.prediction)
 
     def use_round(self, number: int) -> None:
@@ -197,7 +204,7 @@ class Desk(QObject):
     def _predicted(self, found: Sequence[Prediction]) -> None:
         used = self.session.needed_project.current_round
         self.session.predicted.update({p.image: used.number if used else 0 for p in found})
-        if self.shown:
+        if self.alive:
             self.canvas.show(found)
 
     def denoise(self) -> None:
@@ -213,7 +220,7 @@ class Desk(QObject):
         )
 
     def _denoised(self, found: Sequence[Denoised]) -> None:
-        if self.shown:
+        if self.alive:
             for one in found:
                 denoised.show(self.canvas.viewer, self.session.needed_project, one)
 
@@ -234,14 +241,14 @@ class Desk(QObject):
             self.run("suggest", lambda stop: self.jobs.suggest(project, runtime=runtime, stop=stop), self._suggested)
 
     def _suggested(self, found: Sequence[Suggestion]) -> str:
-        if self.shown:
+        if self.alive:
             self.guide.set(found)
         return "" if found else "Nothing to suggest: all of it is painted"
 
     # ---------------------------------------------------------------- the running job
     @property
     def shown(self) -> bool:
-        """Whether a dock shows this desk; without one, what a job made is kept and not shown."""
+        """Whether a dock shows this desk."""
         return self._docks > 0
 
     def run(
@@ -276,13 +283,33 @@ class Desk(QObject):
     def attach(self) -> None:
         """Note that a dock shows this desk."""
         self._docks += 1
+        self.alive, self._outlives = True, False
+        self.live.wake()
+
+    def outlive(self, window: QObject) -> None:
+        """Note that a dock is about to go without its window: what runs goes on until that is gone too.
+
+        Parameters
+        ----------
+        window : QObject
+            The window.
+        """
+        self._outlives = True
+        window.destroyed.connect(self.close)
 
     def detach(self) -> None:
-        """Note that a dock is gone, perhaps with its window: nothing runs on unseen, nothing is lost."""
+        """Note that a dock is gone; nothing is lost. A job goes on as long as the window is there, and live rests."""
         self._docks -= 1
-        if self._docks == 0:
+        if self._docks:
+            return
+        if not self._outlives:
             self.close()
-            self._rest()
+            return
+        self.canvas.painting.flush()
+        self.live.rest()
+        if self._runner.busy:
+            show_info(GOES_ON)
+        self._rest()
 
     def _rest(self) -> None:
         """Free what jobs hold once nothing runs and nobody looks."""
@@ -291,9 +318,12 @@ class Desk(QObject):
 
     def close(self) -> None:
         """Stop the running job and write what was painted; what the job made stays in the project."""
+        self.alive = False
         self.stop()
         self.live.close()
         self.canvas.painting.flush()
+        self._rest()
+        self.closed.emit()
 
 
 def tell(error: Exception) -> None:

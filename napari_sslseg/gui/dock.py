@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from napari.viewer import Viewer
-from qtpy.QtCore import QEvent
+from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_sslseg.gui import keys
@@ -93,7 +93,7 @@ class Header(QWidget):
 
 
 class Dock(QWidget):
-    """The dock widget. Hiding it changes nothing; closing it asks a running job to stop and keep its best state.
+    """The dock widget. Hiding or closing it ends no job; closing the window asks it to stop and keep its best state.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ class Dock(QWidget):
         self._area = area
         self.bubble = Bubble(self.tour, self, self._bring)
         self._drops = Drops(self.desk, self)
-        self._docked = False
+        self._holder: QObject | None = None  # what napari puts it into
         self._remember()
         set_order(self)
         self.desk.attach()
@@ -168,7 +168,15 @@ class Dock(QWidget):
         """
         if event.type() == QEvent.Type.ParentChange:
             if self.parent() is not None:
-                self._docked = True
-            elif self._docked:
+                self._holder = self.parent()
+            elif self._holder is not None:  # the window stays
+                self.desk.outlive(_last(self._holder))
                 self.deleteLater()
         return bool(super().event(event))
+
+
+def _last(inside: QObject) -> QObject:
+    """The window in which something lies, also where it floats above it."""
+    while (around := inside.parent()) is not None:
+        inside = around
+    return inside
