@@ -18,8 +18,10 @@ from napari_sslseg.gui.canvas import Canvas
 from napari_sslseg.gui.guide import Guide
 from napari_sslseg.gui.jobs import Jobs, RemoteJobs
 from napari_sslseg.gui.live import MOST, Answering, Live
+from napari_sslseg.gui.memory import Memory
 from napari_sslseg.gui.runner import Runner
 from napari_sslseg.gui.using import use, use_active
+from napari_sslseg.gui.whereabouts import Whereabouts
 from napari_sslseg.gui.words import in_words
 from napari_sslseg.job import Job, Stop
 from napari_sslseg.prediction import Denoised, Prediction
@@ -82,6 +84,8 @@ class Desk(QObject):
         self.session = session or Session()
         self._home: Path | None = None
         self.canvas = Canvas(viewer, self.session, self)
+        self.memory = Memory(self.session, self.canvas, self)
+        self._whereabouts = Whereabouts(self.canvas, self.memory, self)
         self.canvas.painting.failed.connect(tell)
         self.canvas.met.connect(self._met)
         self.guide = Guide(self.canvas, self)
@@ -123,7 +127,7 @@ class Desk(QObject):
         with telling():
             self.canvas.painting.flush()
             self.session.open(Project.open(path))
-            self.canvas.show_current()
+            self._whereabouts.come_back()
             self.jobs.start()
             if self.session.tally.counts.get(self.session.current or ""):
                 self.canvas.painting.annotate()
@@ -131,7 +135,7 @@ class Desk(QObject):
     def _met(self, path: Path) -> None:
         with telling():
             self.session.open(Project.open(path))
-            self.canvas.show_current()
+            self._whereabouts.come_back()
             self.jobs.start()
 
     def use(self, chosen: Sequence[Sequence[ImageLayer]]) -> None:
@@ -322,6 +326,7 @@ class Desk(QObject):
         self.stop()
         self.live.close()
         self.canvas.painting.flush()
+        self.memory.flush()
         self._rest()
         self.closed.emit()
 

@@ -19,7 +19,6 @@ from napari_sslseg.gui.images import ImagesStep
 from napari_sslseg.gui.keeping import keep_folds, keep_forms
 from napari_sslseg.gui.learn import LearnStep
 from napari_sslseg.gui.listen import listen
-from napari_sslseg.gui.memory import memory_of
 from napari_sslseg.gui.order import set_order
 from napari_sslseg.gui.paint import PaintStep
 from napari_sslseg.gui.panel import Panel
@@ -41,7 +40,7 @@ class Header(QWidget):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__()
-        self._desk, self._memory = desk, memory_of(desk)
+        self._desk, self._memory = desk, desk.memory
         self.name = Elided()
         self.name.setStyleSheet("font-weight: bold")
         self.new = QPushButton("New…")
@@ -147,10 +146,12 @@ class Dock(QWidget):
         return self.panels[step]
 
     def _remember(self) -> None:
-        memory = memory_of(self.desk)
+        memory = self.desk.memory
         forms: dict[str, Form[Any]] = {"learn": self.learn.form, "machine": self.learn.runtime}
         keep_forms({**forms, "train": self.train.form, "result": self.result.form}, memory, self)
-        keep_folds(self.panels, memory)
+        titles = {name: panel.title for name, panel in self.panels.items()}
+        parts = {"learn": self.learn.advanced, "sees": self.learn.sees.fold, "train": self.train.advanced}
+        keep_folds(titles, {**parts, "adjust": self.result.adjust.fold}, memory)
         self.destroyed.connect(memory.flush)
 
     def event(self, event: QEvent) -> bool:

@@ -11,7 +11,6 @@ from napari_sslseg.gui.desk import Desk, telling
 from napari_sslseg.gui.export_button import ExportButton
 from napari_sslseg.gui.forms import Form
 from napari_sslseg.gui.listen import listen
-from napari_sslseg.gui.memory import memory_of
 from napari_sslseg.gui.panel import Panel
 from napari_sslseg.gui.wrap import Wrap
 from napari_sslseg.settings import PredictConfig
@@ -110,7 +109,7 @@ class ResultStep(QWidget):
             visible=self.visible.isChecked(),
         )
         canvas.set_look(look)
-        memory_of(self._desk).keep_look()
+        self._desk.memory.keep_look()
 
     def refresh(self) -> None:
         """Show the step as it is now."""

@@ -25,7 +25,7 @@ from qtpy.QtWidgets import (
 
 from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.dock import Dock
-from napari_sslseg.gui.memory import memory_of, user_file
+from napari_sslseg.gui.memory import user_file
 from napari_sslseg.gui.order import controls
 from napari_sslseg.gui.tour import TEXTS
 
@@ -116,7 +116,7 @@ def test_the_tour_is_offered_once_points_at_each_step_and_ends_with_escape(
     QTest.keyClick(dock.bubble.next, Qt.Key.Key_Escape)
     assert dock.bubble.isHidden()
     assert list(viewer.layers) == [image]  # and no sample
-    memory_of(dock.desk).flush()
+    dock.desk.memory.flush()
     again = Dock(viewer, Desk(viewer, dock.desk.jobs))
     viewer.window.add_dock_widget(again, name="again")
     assert again.offer.isHidden()
