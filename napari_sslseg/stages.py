@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
-from napari_sslseg.job import Event, Metric, Notice, Progress
+from napari_sslseg.job import Device, Event, Metric, Notice, Progress
 from napari_sslseg.project import Project
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class Activity:
         (step, value) points by name of the metric.
     messages : list of str
         What the job had to tell the user.
+    device : str
+        On what it computes, in words; empty while that is not known.
     """
 
     images: int = 0
@@ -55,6 +57,7 @@ class Activity:
     progress: Progress | None = None
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
+    device: str = ""
 
     def hear(self, event: Event) -> None:
         """Take in what the job says.
@@ -73,6 +76,8 @@ class Activity:
                 del curve[1:-1:2]
         elif isinstance(event, Notice):
             self.messages.append(event.text)
+        elif isinstance(event, Device):
+            self.device = event.text
 
 
 @dataclass

@@ -13,7 +13,7 @@ from napari_sslseg.gui import canvas
 from napari_sslseg.gui.desk import GOES_ON
 from napari_sslseg.gui.dock import Dock
 from napari_sslseg.gui.panel import Panel, time_left
-from napari_sslseg.job import Metric, Notice, Progress
+from napari_sslseg.job import Device, Metric, Notice, Progress
 from napari_sslseg.overlay import Box
 from napari_sslseg.project import Project
 from napari_sslseg.stages import Activity, Stage
@@ -120,6 +120,38 @@ def test_learn_shows_the_probe_beside_the_loss_and_its_advice(dock: Any, image: 
     assert dock.learn.panel.message.text() == f"At work · 1:20 left\n{advice.text}"
     jobs.go.set()
     done(dock, qtbot)
+
+
+@pytest.mark.parametrize("step", ["learn", "train", "result"])
+def test_on_what_a_job_runs_is_said_while_it_runs(painted: Any, jobs: Any, qtbot: Any, step: str) -> None:
+    painted.train.panel.button.click()
+    done(painted, qtbot)
+    panel, words = getattr(painted, step).panel, "on the graphics card (NVIDIA H100)"
+    before = panel.summary.text()
+    jobs.events = (Device(words), *jobs.events)
+    jobs.hold()
+    panel.button.click()
+    qtbot.waitUntil(lambda: panel.summary.text() == words, timeout=2000)
+    assert words in panel.summary.toolTip()
+    assert panel.message.toolTip() == panel.bar.toolTip() == f"Runs {words}"
+    jobs.go.set()
+    done(painted, qtbot)
+    assert words not in (panel.summary.text(), panel.message.toolTip())
+    assert step == "learn" or panel.summary.text() == before.replace("1", "2")
+
+
+def test_a_step_is_no_taller_for_what_a_job_runs_on(qtbot: Any) -> None:
+    panel = Panel(2, "Learn", "▶ Learn", "Learn")
+    qtbot.addWidget(panel)
+    panel.resize(300, 400)
+    panel.show()
+    heights = set()
+    for device in ("", "on the graphics card (NVIDIA GeForce RTX 4090 Laptop GPU)"):
+        panel.show_activity(Activity(progress=Progress(0.5, "At work", 80.0), device=device))
+        panel.show_stage(Stage.WORKING, "At work", "no labels needed")
+        QApplication.processEvents()
+        heights.add((panel.sizeHint().height(), panel.layout().heightForWidth(300), panel.minimumSizeHint().width()))
+    assert len(heights) == 1
 
 
 def test_one_job_runs_at_a_time(painted: Any, jobs: Any, qtbot: Any) -> None:
