@@ -147,6 +147,25 @@ def test_tab_reaches_every_control_from_the_top_down_and_each_is_told_in_words(d
         assert widget.toolTip() or parents(widget)[0].toolTip(), (widget, words)
 
 
+def test_the_frame_around_a_check_box_hides_nothing_of_its_words(make_napari_viewer: Any, qtbot: Any) -> None:
+    viewer = make_napari_viewer(show=True)
+    viewer.add_image(np.eye(32), name="field")
+    dock = Dock(viewer, Desk(viewer))
+    viewer.window.add_dock_widget(dock, name="SSL Segmentation")
+    window = dock.window()
+    with qtbot.waitActive(window, timeout=5000):
+        window.activateWindow()
+    for box in (dock.train.live, dock.result.outline, dock.result.visible):
+        drawn = []
+        for there in (dock.header.new, box):
+            there.setFocus()
+            qtbot.waitUntil(there.hasFocus, timeout=2000)
+            drawn.append(box.grab())
+        assert drawn[0].toImage() != drawn[1].toImage()  # one sees where the keyboard is
+        within = box.rect().adjusted(1, 1, -1, -1)
+        assert drawn[0].copy(within).toImage() == drawn[1].copy(within).toImage(), box.text()
+
+
 # -------------------------------------------------------------------- several windows
 def test_two_viewers_do_not_know_of_each_other(viewer: Any, make_napari_viewer: Any, tmp_path: Path) -> None:
     viewers = [viewer, make_napari_viewer()]
