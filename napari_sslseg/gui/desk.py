@@ -52,7 +52,7 @@ def desk_of(viewer: ViewerModel) -> "Desk":
     return _desks[viewer]
 
 
-GOES_ON = "What was started goes on. To see it or to stop it, open SSL Segmentation again in the menu Plugins"
+GOES_ON = "It goes on. Open SSL Segmentation again to see it or to stop it"
 
 
 class Desk(QObject):

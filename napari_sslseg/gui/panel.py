@@ -170,7 +170,10 @@ class Panel(QFrame):
     def _hold_room(self) -> None:
         """Let a message take no less room than it once had while the job runs, so that what lies below stays there."""
         line = self.message.fontMetrics().height() + 2 * self.message.margin()
-        room = max(self.message.minimumHeight(), self.message.heightForWidth(self.message.width()), line)
+        said = (
+            self.message.heightForWidth(self.message.width()) if self.isVisible() else 0
+        )  # else its width is not known
+        room = max(self.message.minimumHeight(), said, line)
         self.message.setMinimumHeight(room if self._running else 0)
 
 

@@ -105,6 +105,23 @@ def test_what_lies_below_stays_where_it_is_while_a_job_speaks(qtbot: Any) -> Non
     assert where(Activity(running=False)) == before
 
 
+def test_a_step_that_is_opened_while_a_job_runs_is_as_tall_as_one_that_was_open(qtbot: Any) -> None:
+    heights = set()
+    for first in (True, False):
+        panel = Panel(2, "Learn", "▶ Learn", "Learn")
+        qtbot.addWidget(panel)
+        panel.message.resize(20, 20)  # nothing has its place yet
+        for now in (first, not first):
+            if now:
+                panel.resize(300, 400)
+                panel.show()
+                QApplication.processEvents()
+            else:
+                panel.show_activity(Activity(progress=Progress(0.5, "Looking at all images", 80.0)))
+        heights.add(panel.message.minimumHeight())
+    assert len(heights) == 1
+
+
 def test_learn_shows_the_probe_beside_the_loss_and_its_advice(dock: Any, image: Any, jobs: Any, qtbot: Any) -> None:
     assert dock.learn.probe.isHidden()
     advice = Notice("The probe has been flat for 40 s: you can stop now")
