@@ -166,3 +166,16 @@ def test_the_table_follows_the_masks_and_is_saved(adjusted: Dock, image: Any, tm
     assert [table.model.data(table.model.index(0, c)) for c in range(3)] == ["1", "class 2", "25"]
     objects.save(tmp_path / "t.csv")
     assert len((tmp_path / "t.csv").read_text(encoding="utf-8").splitlines()) == 2
+
+
+def test_what_refines_ends_with_the_window_though_the_dock_was_closed_before(
+    adjusted: Dock, image: Any, viewer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[bool] = []
+    adjusting = Adjusting.of(adjusted.desk)
+    viewer.window.remove_dock_widget(adjusted)
+    delete_later()
+    monkeypatch.setattr(adjusting.refiner, "close", lambda: ended.append(True))
+    viewer.close()
+    delete_later()
+    assert ended
