@@ -12,7 +12,7 @@ from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.errors import CheckpointError, ImageError
 from napari_sslseg.image import Image
 from napari_sslseg.intensity import Floats
-from napari_sslseg.job import Job, Progress, Stop
+from napari_sslseg.job import Device, Job, Progress, Stop
 from napari_sslseg.magnify import magnify, reduce
 from napari_sslseg.methods import painter
 from napari_sslseg.predicting import Clock
@@ -155,6 +155,7 @@ def drawn(
     """
     stop, machine = stop or Stop(), Runtime.make(runtime or RuntimeConfig())
     yield Progress(0.0, "loading the network")
+    yield Device(machine.words)
     denoiser, images = kind(checkpoint, machine), list(images)
     for image in images:
         if image.channels != denoiser.network.in_channels:

@@ -12,7 +12,7 @@ from napari_sslseg.batches import Batches
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.columns import Columns, read_anywhere, read_columns
 from napari_sslseg.image import Image, unusable
-from napari_sslseg.job import Job, Metric, Notice, Progress, Stop
+from napari_sslseg.job import Device, Job, Metric, Notice, Progress, Stop
 from napari_sslseg.labelled import Labelled, collect
 from napari_sslseg.magnify import magnification, magnified, magnify
 from napari_sslseg.pixel_classifier import PixelClassifier
@@ -75,6 +75,7 @@ def finetune(
     """
     stop, machine = stop or Stop(), Runtime.make(runtime or RuntimeConfig())
     yield Progress(0.0, "reading the labels")
+    yield Device(machine.words)
     for image, annotation in pairs:
         annotation.check(image.shape, image.name)
     config = replace(_oriented(start, config), start=model.resolve(config.start, config.encoder))

@@ -82,7 +82,20 @@ class Notice:
     text: str
 
 
-Event = Progress | Metric | Picture | Notice
+@dataclass(frozen=True)
+class Device:
+    """On what a job computes; said once, when it begins.
+
+    Parameters
+    ----------
+    text : str
+        In words, such as ``on 2 processor cores``.
+    """
+
+    text: str
+
+
+Event = Progress | Metric | Picture | Notice | Device
 Job = Generator[Event, None, R]
 
 

@@ -17,7 +17,7 @@ from rich.progress import Progress as Bar
 
 from napari_sslseg import ranks
 from napari_sslseg.errors import UserError
-from napari_sslseg.job import Event, Job, Metric, Notice, Picture, Progress, Stop, run
+from napari_sslseg.job import Device, Event, Job, Metric, Notice, Picture, Progress, Stop, run
 
 if TYPE_CHECKING:
     from napari_sslseg.contents import Round
@@ -40,6 +40,7 @@ class BarListener:
         self.bar = Bar(*columns, console=Console(stderr=True))
         self.row = self.bar.add_task(title, total=1.0, left="", metric="", text="")
         self.metrics: dict[str, str] = {}
+        self.title, self.device = title, ""
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
@@ -50,7 +51,13 @@ class BarListener:
             self.metrics[event.name] = f"{event.name} {event.value:.3f}"
             self.bar.update(self.row, metric="  ".join(self.metrics.values()))
         elif isinstance(event, Notice):
-            self.bar.console.print(event.text, style="yellow", markup=False, highlight=False, soft_wrap=True)
+            self._print(event.text, "yellow")
+        elif isinstance(event, Device) and event.text != self.device:  # a job may be made of several
+            self.device = event.text
+            self._print(f"{self.title} {event.text}", "dim")
+
+    def _print(self, text: str, style: str) -> None:
+        self.bar.console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
     def __enter__(self) -> Self:
         self.bar.start()

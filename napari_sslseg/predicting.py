@@ -13,7 +13,7 @@ from napari_sslseg.augment import Orientation
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.errors import CheckpointError, ImageError
 from napari_sslseg.image import Image
-from napari_sslseg.job import Job, Progress, Rhythm, Stop
+from napari_sslseg.job import Device, Job, Progress, Rhythm, Stop
 from napari_sslseg.magnify import magnify, reduce
 from napari_sslseg.overlay import Box
 from napari_sslseg.prediction import Prediction
@@ -81,6 +81,7 @@ def predict(
     if checkpoint.config.get("kind") != "trained":
         raise CheckpointError("The checkpoint was pretrained but not trained on labels", "Train before predicting")
     yield Progress(0.0, "loading the network")
+    yield Device(machine.words)
     segmenter = segmenters.load(checkpoint, machine)
     network = segmenter.network
     images = list(images)

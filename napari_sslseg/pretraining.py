@@ -14,7 +14,7 @@ from napari_sslseg.annotation import Annotation
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.errors import ConfigError
 from napari_sslseg.image import Image, check_usable
-from napari_sslseg.job import Job, Metric, Notice, Picture, Progress, Stop
+from napari_sslseg.job import Device, Job, Metric, Notice, Picture, Progress, Stop
 from napari_sslseg.magnify import magnification, magnify
 from napari_sslseg.methods import METHODS, Method
 from napari_sslseg.objective import Batch
@@ -70,6 +70,7 @@ def pretrain(
     config = replace(config, start=model.resolve(config.start, config.encoder))
     distributed.check_batch(config.batch)
     yield Progress(0.0, "looking at the images")
+    yield Device(machine.words)
     images, said = check_usable(images)
     for sentence in said:
         yield Notice(sentence)

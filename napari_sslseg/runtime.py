@@ -68,6 +68,17 @@ class Runtime:
         return cls(device, config.seed, config.compile)
 
     @property
+    def words(self) -> str:
+        """On what it computes, such as ``on 2 processor cores`` or ``on the graphics card (NVIDIA H100)``."""
+        if self.device.type == "mps":
+            return "on the graphics card of this Mac"
+        if self.device.type == "cuda":
+            cards = f"{ranks.count()} graphics cards" if ranks.count() > 1 else "the graphics card"
+            return f"on {cards} ({torch.cuda.get_device_name(self.device)})"
+        count = torch.get_num_threads()
+        return f"on {count} processor core{'s' * (count != 1)}"
+
+    @property
     def workers(self) -> int:
         """How many threads prepare batches while a step computes; none where the step itself needs every core."""
         free = len(cores.usable()) - 1

@@ -12,7 +12,7 @@ from torch import Tensor
 from napari_sslseg import model, patches, starter, volumes, whole
 from napari_sslseg.errors import ImageError
 from napari_sslseg.image import Floats, Image, unusable
-from napari_sslseg.job import Job, Progress, Stop
+from napari_sslseg.job import Device, Job, Progress, Stop
 from napari_sslseg.magnify import magnification, magnify
 from napari_sslseg.model import Network
 from napari_sslseg.overlay import Box
@@ -75,6 +75,7 @@ def see_project(
     """
     stop, machine, config = stop or Stop(), Runtime.make(runtime or RuntimeConfig()), config or FinetuneConfig()
     yield Progress(0.0, "loading the network")
+    yield Device(machine.words)
     image = project.image(id)
     if reason := unusable(image):
         raise ImageError(reason, "An image with structure is needed", "Choose another image")

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
-from napari_sslseg.job import Event, Metric, Notice, Picture, Progress
+from napari_sslseg.job import Device, Event, Metric, Notice, Picture, Progress
 from napari_sslseg.project import Project
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ class Activity:
         What the job had to tell the user.
     picture : Picture, optional
         The latest picture.
+    device : str
+        On what it computes, in words; empty while that is not known.
     """
 
     images: int = 0
@@ -58,6 +60,7 @@ class Activity:
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
     picture: Picture | None = None
+    device: str = ""
 
     def hear(self, event: Event) -> None:
         """Take in what the job says.
@@ -78,6 +81,8 @@ class Activity:
             self.picture = event
         elif isinstance(event, Notice):
             self.messages.append(event.text)
+        elif isinstance(event, Device):
+            self.device = event.text
 
 
 @dataclass

@@ -342,7 +342,7 @@ def test_events_are_json_lines_with_a_result_at_the_end(command, data, tmp_path)
     code, out, err = command("train", data / "labels", "--images", data / "images", *options)
     events = parsed(out)
     assert (code, err) == (0, "")
-    assert {e["event"] for e in events[:-1]} <= {"progress", "metric", "notice"}
+    assert {e["event"] for e in events[:-1]} <= {"device", "progress", "metric", "notice"}
     assert all(e["job"] == "Training" for e in events[:-1])
     assert (events[-1]["event"], events[-1]["steps"], events[-1]["stopped"]) == ("result", 3, False)
 

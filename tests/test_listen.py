@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_sslseg.contents import Round
-from napari_sslseg.job import Metric, Notice, Picture, Progress
+from napari_sslseg.job import Device, Metric, Notice, Picture, Progress
 from napari_sslseg.listen import BarListener, JsonListener, clock, emit, measured, scored
 
 
@@ -33,6 +33,15 @@ def test_a_notice_is_shown_as_it_is(capsys):
     assert "[a].tif is 1 x 1 pixels; " + 20 * "and so on " in capsys.readouterr().err
 
 
+def test_on_what_a_job_runs_is_said_once(capsys):
+    with BarListener("Learning") as show:
+        for text in ("on 2 processor cores", "on 2 processor cores", "on the graphics card (X [1])"):
+            show(Device(text))
+    said = capsys.readouterr().err
+    assert said.count("Learning on 2 processor cores") == 1
+    assert "Learning on the graphics card (X [1])" in said
+
+
 def test_the_bar_of_a_job_that_fails_is_not_left_behind(capsys):
     with pytest.raises(ValueError), BarListener("Learning"):
         raise ValueError
@@ -46,12 +55,14 @@ def test_events_are_one_json_object_a_line_without_pictures(capsys):
             Picture("x", np.zeros((2, 2), np.float32), 1),
             Notice("n"),
             Metric("loss", 1.0, 2),
+            Device("on 1 processor core"),
         ):
             show(event)
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [
         {"job": "Learning", "event": "progress", "fraction": 0.5, "text": "µ", "seconds_left": None},
         {"job": "Learning", "event": "notice", "text": "n"},
         {"job": "Learning", "event": "metric", "name": "loss", "value": 1.0, "step": 2},
+        {"job": "Learning", "event": "device", "text": "on 1 processor core"},
     ]
 
 

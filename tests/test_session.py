@@ -12,7 +12,7 @@ from napari_sslseg.annotation import count
 from napari_sslseg.contents import Round
 from napari_sslseg.errors import LabelError, ProjectError, UserError
 from napari_sslseg.image import Image
-from napari_sslseg.job import Metric, Notice, Picture, Progress
+from napari_sslseg.job import Device, Metric, Notice, Picture, Progress
 from napari_sslseg.project import Project
 from napari_sslseg.session import Session
 from napari_sslseg.stages import STEPS, Stage, stage
@@ -188,12 +188,14 @@ def test_a_job_is_heard(session: Session) -> None:
     heard: list[tuple[str, object]] = []
     session.event.connect(lambda step, event: heard.append((step, event)))
     session.begin("learn")
-    said = (Progress(0.5), Metric("loss", 1.0, 3), Notice("blank"), Picture("crop", np.zeros((2, 2), np.float32), 1))
+    said = (Progress(0.5), Device("on 2 processor cores"), Metric("loss", 1.0, 3), Notice("blank"))
+    said += (Picture("crop", np.zeros((2, 2), np.float32), 1),)
     for event in said:
         session.hear(event)
     activity = session.activities["learn"]
     assert (activity.progress, activity.curves, activity.messages) == (said[0], {"loss": [(3, 1.0)]}, ["blank"])
-    assert activity.picture is said[3]
+    assert activity.picture is said[4]
+    assert activity.device == "on 2 processor cores"
     assert heard == [("learn", event) for event in said]
 
 

@@ -11,7 +11,7 @@ from napari_sslseg.batches import Batches
 from napari_sslseg.errors import CheckpointError, ImageError, LabelError
 from napari_sslseg.finetuning import finetune
 from napari_sslseg.image import Image
-from napari_sslseg.job import Metric, Notice, Progress, Stop, run
+from napari_sslseg.job import Device, Metric, Notice, Progress, Stop, run
 from napari_sslseg.labelled import collect
 from napari_sslseg.overlay import Box
 from napari_sslseg.predicting import predict
@@ -45,6 +45,37 @@ def test_the_learning_rate_rises_then_falls():
 
 def test_a_schedule_by_time_does_not_count_steps():
     assert loop.Schedule(1e-3, 2.0).fraction(1000, 60.0) == 0.5
+
+
+# ---------------------------------------------------------------- the device
+def test_learning_training_and_predicting_say_once_on_what_they_run(monkeypatch):
+    monkeypatch.setattr(Runtime, "words", "on 2 processor cores")
+    image, annotation, _ = annotated()
+    config, runtime = FinetuneConfig(steps=1, hold_out=0.0, pixels=0.0, **SMALL), RuntimeConfig(device="cpu")
+    trained = run(finetune([(image, annotation)], config, runtime=runtime))
+    for job in (
+        pretrain([image], PretrainConfig(method="restore", steps=1, **SMALL), runtime=runtime),
+        finetune([(image, annotation)], config, runtime=runtime),
+        predict([image], trained, PredictConfig(tile=64, overlap=16), runtime=runtime),
+    ):
+        heard = []
+        run(job, heard.append)
+        assert heard[1] == Device("on 2 processor cores")
+        assert sum(isinstance(event, Device) for event in heard) == 1
+
+
+@pytest.mark.parametrize(("threads", "words"), [(1, "on 1 processor core"), (2, "on 2 processor cores")])
+def test_how_many_cores_there_are_is_said(monkeypatch, threads, words):
+    monkeypatch.setattr("torch.get_num_threads", lambda: threads)
+    assert Runtime(torch.device("cpu"), 0).words == words
+
+
+@pytest.mark.parametrize(("count", "cards"), [(1, "the graphics card"), (4, "4 graphics cards")])
+def test_the_graphics_card_is_said_by_its_name(monkeypatch, count, cards):
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda device: "NVIDIA H100")
+    monkeypatch.setattr("napari_sslseg.ranks.count", lambda: count)
+    assert Runtime(torch.device("cuda"), 0).words == f"on {cards} (NVIDIA H100)"
+    assert "graphics card" in Runtime(torch.device("mps"), 0).words
 
 
 # ---------------------------------------------------------------- pretraining

@@ -68,6 +68,7 @@ class Adjusting(QObject):
         self._session.project_changed.connect(self._project_changed)
         self._session.activity_changed.connect(self._activity_changed)
         self._canvas.layers_changed.connect(self.ask)
+        desk.closed.connect(self.close)
         self._project_changed()
 
     @classmethod

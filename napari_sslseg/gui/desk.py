@@ -1,4 +1,4 @@
-"""Desk: what belongs to one viewer and outlives the dock: session, canvas and the running job."""
+"""Desk: what belongs to one viewer and outlives the dock: session, canvas, live masks and the running job."""
 
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -8,8 +8,8 @@ from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Image as ImageLayer
-from napari.utils.notifications import ErrorNotification, notification_manager, show_error
-from qtpy.QtCore import QCoreApplication, QObject
+from napari.utils.notifications import ErrorNotification, notification_manager, show_error, show_info
+from qtpy.QtCore import QCoreApplication, QObject, Signal
 
 from napari_sslseg.errors import UserError
 from napari_sslseg.gui import denoised, layers, preferences
@@ -18,8 +18,10 @@ from napari_sslseg.gui.canvas import Canvas
 from napari_sslseg.gui.guide import Guide
 from napari_sslseg.gui.jobs import Jobs, RemoteJobs
 from napari_sslseg.gui.live import MOST, Answering, Live
+from napari_sslseg.gui.memory import Memory
 from napari_sslseg.gui.runner import Runner
 from napari_sslseg.gui.using import use, use_active
+from napari_sslseg.gui.whereabouts import Whereabouts
 from napari_sslseg.gui.words import in_words
 from napari_sslseg.job import Job, Stop
 from napari_sslseg.prediction import Denoised, Prediction
@@ -50,6 +52,9 @@ def desk_of(viewer: ViewerModel) -> "Desk":
     return _desks[viewer]
 
 
+GOES_ON = "It goes on. Open SSL Segmentation again to see it or to stop it"
+
+
 class Desk(QObject):
     """Starts, stops and ends the jobs of one viewer.
 
@@ -65,6 +70,8 @@ class Desk(QObject):
         What answers in live mode; the real one if not given.
     """
 
+    closed = Signal()  # the window is gone: nobody will look any more
+
     def __init__(
         self,
         viewer: ViewerModel,
@@ -77,6 +84,8 @@ class Desk(QObject):
         self.session = session or Session()
         self._home: Path | None = None
         self.canvas = Canvas(viewer, self.session, self)
+        self.memory = Memory(self.session, self.canvas, self)
+        self._whereabouts = Whereabouts(self.canvas, self.memory, self)
         self.canvas.painting.failed.connect(tell)
         self.canvas.met.connect(self._met)
         self.guide = Guide(self.canvas, self)
@@ -89,6 +98,8 @@ class Desk(QObject):
         self._runner.failed.connect(tell)
         self._runner.ended.connect(self._rest)
         self._docks = 0
+        self._outlives = False  # whether the window stays when its dock goes
+        self.alive = True  # whether there is a window; without one, what a job made is kept and not shown
         for layer in viewer.layers:
             self.canvas.meet(layer)
         application = QCoreApplication.instance()
@@ -116,7 +127,7 @@ class Desk(QObject):
         with telling():
             self.canvas.painting.flush()
             self.session.open(Project.open(path))
-            self.canvas.show_current()
+            self._whereabouts.come_back()
             self.jobs.start()
             if self.session.tally.counts.get(self.session.current or ""):
                 self.canvas.painting.annotate()
@@ -124,7 +135,7 @@ class Desk(QObject):
     def _met(self, path: Path) -> None:
         with telling():
             self.session.open(Project.open(path))
-            self.canvas.show_current()
+            self._whereabouts.come_back()
             self.jobs.start()
 
     def use(self, chosen: Sequence[Sequence[ImageLayer]]) -> None:
@@ -167,7 +178,7 @@ class Desk(QObject):
             )
 
     def _trained(self) -> None:
-        if self.shown:
+        if self.alive:
             self.predict(self.prediction)
 
     def use_round(self, number: int) -> None:
@@ -207,7 +218,7 @@ class Desk(QObject):
     def _predicted(self, found: Sequence[Prediction]) -> None:
         used = self.session.needed_project.current_round
         self.session.predicted.update({p.image: used.number if used else 0 for p in found})
-        if self.shown:
+        if self.alive:
             self.canvas.show(found)
 
     def denoise(self) -> None:
@@ -223,7 +234,7 @@ class Desk(QObject):
         )
 
     def _denoised(self, found: Sequence[Denoised]) -> None:
-        if self.shown:
+        if self.alive:
             for one in found:
                 denoised.show(self.canvas.viewer, self.session.needed_project, one)
 
@@ -244,14 +255,14 @@ class Desk(QObject):
             self.run("suggest", lambda stop: self.jobs.suggest(project, runtime=runtime, stop=stop), self._suggested)
 
     def _suggested(self, found: Sequence[Suggestion]) -> str:
-        if self.shown:
+        if self.alive:
             self.guide.set(found)
         return "" if found else "Nothing to suggest: all of it is painted"
 
     # ---------------------------------------------------------------- the running job
     @property
     def shown(self) -> bool:
-        """Whether a dock shows this desk; without one, what a job made is kept and not shown."""
+        """Whether a dock shows this desk."""
         return self._docks > 0
 
     def run(
@@ -286,13 +297,33 @@ class Desk(QObject):
     def attach(self) -> None:
         """Note that a dock shows this desk."""
         self._docks += 1
+        self.alive, self._outlives = True, False
+        self.live.wake()
+
+    def outlive(self, window: QObject) -> None:
+        """Note that a dock is about to go without its window: what runs goes on until that is gone too.
+
+        Parameters
+        ----------
+        window : QObject
+            The window.
+        """
+        self._outlives = True
+        window.destroyed.connect(self.close)
 
     def detach(self) -> None:
-        """Note that a dock is gone, perhaps with its window: nothing runs on unseen, nothing is lost."""
+        """Note that a dock is gone; nothing is lost. A job goes on as long as the window is there, and live rests."""
         self._docks -= 1
-        if self._docks == 0:
+        if self._docks:
+            return
+        if not self._outlives:
             self.close()
-            self._rest()
+            return
+        self.canvas.painting.flush()
+        self.live.rest()
+        if self._runner.busy:
+            show_info(GOES_ON)
+        self._rest()
 
     def _rest(self) -> None:
         """Free what jobs hold once nothing runs and nobody looks."""
@@ -301,9 +332,13 @@ class Desk(QObject):
 
     def close(self) -> None:
         """Stop the running job and write what was painted; what the job made stays in the project."""
+        self.alive = False
         self.stop()
         self.live.close()
         self.canvas.painting.flush()
+        self.memory.flush()
+        self._rest()
+        self.closed.emit()
 
 
 def tell(error: Exception) -> None:

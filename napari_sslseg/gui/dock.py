@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from napari.viewer import Viewer
-from qtpy.QtCore import QEvent
+from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_sslseg.gui import commands, keys
@@ -19,7 +19,6 @@ from napari_sslseg.gui.images import ImagesStep
 from napari_sslseg.gui.keeping import keep_folds, keep_forms
 from napari_sslseg.gui.learn import LearnStep
 from napari_sslseg.gui.listen import listen
-from napari_sslseg.gui.memory import memory_of
 from napari_sslseg.gui.order import set_order
 from napari_sslseg.gui.paint import PaintStep
 from napari_sslseg.gui.panel import Panel
@@ -41,7 +40,7 @@ class Header(QWidget):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__()
-        self._desk, self._memory = desk, memory_of(desk)
+        self._desk, self._memory = desk, desk.memory
         self.name = Elided()
         self.name.setStyleSheet("font-weight: bold")
         self.new = QPushButton("New…")
@@ -93,7 +92,7 @@ class Header(QWidget):
 
 
 class Dock(QWidget):
-    """The dock widget. Hiding it changes nothing; closing it asks a running job to stop and keep its best state.
+    """The dock widget. Hiding or closing it ends no job; closing the window asks it to stop and keep its best state.
 
     Parameters
     ----------
@@ -134,7 +133,7 @@ class Dock(QWidget):
         self._area = area
         self.bubble = Bubble(self.tour, self, self._bring)
         self._drops = Drops(self.desk, self)
-        self._docked = False
+        self._holder: QObject | None = None  # what napari puts it into
         self._remember()
         set_order(self)
         self.desk.attach()
@@ -147,10 +146,12 @@ class Dock(QWidget):
         return self.panels[step]
 
     def _remember(self) -> None:
-        memory = memory_of(self.desk)
+        memory = self.desk.memory
         forms: dict[str, Form[Any]] = {"learn": self.learn.form, "machine": self.learn.runtime}
         keep_forms({**forms, "train": self.train.form, "result": self.result.form}, memory, self)
-        keep_folds(self.panels, memory)
+        titles = {name: panel.title for name, panel in self.panels.items()}
+        parts = {"learn": self.learn.advanced, "sees": self.learn.sees.fold, "train": self.train.advanced}
+        keep_folds(titles, {**parts, "adjust": self.result.adjust.fold}, memory)
         self.destroyed.connect(memory.flush)
 
     def event(self, event: QEvent) -> bool:
@@ -168,7 +169,15 @@ class Dock(QWidget):
         """
         if event.type() == QEvent.Type.ParentChange:
             if self.parent() is not None:
-                self._docked = True
-            elif self._docked:
+                self._holder = self.parent()
+            elif self._holder is not None:  # the window stays
+                self.desk.outlive(_last(self._holder))
                 self.deleteLater()
         return bool(super().event(event))
+
+
+def _last(inside: QObject) -> QObject:
+    """The window in which something lies, also where it floats above it."""
+    while (around := inside.parent()) is not None:
+        inside = around
+    return inside

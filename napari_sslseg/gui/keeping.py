@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from qtpy.QtCore import QObject
+from qtpy.QtWidgets import QAbstractButton
 
 from napari_sslseg.errors import ConfigError
 from napari_sslseg.gui.forms import Form
 from napari_sslseg.gui.listen import listen
 from napari_sslseg.gui.memory import Memory
-from napari_sslseg.gui.panel import Panel
 
 
 def keep_forms(forms: Mapping[str, Form[Any]], memory: Memory, owner: QObject) -> None:
@@ -49,22 +49,31 @@ def keep_forms(forms: Mapping[str, Form[Any]], memory: Memory, owner: QObject) -
         restore()
 
 
-def keep_folds(panels: Mapping[str, Panel], memory: Memory) -> None:
-    """Remember which steps the user folded.
+def keep_folds(titles: Mapping[str, QAbstractButton], folds: Mapping[str, QAbstractButton], memory: Memory) -> None:
+    """Remember which steps the user folded, and which parts of them were unfolded.
 
     Parameters
     ----------
-    panels : mapping of str to Panel
-        The steps by name.
+    titles : mapping of str to QAbstractButton
+        What folds the steps, by name: unfolded where it is checked, as they are at first.
+    folds : mapping of str to QAbstractButton
+        What unfolds parts that are folded at first.
     memory : Memory
         The memory.
     """
-    for name in memory.user.get("folded", list[str]()):
-        if name in panels:
-            panels[name].title.setChecked(False)
+    for kept, buttons, usual in (("folded", titles, True), ("unfolded", folds, False)):
+        _keep_checked(kept, buttons, usual, memory)
+
+
+def _keep_checked(kept: str, buttons: Mapping[str, QAbstractButton], usual: bool, memory: Memory) -> None:
+    """Remember which buttons are not as usual."""
+    said = memory.user.get(kept, list[object]())
+    for name, button in buttons.items():
+        if name in said:
+            button.setChecked(not usual)
 
     def store() -> None:
-        memory.keep_of_user("folded", [name for name, panel in panels.items() if not panel.title.isChecked()])
+        memory.keep_of_user(kept, [name for name, button in buttons.items() if button.isChecked() != usual])
 
-    for panel in panels.values():
-        panel.title.toggled.connect(store)
+    for button in buttons.values():
+        button.toggled.connect(store)

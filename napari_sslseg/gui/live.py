@@ -88,6 +88,7 @@ class Live(QObject):
         self._canvas, self._session = canvas, canvas.session
         self._answering: Answering = answering or RemoteAnswering()
         self.on = False
+        self._rests = False  # it was on when the dock was closed
         self.doubts = False  # whether it is shown where the masks are unsure
         self.said = ""  # what is going on, in a few words
         self._strokes: list[Stroke] = []  # painted since the last question
@@ -123,6 +124,7 @@ class Live(QObject):
         on : bool
             Whether to.
         """
+        self._rests = False
         if on == self.on:
             return
         self.on, self._reread, self.said = on, True, ""
@@ -139,6 +141,17 @@ class Live(QObject):
                 self._clear()
                 self._canvas.follow_brush(False)
         self.changed.emit()
+
+    def rest(self) -> None:
+        """Leave off until `wake`: nobody sees that it is on."""
+        on = self.on
+        self.turn(False)
+        self._rests = on
+
+    def wake(self) -> None:
+        """Go on if it was on."""
+        if self._rests:
+            self.turn(True)
 
     def show_doubts(self, on: bool) -> None:
         """Show where the masks are unsure, or no longer.

@@ -11,7 +11,6 @@ from qtpy.QtCore import QObject, QStandardPaths, QTimer
 
 from napari_sslseg.gui import preferences
 from napari_sslseg.gui.canvas import Canvas
-from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.kept import Kept
 from napari_sslseg.session import Session
 
@@ -34,23 +33,6 @@ def user_file(name: str = FILE) -> Path:
     """
     place = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericConfigLocation)
     return Path(place or Path.home()) / "napari-sslseg" / name
-
-
-def memory_of(desk: Desk) -> "Memory":
-    """Return the memory of a desk; there is one for each.
-
-    Parameters
-    ----------
-    desk : Desk
-        The desk.
-
-    Returns
-    -------
-    Memory
-        Its memory.
-    """
-    found = desk.findChild(Memory)
-    return found if found is not None else Memory(desk.session, desk.canvas, desk)
 
 
 class Memory(QObject):

@@ -133,9 +133,10 @@ class Panel(QFrame):
         why : str
             One sentence.
         summary : str
-            A few words beside the title.
+            A few words beside the title, unless a job runs that said on what.
         """
         self.light.set_stage(stage, why)
+        summary = self._device or summary
         self.summary.setText(summary)
         self.summary.setToolTip(f"{summary}\n{why}" if summary else why)
 
@@ -150,6 +151,9 @@ class Panel(QFrame):
             Whether a job can be started now.
         """
         self._running = activity is not None and activity.running
+        self._device = activity.device if activity is not None and activity.running else ""
+        for widget in (self.bar, self.message):
+            widget.setToolTip(f"Runs {self._device}" if self._device else "")
         stopping = activity is not None and activity.stopping
         self.button.setText("Stopping…" if stopping else self._halt if self._running else self._verb)
         self.button.setToolTip(self._halt_tooltip if self._running else self._tooltip + self._key)
@@ -166,7 +170,10 @@ class Panel(QFrame):
     def _hold_room(self) -> None:
         """Let a message take no less room than it once had while the job runs, so that what lies below stays there."""
         line = self.message.fontMetrics().height() + 2 * self.message.margin()
-        room = max(self.message.minimumHeight(), self.message.heightForWidth(self.message.width()), line)
+        said = (
+            self.message.heightForWidth(self.message.width()) if self.isVisible() else 0
+        )  # else its width is not known
+        room = max(self.message.minimumHeight(), said, line)
         self.message.setMinimumHeight(room if self._running else 0)
 
 

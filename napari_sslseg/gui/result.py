@@ -11,7 +11,6 @@ from napari_sslseg.gui.desk import Desk, telling
 from napari_sslseg.gui.export_button import ExportButton
 from napari_sslseg.gui.forms import Form
 from napari_sslseg.gui.listen import listen
-from napari_sslseg.gui.memory import memory_of
 from napari_sslseg.gui.over_row import OverRow
 from napari_sslseg.gui.panel import Panel
 from napari_sslseg.gui.wrap import Wrap
@@ -124,7 +123,7 @@ class ResultStep(QWidget):
             visible=self.visible.isChecked(),
         )
         canvas.set_look(look)
-        memory_of(self._desk).keep_look()
+        self._desk.memory.keep_look()
 
     @property
     def _several(self) -> bool:

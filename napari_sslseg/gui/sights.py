@@ -87,7 +87,7 @@ class Sights(QObject):
         learnt, runtime = _learnt(project), self._desk.session.runtime
 
         def done(found: Sight | None) -> None:
-            if found is not None and self._desk.shown:
+            if found is not None and self._desk.alive:
                 self._sight, self._learnt, self._found = found, learnt, None
                 then(found)
 
@@ -234,7 +234,7 @@ class Sights(QObject):
             planes, runtime = self._canvas.current_plane(), self._desk.session.runtime
 
             def done(found: Any) -> None:
-                for one in found if self._desk.shown else ():
+                for one in found if self._desk.alive else ():
                     denoised.show(self._canvas.viewer, project, one, "restored")
 
             jobs = self._desk.jobs

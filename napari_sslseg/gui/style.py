@@ -2,7 +2,8 @@
 
 COLOUR = "#2385d6"  # is seen on dark and on light
 KINDS = ("QAbstractButton", "QComboBox", "QAbstractSpinBox", "QLineEdit", "QAbstractItemView", "QAbstractSlider")
-FOCUS = ", ".join(f"{kind}:focus" for kind in KINDS) + f" {{border: 1px solid {COLOUR}}}"
+ROOM = "QCheckBox, QRadioButton {border: 1px solid transparent; padding-right: 2px}"  # for the frame, beside the label
+FOCUS = f"{ROOM}\n" + ", ".join(f"{kind}:focus" for kind in KINDS) + f" {{border: 1px solid {COLOUR}}}"
 TITLE = f"""
 QPushButton {{border: 1px solid transparent; background: transparent}}
 QPushButton {{font-weight: bold; padding: 1px; text-align: left}}

@@ -4,7 +4,6 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_sslseg.gui import layers
 from napari_sslseg.gui.desk import Desk, tell
-from napari_sslseg.gui.memory import memory_of
 from napari_sslseg.gui.worker import JobWorker
 from napari_sslseg.image import Image
 from napari_sslseg.job import Job, Progress, Stop
@@ -34,7 +33,7 @@ class Tour(QObject):
 
     def __init__(self, desk: Desk, parent: QObject) -> None:
         super().__init__(parent)
-        self._desk, self._memory = desk, memory_of(desk)
+        self._desk, self._memory = desk, desk.memory
         self._at: int | None = None
         self._worker: JobWorker | None = None
 

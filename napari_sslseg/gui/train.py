@@ -149,9 +149,10 @@ class TrainStep(QWidget):
         self.comparison.refresh(self.form["minutes"].value, self.form["steps"].value or None, enabled=free)
         rounds = project.rounds if project else ()
         live = self._desk.live
-        self.live.blockSignals(True)
-        self.live.setChecked(live.on)
-        self.live.blockSignals(False)
+        for box, on in ((self.live, live.on), (self.doubts, live.doubts)):
+            box.blockSignals(True)
+            box.setChecked(on)
+            box.blockSignals(False)
         self.doubts.setVisible(live.on)
         self.following.setText(f"Live: {live.said}" if live.said else "")
         self.following.setVisible(live.on or bool(live.said))  # the buttons must not jump with each stroke

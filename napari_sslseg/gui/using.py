@@ -221,5 +221,5 @@ def _copying(project: Project, crop: Image) -> Job[ImageEntry]:
 def _show_region(desk: "Desk", entry: ImageEntry) -> None:
     desk.session.images_changed.emit()
     desk.session.select(entry.id)
-    if desk.shown:
+    if desk.alive:
         desk.canvas.show_current(fit=True)

@@ -172,3 +172,16 @@ def test_the_table_follows_the_masks_and_is_saved(
         save()
         assert len((tmp_path / "t.csv").read_text(encoding="utf-8").splitlines()) == 2
         (tmp_path / "t.csv").unlink()
+
+
+def test_what_refines_ends_with_the_window_though_the_dock_was_closed_before(
+    adjusted: Dock, image: Any, viewer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[bool] = []
+    adjusting = Adjusting.of(adjusted.desk)
+    viewer.window.remove_dock_widget(adjusted)
+    delete_later()
+    monkeypatch.setattr(adjusting.refiner, "close", lambda: ended.append(True))
+    viewer.close()
+    delete_later()
+    assert ended

@@ -10,8 +10,10 @@ from qtpy.QtWidgets import QApplication, QLabel, QPushButton
 from napari_sslseg.contents import Round
 from napari_sslseg.errors import LabelError, StoppedError
 from napari_sslseg.gui import canvas
+from napari_sslseg.gui.desk import GOES_ON
+from napari_sslseg.gui.dock import Dock
 from napari_sslseg.gui.panel import Panel, time_left
-from napari_sslseg.job import Metric, Notice, Picture, Progress
+from napari_sslseg.job import Device, Metric, Notice, Picture, Progress
 from napari_sslseg.overlay import Box
 from napari_sslseg.project import Project
 from napari_sslseg.stages import Activity, Stage
@@ -120,6 +122,23 @@ def test_what_lies_below_stays_where_it_is_while_a_job_speaks(qtbot: Any) -> Non
     assert where(Activity(running=False)) == before
 
 
+def test_a_step_that_is_opened_while_a_job_runs_is_as_tall_as_one_that_was_open(qtbot: Any) -> None:
+    heights = set()
+    for first in (True, False):
+        panel = Panel(2, "Learn", "▶ Learn", "Learn")
+        qtbot.addWidget(panel)
+        panel.message.resize(20, 20)  # nothing has its place yet
+        for now in (first, not first):
+            if now:
+                panel.resize(300, 400)
+                panel.show()
+                QApplication.processEvents()
+            else:
+                panel.show_activity(Activity(progress=Progress(0.5, "Looking at all images", 80.0)))
+        heights.add(panel.message.minimumHeight())
+    assert len(heights) == 1
+
+
 def test_learn_shows_the_probe_beside_the_loss_and_its_advice(dock: Any, image: Any, jobs: Any, qtbot: Any) -> None:
     assert dock.learn.probe.isHidden()
     advice = Notice("The probe has been flat for 40 s: you can stop now")
@@ -136,6 +155,38 @@ def test_learn_shows_the_probe_beside_the_loss_and_its_advice(dock: Any, image: 
     assert dock.learn.panel.message.text() == f"At work · 1:20 left\n{plain}"
     jobs.go.set()
     done(dock, qtbot)
+
+
+@pytest.mark.parametrize("step", ["learn", "train", "result"])
+def test_on_what_a_job_runs_is_said_while_it_runs(painted: Any, jobs: Any, qtbot: Any, step: str) -> None:
+    painted.train.panel.button.click()
+    done(painted, qtbot)
+    panel, words = getattr(painted, step).panel, "on the graphics card (NVIDIA H100)"
+    before = panel.summary.text()
+    jobs.events = (Device(words), *jobs.events)
+    jobs.hold()
+    panel.button.click()
+    qtbot.waitUntil(lambda: panel.summary.text() == words, timeout=2000)
+    assert words in panel.summary.toolTip()
+    assert panel.message.toolTip() == panel.bar.toolTip() == f"Runs {words}"
+    jobs.go.set()
+    done(painted, qtbot)
+    assert words not in (panel.summary.text(), panel.message.toolTip())
+    assert step == "learn" or panel.summary.text() == before.replace("1", "2")
+
+
+def test_a_step_is_no_taller_for_what_a_job_runs_on(qtbot: Any) -> None:
+    panel = Panel(2, "Learn", "▶ Learn", "Learn")
+    qtbot.addWidget(panel)
+    panel.resize(300, 400)
+    panel.show()
+    heights = set()
+    for device in ("", "on the graphics card (NVIDIA GeForce RTX 4090 Laptop GPU)"):
+        panel.show_activity(Activity(progress=Progress(0.5, "At work", 80.0), device=device))
+        panel.show_stage(Stage.WORKING, "At work", "no labels needed")
+        QApplication.processEvents()
+        heights.add((panel.sizeHint().height(), panel.layout().heightForWidth(300), panel.minimumSizeHint().width()))
+    assert len(heights) == 1
 
 
 def test_one_job_runs_at_a_time(painted: Any, jobs: Any, qtbot: Any) -> None:
@@ -446,27 +497,111 @@ def test_closing_the_viewer_ends_a_job(dock: Any, image: Any, viewer: Any, jobs:
     assert Project.open(path).pretrained is not None
 
 
-def test_closing_the_dock_ends_a_job(dock: Any, image: Any, viewer: Any, jobs: Any, qtbot: Any) -> None:
+def reopened(viewer: Any, desk: Any) -> Any:
+    """The dock of a desk, opened again."""
+    dock = Dock(viewer, desk)
+    viewer.window.add_dock_widget(dock, name="again")
+    return dock
+
+
+def working(dock: Any, jobs: Any, qtbot: Any, step: str = "learn") -> Any:
+    """The desk of a dock that is closed while a job of a step runs."""
+    desk, viewer = dock.desk, dock.desk.canvas.viewer
     jobs.hold()
-    dock.learn.panel.button.click()
-    qtbot.waitUntil(lambda: dock.learn.panel.bar.value() == 250, timeout=2000)
-    desk = dock.desk
+    getattr(dock, step).panel.button.click()
+    qtbot.waitUntil(lambda: getattr(dock, step).panel.bar.value() == 250, timeout=2000)
     viewer.window.remove_dock_widget(dock)
     delete_later()
-    qtbot.waitUntil(lambda: desk.session.running is None and not our_threads(), timeout=5000)
+    assert not desk.shown
+    return desk
+
+
+def test_a_job_goes_on_without_the_dock_and_can_be_paused_once_it_is_open_again(
+    dock: Any, image: Any, viewer: Any, jobs: Any, qtbot: Any, said: list[str]
+) -> None:
+    desk = working(dock, jobs, qtbot)
+    qtbot.wait(50)
+    assert desk.session.running == "learn"
+    assert not desk.session.activities["learn"].stopping
+    assert said[-1] == GOES_ON
+    again = reopened(viewer, desk)
+    panel = again.learn.panel
+    assert (panel.button.text(), panel.bar.value()) == ("❚❚ Pause", 250)
+    assert panel.message.text() == "At work · 1:20 left"
+    qtbot.waitUntil(lambda: again.learn.curve.points == [(1.0, 0.5), (2.0, 0.4)], timeout=2000)  # it is followed
+    panel.button.click()
+    done(again, qtbot)
     assert desk.session.project.pretrained is not None
+    assert "kept" in panel.message.text()
 
 
-def test_a_dock_that_is_opened_again_shows_the_running_job(
+def test_what_a_job_makes_without_the_dock_is_shown_and_so_it_is_when_the_dock_is_open_again(
+    painted: Any, viewer: Any, jobs: Any, qtbot: Any
+) -> None:
+    desk = working(painted, jobs, qtbot, "train")
+    jobs.go.set()
+    qtbot.waitUntil(lambda: desk.session.running is None and not our_threads(), timeout=5000)
+    assert [name for name, _ in jobs.calls] == ["train", "predict"]
+    assert (viewer.layers["field masks"].data == 2).all()
+    again = reopened(viewer, desk)
+    assert again.train.scores.text().startswith("IoU by round  .60")
+    assert again.train.panel.button.text() == "▶ Train"
+    assert again.result.panel.light.stage is Stage.DONE
+
+
+def test_an_error_of_a_job_without_the_dock_is_told(
+    painted: Any, viewer: Any, jobs: Any, qtbot: Any, said: list[str]
+) -> None:
+    desk = working(painted, jobs, qtbot, "train")
+    jobs.error = LabelError("Only one class is painted", "Two are needed", "Paint some background")
+    jobs.go.set()
+    qtbot.waitUntil(lambda: desk.session.running is None and not our_threads(), timeout=5000)
+    assert said[-1] == "Only one class is painted. Two are needed. Paint some background."
+    assert reopened(viewer, desk).train.panel.message.text() == said[-1]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_closing_the_viewer_ends_a_job_that_went_on_without_the_dock(
+    dock: Any, image: Any, viewer: Any, jobs: Any, qtbot: Any, times: int
+) -> None:
+    held: list[bool] = []
+    jobs.start, jobs.close = lambda: held.append(True), held.clear
+    desk = working(dock, jobs, qtbot)
+    if times > 1:
+        reopened(viewer, desk)  # and closed with the viewer
+    path = desk.session.project.path
+    viewer.close()
+    delete_later()
+    qtbot.waitUntil(lambda: desk.session.running is None and not our_threads(), timeout=5000)
+    assert Project.open(path).pretrained is not None
+    assert not held
+
+
+def test_closing_the_dock_frees_what_jobs_hold_once_none_runs(
     dock: Any, image: Any, viewer: Any, jobs: Any, qtbot: Any
 ) -> None:
-    from napari_sslseg.gui.dock import Dock
+    held: list[bool] = []
+    jobs.start, jobs.close = lambda: held.append(True), held.clear
+    desk = working(dock, jobs, qtbot)
+    assert held
+    jobs.go.set()
+    qtbot.waitUntil(lambda: desk.session.running is None and not our_threads(), timeout=5000)
+    assert not held
 
+
+def test_closing_the_dock_writes_the_last_stroke(painted: Any, viewer: Any) -> None:
+    layer, desk = viewer.layers["field labels"], painted.desk
+    layer.paint((50, 40), 2)
+    viewer.window.remove_dock_widget(painted)
+    delete_later()
+    np.testing.assert_array_equal(desk.session.project.labels("field"), np.asarray(layer.data))
+
+
+def test_a_second_dock_shows_the_running_job(dock: Any, image: Any, viewer: Any, jobs: Any, qtbot: Any) -> None:
     jobs.hold()
     dock.learn.panel.button.click()
     qtbot.waitUntil(lambda: dock.learn.panel.bar.value() == 250, timeout=2000)
-    again = Dock(viewer, dock.desk)
-    viewer.window.add_dock_widget(again, name="again")
+    again = reopened(viewer, dock.desk)
     assert again.learn.panel.button.text() == "❚❚ Pause"
     assert again.learn.panel.bar.value() == 250
     viewer.window.remove_dock_widget(dock)

@@ -316,15 +316,56 @@ def test_without_an_image_it_stays_off(dock: Dock, answers: FakeAnswers, said: l
     assert "no image" in said[0]
 
 
-def test_closing_the_dock_ends_it(viewer: Any, dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any) -> None:
-    turned_on(dock, qtbot)
+def test_it_rests_while_the_dock_is_closed_and_then_goes_on(
+    viewer: Any, dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any
+) -> None:
+    layer = turned_on(dock, qtbot)
+    dock.train.doubts.click()
+    qtbot.waitUntil(lambda: settled(dock))
     desk = dock.desk
     viewer.window.remove_dock_widget(dock)
     delete_later()
     assert not answers.running
+    assert {layer.name for layer in viewer.layers} == {"field", "field labels"}
+    count = len(answers.asked)
+    layer.paint((30, 20), 2)
+    desk.canvas.painting.flush()
+    qtbot.wait(50)
+    assert len(answers.asked) == count
+    again = Dock(viewer, desk)
+    viewer.window.add_dock_widget(again, name="again")
+    assert again.train.live.isChecked() and again.train.doubts.isChecked()
+    qtbot.waitUntil(lambda: settled(again) and "field unsure" in viewer.layers)
+    assert answers.asked[count]["reread"]  # also what was painted meanwhile
+    assert answers.asked[-1]["doubts"]
+
+
+def test_once_turned_off_it_stays_off_when_the_dock_is_open_again(
+    viewer: Any, dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any, tmp_path: Any
+) -> None:
+    turned_on(dock, qtbot)
+    desk = dock.desk
+    viewer.window.remove_dock_widget(dock)
+    delete_later()
+    desk.new_project(tmp_path / "other.sslseg")
+    viewer.window.add_dock_widget(Dock(viewer, desk), name="again")
     assert not desk.live.on
-    assert "field live" not in viewer.layers
-    assert "field labels" in viewer.layers
+    assert not answers.running
+
+
+def test_closing_the_viewer_after_the_dock_ends_it(
+    viewer: Any, dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any
+) -> None:
+    turned_on(dock, qtbot)
+    desk = dock.desk
+    viewer.window.remove_dock_widget(dock)
+    delete_later()
+    viewer.close()
+    delete_later()
+    qtbot.waitUntil(lambda: not our_threads())
+    desk.live.wake()
+    assert not desk.live.on
+    assert not answers.running
 
 
 def test_closing_the_viewer_while_it_computes_ends_it(

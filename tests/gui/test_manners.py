@@ -25,7 +25,7 @@ from qtpy.QtWidgets import (
 
 from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.dock import Dock
-from napari_sslseg.gui.memory import memory_of, user_file
+from napari_sslseg.gui.memory import user_file
 from napari_sslseg.gui.order import controls
 from napari_sslseg.gui.tour import TEXTS
 
@@ -116,7 +116,7 @@ def test_the_tour_is_offered_once_points_at_each_step_and_ends_with_escape(
     QTest.keyClick(dock.bubble.next, Qt.Key.Key_Escape)
     assert dock.bubble.isHidden()
     assert list(viewer.layers) == [image]  # and no sample
-    memory_of(dock.desk).flush()
+    dock.desk.memory.flush()
     again = Dock(viewer, Desk(viewer, dock.desk.jobs))
     viewer.window.add_dock_widget(again, name="again")
     assert again.offer.isHidden()
@@ -145,6 +145,25 @@ def test_tab_reaches_every_control_from_the_top_down_and_each_is_told_in_words(d
         words = widget.text() if isinstance(widget, QAbstractButton) else ""
         assert any(c.isalpha() for c in words) or widget.accessibleName(), widget
         assert widget.toolTip() or parents(widget)[0].toolTip(), (widget, words)
+
+
+def test_the_frame_around_a_check_box_hides_nothing_of_its_words(make_napari_viewer: Any, qtbot: Any) -> None:
+    viewer = make_napari_viewer(show=True)
+    viewer.add_image(np.eye(32), name="field")
+    dock = Dock(viewer, Desk(viewer))
+    viewer.window.add_dock_widget(dock, name="SSL Segmentation")
+    window = dock.window()
+    with qtbot.waitActive(window, timeout=5000):
+        window.activateWindow()
+    for box in (dock.train.live, dock.result.outline, dock.result.visible):
+        drawn = []
+        for there in (dock.header.new, box):
+            there.setFocus()
+            qtbot.waitUntil(there.hasFocus, timeout=2000)
+            drawn.append(box.grab())
+        assert drawn[0].toImage() != drawn[1].toImage()  # one sees where the keyboard is
+        within = box.rect().adjusted(1, 1, -1, -1)
+        assert drawn[0].copy(within).toImage() == drawn[1].copy(within).toImage(), box.text()
 
 
 # -------------------------------------------------------------------- several windows

@@ -49,11 +49,9 @@ def test_new_projects_are_kept_in_the_folder_that_was_set(said: Any, viewer: Any
 
 
 def test_masks_look_as_set_until_they_are_changed_in_a_project(said: Any, viewer: Any, tmp_path: Path) -> None:
-    from napari_sslseg.gui.memory import memory_of
-
     said.masks.opacity, said.masks.outline = 0.3, True
     desk = Desk(viewer, FakeJobs())
-    memory = memory_of(desk)
+    memory = desk.memory
     assert desk.canvas.look == Look(opacity=0.3, outline=True)
     desk.session.open(Project.create(tmp_path / "one.sslseg"))
     assert desk.canvas.look == Look(opacity=0.3, outline=True)

@@ -190,8 +190,8 @@ def test_a_session_by_mouse_and_keyboard(
     closed(viewer, hand)
 
 
-@pytest.mark.parametrize("step", ["learn", "train"])
-def test_closing_while_it_works_loses_nothing(opened: tuple[Any, Dock], step: str, qtbot: Any) -> None:
+@pytest.mark.parametrize(("step", "first"), [("learn", "viewer"), ("train", "viewer"), ("learn", "dock")])
+def test_closing_while_it_works_loses_nothing(opened: tuple[Any, Dock], step: str, first: str, qtbot: Any) -> None:
     viewer, dock = opened
     dock.paint.panel.button.click()
     paint(viewer.layers["stack labels"], 0)
@@ -201,12 +201,19 @@ def test_closing_while_it_works_loses_nothing(opened: tuple[Any, Dock], step: st
     getattr(dock, step).panel.button.click()
     desk = dock.desk
     qtbot.waitUntil(lambda: "loss" in desk.session.activities[step].curves, timeout=MINUTE)  # the first step is done
+    process = desk.jobs._process._process
+    if first == "dock":
+        viewer.window.remove_dock_widget(dock)
+        delete_later()
+        heard = len(desk.session.activities[step].curves["loss"])
+        qtbot.waitUntil(lambda: len(desk.session.activities[step].curves["loss"]) > heard, timeout=MINUTE)
     began = time.monotonic()
     viewer.close()
     assert time.monotonic() - began < 5  # the window does not wait for the job, which would take hours
     delete_later()
     qtbot.waitUntil(lambda: not our_threads(), timeout=20_000)
     qtbot.waitUntil(lambda: desk.session.running is None, timeout=5000)
+    qtbot.waitUntil(lambda: process.poll() is not None, timeout=20_000)
     project = Project.open(desk.session.project.path)
     np.testing.assert_array_equal(project.labels("stack"), painted)
     assert project.pretrained is not None if step == "learn" else project.rounds
