@@ -86,7 +86,8 @@ class Painting(QObject):
 
     def _bind(self, layer: LabelsLayer, id: str) -> None:
         assert self._writer is not None, "a project has a writer"
-        self._strokes[id] = Strokes(layer, id, self._writer, self)
+        boxes = self.session.needed_project.painted_boxes(id)
+        self._strokes[id] = Strokes(layer, id, boxes, self._writer, self)
         self._strokes[id].saved.connect(self.painted)
         self._strokes[id].lifted.connect(self.lifted)
         self._strokes[id].wrote.connect(self.wrote)
@@ -177,14 +178,15 @@ class Painting(QObject):
         if self._writer is not None:
             self._writer.forget(id)
         if id in self._strokes and self.session.project is not None:
-            self._strokes[id].replace(self.session.project.labels(id))
+            project = self.session.project
+            self._strokes[id].replace(project.labels(id), project.painted_boxes(id))
 
     def _written(self, id: str, counts: dict[int, int], when: float) -> None:
         self.session.set_counts(id, counts, when)
 
-    def _not_written(self, error: Exception, id: str, region: Any) -> None:
+    def _not_written(self, error: Exception, id: str, region: Any, before: Any) -> None:
         if id in self._strokes:
-            self._strokes[id].keep(region)
+            self._strokes[id].keep(region, before)
         self.failed.emit(error)
 
     def _project_changed(self) -> None:
