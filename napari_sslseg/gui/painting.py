@@ -32,6 +32,7 @@ class Painting(QObject):
         self.session = session
         self._strokes: dict[str, Strokes] = {}
         self._writer: LabelWriter | None = None
+        self._values: set[int] = set()  # of the classes
         viewer.layers.events.removed.connect(self._removed)
         session.project_changed.connect(self._project_changed)
         session.classes_changed.connect(self._classes_changed)
@@ -157,7 +158,10 @@ class Painting(QObject):
     def _classes_changed(self) -> None:
         if self.session.project is None:
             return
+        was, self._values = self._values, {c.value for c in self.session.project.classes}
         for strokes in self._strokes.values():
+            if was - self._values:
+                strokes.forget()  # else an undo would bring a class back that is not in the table
             for name, value in layers.look(self.session.project).items():
                 setattr(strokes.layer, name, value)
 
@@ -196,6 +200,7 @@ class Painting(QObject):
         self._strokes.clear()
         self._writer = None
         if self.session.project is not None:
+            self._values = {c.value for c in self.session.project.classes}
             self._writer = LabelWriter(self.session.project, self)
             self._writer.written.connect(self._written)
             self._writer.failed.connect(self._not_written)

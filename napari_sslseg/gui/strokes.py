@@ -189,6 +189,14 @@ class Strokes(QObject):
         self._saved = Saved(labels, boxes)
         self.layer.refresh()
 
+    def forget(self) -> None:
+        """Let nothing be undone that was painted so far."""
+        mode, editable = self.layer.mode, self.layer.editable
+        self.layer.editable = False  # napari forgets then what could be undone
+        self.layer.editable = editable
+        if editable:
+            self.layer.mode = mode
+
     def release(self) -> None:
         """Save, and let go of the layer."""
         self.save()

@@ -132,6 +132,20 @@ def test_an_image_that_another_window_took_out_is_an_open_one_and_keeps_its_stro
     assert (flushed(dock) == 2).any()
 
 
+def test_a_class_that_another_window_removed_does_not_come_back_by_an_undo(
+    dock: Any, layer: Any, other: Project, qapp: Any
+) -> None:
+    dock.paint.add.click()
+    layer.paint((20, 20), 3)
+    layer.paint((20, 20), 0)
+    flushed(dock)
+    other.refresh()
+    other.set_classes(other.classes[:2])
+    look(qapp)
+    layer.undo()
+    assert not flushed(dock).any()
+
+
 def test_a_removed_class_is_erased_where_another_window_painted_it(
     dock: Any, layer: Any, other: Project, monkeypatch: Any
 ) -> None:
