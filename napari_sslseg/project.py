@@ -197,9 +197,9 @@ class Project(Catalogue):
         Returns
         -------
         tuple of str
-            Image ids.
+            Image ids; also those whose labels were never read here.
         """
-        return tuple(e.id for e in self.images if self._labels.changed(e.id))
+        return self._labels.changed(e.id for e in self.images)
 
     # ---------------------------------------------------------------- predictions
     def prediction(self, id: str) -> npt.NDArray[Any] | None:

@@ -93,8 +93,7 @@ class Session:
         if self.project is not None:
             self.project.refresh()
             self._announce()
-            changed = {*self.project.relabelled(), *(set(self.project.labelled()) - self.tally.counts.keys())}
-            self.rewritten({id: self.project.annotation(id).counted() for id in sorted(changed)})
+            self.rewritten({id: self.project.annotation(id).counted() for id in self.project.relabelled()})
 
     def _announce(self) -> None:
         """Announce what was changed, here or elsewhere: with each change here comes what others changed since."""

@@ -219,6 +219,7 @@ class LabelShelf:
     def __init__(self, path: Path, dtype: npt.DTypeLike) -> None:
         self.path, self.dtype = path, np.dtype(dtype)
         self._seen: dict[str, bytes] = {}  # which writing was the last one, by image, when it was read or written
+        self._quiet: bytes | None = None  # which was the last one of all, when all that others wrote had been read
 
     def place(self, id: str) -> Path:
         """Say where the array of an image is.
@@ -251,28 +252,37 @@ class LabelShelf:
         self._seen[id] = self._last(id)
         return chunks.read(self.place(id)).astype(self.dtype, copy=False) if self.place(id).exists() else None
 
-    def changed(self, id: str) -> bool:
-        """Tell whether another window or command wrote an array since it was read here.
+    def changed(self, ids: Iterable[str]) -> tuple[str, ...]:
+        """Say which arrays another window or command wrote since they were read here.
 
         Parameters
         ----------
-        id : str
-            Image id.
+        ids : iterable of str
+            Image ids.
 
         Returns
         -------
-        bool
-            False where it was never read.
+        tuple of str
+            Those of them; also those that were written and never read here.
         """
-        return id in self._seen and self._seen[id] != self._last(id)
+        last = self._last()
+        if last == self._quiet:
+            return ()
+        found = tuple(id for id in ids if self._seen.get(id) != self._last(id) and self.place(id).exists())
+        if not found:
+            self._quiet = last
+        return found
 
     def _lock(self, id: str) -> str:
         return f"{self.path.name} {id}"[:60]  # some letters are 4 bytes, of 255 that a name may have
 
-    def _last(self, id: str) -> bytes:
-        """Any bytes, others after each writing."""
+    def _noted(self, id: str) -> Path:
+        return self.path.parent / FOLDER / f"{self._lock(id)}.last"
+
+    def _last(self, id: str = "") -> bytes:
+        """Any bytes, others after each writing of an array, or of any of them."""
         try:
-            return (self.path.parent / FOLDER / f"{self._lock(id)}.last").read_bytes()
+            return self._noted(id).read_bytes()
         except OSError:  # nobody has written yet
             return b""
 
@@ -343,11 +353,14 @@ class LabelShelf:
 
     def _note(self, id: str) -> None:
         """Let others know that something was written."""
-        known, new = not self.changed(id), secrets.token_bytes(8)
+        new, last, any_last = secrets.token_bytes(8), self._last(id), self._last()
         with storage_errors(self.path):
-            (self.path.parent / FOLDER / f"{self._lock(id)}.last").write_bytes(new)
-        if known:
+            self._noted(id).write_bytes(new)
+            self._noted("").write_bytes(new)
+        if self._seen.get(id, last) == last:
             self._seen[id] = new
+        if self._quiet == any_last:
+            self._quiet = new
 
 
 def free_id(name: str, entries: Iterable[ImageEntry]) -> str:

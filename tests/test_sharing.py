@@ -194,6 +194,23 @@ def test_what_is_painted_on_an_image_that_was_taken_out_elsewhere_is_kept(two):
     np.testing.assert_array_equal(there.labels("a"), painted(2, slice(0, 9)))
 
 
+def test_one_is_told_whose_labels_somebody_else_wrote(two):
+    here, there = two
+    here.add_image(picture("b"))
+    there.refresh()
+    for id in "ab":
+        here.labels(id)
+    here.write_labels("a", painted(2, slice(0, 5)))
+    assert here.relabelled() == ()
+    assert there.relabelled() == ("a",)
+    there.write_labels("b", painted(2, slice(0, 5)))
+    assert here.relabelled() == here.relabelled() == ("b",)
+    here.write_labels("b", painted(3, slice(9, 12)), before=painted(0, slice(0)))
+    assert here.relabelled() == ("b",)  # not all of it is known here
+    here.labels("b")
+    assert here.relabelled() == ()
+
+
 def test_merging_classes_leaves_the_strokes_alone_that_are_painted_meanwhile(two):
     here, there = two
     here.write_labels("a", painted(2, slice(0, 40, 5)))
