@@ -1,17 +1,21 @@
 """Catalogue: the folder of a project and its images: those it works with, and those that were taken out."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-from napari_sslseg.contents import FILE, Contents, ImageEntry
+from napari_sslseg.contents import FILE, Contents, ContentsFile, ImageEntry
 from napari_sslseg.errors import ProjectError
 from napari_sslseg.image import Image
 from napari_sslseg.io import read_image
-from napari_sslseg.io.atomic import storage_errors
+from napari_sslseg.io.atomic import remove, storage_errors
+from napari_sslseg.io.locks import alone
 from napari_sslseg.shelves import ImageShelf, free_id
+
+LOCK = "project"
 
 
 class Catalogue:
@@ -28,7 +32,9 @@ class Catalogue:
     def __init__(self, path: Path, contents: Contents) -> None:
         self.path = path
         self._contents = contents
+        self._file = ContentsFile(path)
         self._lock = threading.RLock()
+        self._changing = False
         self._images = ImageShelf(path)
 
     # ---------------------------------------------------------------- the folder
@@ -50,11 +56,12 @@ class Catalogue:
         """
         path = Path(path)
         with storage_errors(path):
-            taken = path.is_file() or (path.is_dir() and any(not p.name.startswith(".") for p in path.iterdir()))
-        if taken:
-            raise ProjectError(f"{path} is not empty", "A new project needs a folder of its own", "Choose another name")
-        contents = Contents(task)
-        contents.write(path)
+            _check_empty(path)
+            path.mkdir(parents=True, exist_ok=True)
+        with alone(path, LOCK):
+            _check_empty(path)  # another command may have made one there by now
+            file, contents = ContentsFile(path), Contents(task)
+            file.write(contents)
         return cls(path, contents)
 
     @classmethod
@@ -71,7 +78,7 @@ class Catalogue:
         Project
             The project.
         """
-        return cls(Path(path), Contents.read(Path(path)))
+        return cls(Path(path), ContentsFile(Path(path)).read())
 
     @classmethod
     def open_or_create(cls, path: str | Path, task: str = "semantic") -> Self:
@@ -89,14 +96,49 @@ class Catalogue:
         Project
             The project.
         """
-        return cls.open(path) if (Path(path) / FILE).exists() else cls.create(path, task)
+        if not (Path(path) / FILE).exists():
+            try:
+                return cls.create(path, task)
+            except ProjectError:
+                if not (Path(path) / FILE).exists():  # else another command made it at the same time
+                    raise
+        return cls.open(path)
+
+    # ---------------------------------------------------------------- what others change
+    def refresh(self) -> bool:
+        """Take in what other windows and commands changed; every change of one's own does so too.
+
+        Returns
+        -------
+        bool
+            Whether there was anything.
+        """
+        with self._lock:
+            was, self._contents = self._contents, self._file.read()
+            return was != self._contents
+
+    @contextmanager
+    def _newest(self) -> Iterator[None]:
+        """Let nobody else change the project: until the end of the block, memory says what the disk says."""
+        with self._lock:
+            if self._changing:
+                yield
+                return
+            with alone(self.path, LOCK):
+                self._contents = self._file.read()
+                self._changing = True
+                try:
+                    yield
+                finally:
+                    self._changing = False
 
     def _change(self, **values: Any) -> None:
         """Write the changed contents; memory follows only after the disk has them."""
-        with self._lock:
+        with self._newest():
             changed = replace(self._contents, **values)
-            changed.write(self.path)
-            self._contents = changed
+            if changed != self._contents:
+                self._file.write(changed)
+                self._contents = changed
 
     @property
     def name(self) -> str:
@@ -180,14 +222,20 @@ class Catalogue:
             Its entry; the one it had, if it was added before, was moved since, or was taken out.
         """
         path = Path(path).resolve()
-        with self._lock:
-            for entry in self.images:
-                if self._images.place(entry) == path:
-                    return entry
-            image = read_image(path, axes)
-            image = replace(image, spacing=spacing or image.spacing, unit=unit or image.unit)
+        self.refresh()
+        if (known := self._at(path)) is not None:
+            return known
+        image = read_image(path, axes)
+        image = replace(image, spacing=spacing or image.spacing, unit=unit or image.unit)
+        with self._newest():
+            if (known := self._at(path)) is not None:  # another command added it meanwhile
+                return known
             was = [e for e in self.left if self._images.place(e) == path and e.shape == image.shape]
-            return self._add(image, path, axes, was[0] if was else self._images.moved(image, self.images))
+            known = was[0] if was else self._images.moved(image, self.images)
+            return self._added(known, self._images.refer(self._id(image, known), image, path, axes))
+
+    def _at(self, path: Path) -> ImageEntry | None:
+        return next((e for e in self.images if self._images.place(e) == path), None)
 
     def add_image(self, image: Image, was: str | None = None) -> ImageEntry:
         """Copy an image that exists only in memory into the project.
@@ -204,14 +252,25 @@ class Catalogue:
         ImageEntry
             Its entry.
         """
-        with self._lock:
-            before = next((e for e in self.left if e.id == was and e.shape == image.shape), None)
-            return self._add(image, None, None, before)
+        self.refresh()
+        copy = None if self._images.copied(self._before(image, was), image) else self._images.copy(image)
+        try:
+            with self._newest():
+                known = self._before(image, was)
+                return self._added(known, self._images.put(self._id(image, known), image, copy, known))
+        finally:
+            if copy is not None:
+                remove(copy)
 
-    def _add(self, image: Image, file: Path | None, read_as: str | None, known: ImageEntry | None) -> ImageEntry:
-        """Add an image, of a file or to be copied; one that was known keeps its id, labels and predictions."""
-        id = known.id if known else free_id(image.name, (*self.images, *self.left))
-        entry = self._images.put(id, image, file, read_as, known)
+    def _before(self, image: Image, was: str | None) -> ImageEntry | None:
+        return next((e for e in self.left if e.id == was and e.shape == image.shape), None)
+
+    def _id(self, image: Image, known: ImageEntry | None) -> str:
+        """An image that was known keeps its id, labels and predictions."""
+        return known.id if known else free_id(image.name, (*self.images, *self.left))
+
+    def _added(self, known: ImageEntry | None, entry: ImageEntry) -> ImageEntry:
+        """Put an entry in the place of the one that was known, or at the end."""
         others = tuple(entry if e == known else e for e in self.images)
         self._change(
             images=others if known in self.images else (*others, entry), left=tuple(e for e in self.left if e != known)
@@ -226,7 +285,7 @@ class Catalogue:
         id : str
             Its id.
         """
-        with self._lock:
+        with self._newest():
             entry = self.entry(id)
             self._change(images=tuple(e for e in self.images if e != entry), left=(*self.left, entry))
             self._images.close(id)
@@ -266,3 +325,8 @@ class Catalogue:
         """
         wanted = [e.id for e in self.images] if ids is None else ids
         return [replace(self.image(id), name=self.entry(id).id) for id in wanted]
+
+
+def _check_empty(path: Path) -> None:
+    if path.is_file() or (path.is_dir() and any(not p.name.startswith(".") for p in path.iterdir())):
+        raise ProjectError(f"{path} is not empty", "A new project needs a folder of its own", "Choose another name")

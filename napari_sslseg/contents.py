@@ -1,9 +1,10 @@
 """Contents: what ``project.json`` says of a project, its task, classes, images and rounds; read and written whole."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from napari_sslseg.annotation import LabelClass
 from napari_sslseg.errors import ProjectError
@@ -13,6 +14,8 @@ from napari_sslseg.regions import Region
 FORMAT = "napari-sslseg project"
 VERSION = 1
 FILE = "project.json"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -137,13 +140,15 @@ class Contents:
     left: tuple[ImageEntry, ...] = ()
 
     @classmethod
-    def read(cls, folder: Path) -> Self:
-        """Read the file of a project.
+    def parse(cls, text: bytes, file: Path) -> Self:
+        """Take in the text of a file.
 
         Parameters
         ----------
-        folder : Path
-            The project folder.
+        text : bytes
+            What it holds.
+        file : Path
+            The file, for messages.
 
         Returns
         -------
@@ -153,28 +158,19 @@ class Contents:
         Raises
         ------
         ProjectError
-            If there is no such file, it is damaged, or a newer version wrote it.
+            If it is damaged, or a newer version wrote it.
         """
-        file = folder / FILE
         try:
-            raw = json.loads(file.read_bytes())
+            raw = json.loads(text)
             if raw["format"] != FORMAT:
                 raise ProjectError(f"{file} is not a {FORMAT}", f"Its format must be {FORMAT!r}")
             if int(raw["version"]) > VERSION:
                 raise ProjectError(
-                    f"{folder} was written by a newer version (project format {raw['version']})",
+                    f"{file.parent} was written by a newer version (project format {raw['version']})",
                     f"This version reads formats up to {VERSION}",
                     "Update with: pip install -U napari-sslseg",
                 )
             return cls._from_dict(raw)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise ProjectError(
-                f"{folder} has no {FILE}",
-                "A project is a folder with that file",
-                "Pretrain or train with --project to make one",
-            ) from error
-        except PermissionError as error:
-            raise ProjectError(f"There is no permission to read {file}", "A readable project is needed") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ProjectError(
                 f"{file} is damaged ({type(error).__name__}: {error})",
@@ -195,21 +191,98 @@ class Contents:
             _entries(raw.get("left", [])),
         )
 
-    def write(self, folder: Path) -> None:
-        """Write the file of a project, whole or not at all.
+    def text(self) -> str:
+        """Say the same as text.
+
+        Returns
+        -------
+        str
+            What the file of the project holds.
+        """
+        raw = {"format": FORMAT, "version": VERSION, **vars(self)}
+        return json.dumps(raw, indent=1, ensure_ascii=False, default=vars)
+
+
+class ContentsFile:
+    """The file of a project, which other windows and commands write too; only what is new in it is taken in.
+
+    Parameters
+    ----------
+    folder : Path
+        The project folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / FILE
+        self._known: tuple[bytes, Contents] | None = None
+
+    def read(self) -> Contents:
+        """Read it.
+
+        Returns
+        -------
+        Contents
+            What it says; the same object as long as it holds the same.
+
+        Raises
+        ------
+        ProjectError
+            If there is no such file, it is damaged, or a newer version wrote it.
+        """
+        try:
+            text = self.path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise ProjectError(
+                f"{self.path.parent} has no {FILE}",
+                "A project is a folder with that file",
+                "Pretrain or train with --project to make one",
+            ) from error
+        except PermissionError as error:
+            raise ProjectError(f"There is no permission to read {self.path}", "A readable project is needed") from error
+        if self._known is None or self._known[0] != text:
+            self._known = text, Contents.parse(text, self.path)
+        return self._known[1]
+
+    def write(self, contents: Contents) -> None:
+        """Write it, whole or not at all.
 
         Parameters
         ----------
-        folder : Path
-            The project folder; made if missing.
+        contents : Contents
+            What it will say.
 
         Raises
         ------
         StorageError
             If the disk is full or the place may not be written to.
         """
-        raw = {"format": FORMAT, "version": VERSION, **asdict(self)}
-        write_text(folder / FILE, json.dumps(raw, indent=1, ensure_ascii=False))
+        text = contents.text()
+        write_text(self.path, text)
+        self._known = text.encode(), contents
+
+
+def joined(now: Iterable[T], given: Iterable[T], before: Iterable[T]) -> tuple[T, ...]:
+    """Make the changes of one to what another one changed meanwhile.
+
+    Parameters
+    ----------
+    now : iterable
+        What there is now.
+    given : iterable
+        What one made of it.
+    before : iterable
+        What it was when that one read it.
+
+    Returns
+    -------
+    tuple
+        What both added, without what either took away; `given` where nobody else changed anything.
+    """
+    now, given, before = tuple(now), tuple(given), tuple(before)
+    if now == before:
+        return given
+    kept = (x for x in now if x in given or x not in before)
+    return (*kept, *(x for x in given if x not in before and x not in now))
 
 
 def _entries(raw: list[dict[str, Any]]) -> tuple[ImageEntry, ...]:

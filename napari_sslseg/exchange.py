@@ -103,8 +103,9 @@ def add_labels(project: Project, paths: Iterable[str | Path]) -> list[str]:
     for id, labels in read.items():
         project.write_labels(id, labels)
     if project.task == "semantic" and painted:
-        named = {c.value: c for c in project.classes}
-        project.set_classes([named.get(v, LabelClass.default(v)) for v in sorted(painted | named.keys())])
+        before = project.classes
+        named = {c.value: c for c in before}
+        project.set_classes([named.get(v, LabelClass.default(v)) for v in sorted(painted | named.keys())], before)
     return list(read)
 
 

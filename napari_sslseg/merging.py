@@ -48,9 +48,10 @@ def merge_classes(
         chosen = labels == value
         if not chosen.any():
             continue
-        labels[chosen] = into
         (box,) = ndimage.find_objects(chosen.view(np.uint8))
-        project.write_labels(id, labels[box], box)
+        before = labels[box].copy()
+        labels[chosen] = into
+        project.write_labels(id, labels[box], box, before)
         changed[id] = count(labels)
     yield Progress(1.0, "done")
     return changed

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from napari_sslseg import vast
 from napari_sslseg.annotation import Annotation, LabelClass, Labels
 from napari_sslseg.catalogue import Catalogue
-from napari_sslseg.contents import Contents, Round
+from napari_sslseg.contents import Contents, ImageEntry, Round, joined
 from napari_sslseg.errors import LabelError, ProjectError
 from napari_sslseg.overlay import Box
 from napari_sslseg.regions import Region
@@ -79,19 +79,61 @@ class Project(Catalogue):
             raise ProjectError(f"Task {task!r}", "The task is 'semantic' or 'instance'")
         self._change(task=task)
 
-    def set_classes(self, classes: Iterable[LabelClass]) -> None:
-        """Replace the class table.
+    def set_classes(self, classes: Iterable[LabelClass], before: Iterable[LabelClass] | None = None) -> None:
+        """Replace the class table; classes stay that another window or command added to it meanwhile.
 
         Parameters
         ----------
         classes : iterable of LabelClass
             Unique values from 1 on.
+        before : iterable of LabelClass, optional
+            The class table from which they were made; as it was last read if not given.
+
+        Raises
+        ------
+        LabelError
+            If two have the same value, or somebody else changed the same class in another way.
         """
-        ordered = tuple(sorted(classes, key=lambda c: c.value))
-        values = [c.value for c in ordered]
-        if len(set(values)) != len(values) or any(v < 1 for v in values):
-            raise LabelError(f"The class values are {values}", "Each is a different whole number from 1 on")
-        self._change(classes=ordered)
+        given, before = tuple(classes), self.classes if before is None else tuple(before)
+        _check_values(given)
+        with self._newest():
+            mixed = joined(self.classes, given, before)
+            for new in set(given) - set(before):
+                other = next((c for c in mixed if c != new and (c.value == new.value or c.name == new.name)), None)
+                if other is not None and other not in given:
+                    raise LabelError(
+                        f"Class {other.value}, {other.name!r}, was added or changed meanwhile, elsewhere",
+                        f"It stands in the way of class {new.value}, {new.name!r}",
+                        "Look at the classes as they are now, and try again",
+                    )
+            _check_values(mixed)
+            self._change(classes=tuple(sorted(mixed, key=lambda c: c.value)))
+
+    def add_class(self, name: str | None = None) -> LabelClass:
+        """Add a class with the next free value.
+
+        Parameters
+        ----------
+        name : str, optional
+            Its name.
+
+        Returns
+        -------
+        LabelClass
+            The class.
+
+        Raises
+        ------
+        LabelError
+            If there is a class of that name.
+        """
+        with self._newest():
+            if any(c.name == name for c in self.classes):
+                raise LabelError(f"There is a class {name!r} already", "Every class has a name of its own")
+            new = LabelClass.default(max((c.value for c in self.classes), default=0) + 1)
+            new = replace(new, name=name) if name else new
+            self._change(classes=(*self.classes, new))
+            return new
 
     # ---------------------------------------------------------------- labels
     def labelled(self) -> tuple[str, ...]:
@@ -120,8 +162,16 @@ class Project(Catalogue):
         entry, found = self.entry(id), self._labels.read(id)
         return vast.zeros(entry.shape, np.uint16) if found is None else found
 
-    def write_labels(self, id: str, labels: npt.NDArray[Any], region: tuple[slice, ...] | None = None) -> None:
+    def write_labels(
+        self,
+        id: str,
+        labels: npt.NDArray[Any],
+        region: tuple[slice, ...] | None = None,
+        before: npt.NDArray[Any] | None = None,
+    ) -> None:
         """Write labels, or a part of them; only the chunks of that part are touched, each one atomically.
+
+        Of an image that was taken out, too: what is painted is kept.
 
         Parameters
         ----------
@@ -131,9 +181,25 @@ class Project(Catalogue):
             Whole numbers 0 to 65535: ([Z,] Y, X), or the shape of `region`.
         region : tuple of slice, optional
             Where the part belongs; all of the image if not given.
+        before : numpy.ndarray, optional
+            What they were when they were read: only pixels that differ are written, so that strokes stay which another
+            window or command wrote since then. All are written if not given.
         """
-        with self._lock:
-            self._labels.write(self.entry(id), labels, region)
+        self._labels.write(self._kept(id), labels, region, before)
+
+    def _kept(self, id: str) -> ImageEntry:
+        """Find an image, or one that was taken out."""
+        return next((e for e in self.left if e.id == id), None) or self.entry(id)
+
+    def relabelled(self) -> tuple[str, ...]:
+        """List the images whose labels another window or command wrote since they were read here.
+
+        Returns
+        -------
+        tuple of str
+            Image ids; also those whose labels were never read here.
+        """
+        return self._labels.changed(e.id for e in self.images)
 
     # ---------------------------------------------------------------- predictions
     def prediction(self, id: str) -> npt.NDArray[Any] | None:
@@ -184,11 +250,10 @@ class Project(Catalogue):
         """
         entry = self.entry(id)
         part = (box or Box(0, 0, *entry.shape[-2:])).slices
-        with self._lock:
-            if planes is None:
-                self._predictions.write(entry, labels, (*(slice(0, n) for n in entry.shape[:-2]), *part))
-            for k, z in enumerate(planes or ()):
-                self._predictions.write(entry, labels[k : k + 1], (slice(z, z + 1), *part))
+        if planes is None:
+            self._predictions.write(entry, labels, (*(slice(0, n) for n in entry.shape[:-2]), *part))
+        for k, z in enumerate(planes or ()):
+            self._predictions.write(entry, labels[k : k + 1], (slice(z, z + 1), *part))
 
     def annotation(self, id: str) -> Annotation:
         """Read the labels of an image as an annotation of this project's task.
@@ -218,7 +283,22 @@ class Project(Catalogue):
         tuple of int
             In order; none if nothing was painted yet, then (0,) for an image of one plane.
         """
-        return self._labels.planes(self.entry(id).id)
+        return self._labels.planes(self._kept(id).id)
+
+    def painted_boxes(self, id: str) -> list[tuple[slice, ...]]:
+        """Say in which parts of an image something may be painted, without reading any.
+
+        Parameters
+        ----------
+        id : str
+            Image id.
+
+        Returns
+        -------
+        list of tuple of slice
+            Boxes ([Z,] Y, X), with start and stop.
+        """
+        return self._labels.boxes(self._kept(id).id)
 
     # ---------------------------------------------------------------- marked boxes
     def regions(self, id: str) -> tuple[Region, ...]:
@@ -236,8 +316,8 @@ class Project(Catalogue):
         """
         return self._contents.regions.get(self.entry(id).id, ())
 
-    def set_regions(self, id: str, regions: Iterable[Region]) -> None:
-        """Replace the marked boxes of an image.
+    def set_regions(self, id: str, regions: Iterable[Region], before: Iterable[Region] | None = None) -> None:
+        """Replace the marked boxes of an image; boxes stay that another window or command marked meanwhile.
 
         Parameters
         ----------
@@ -245,12 +325,15 @@ class Project(Catalogue):
             Image id.
         regions : iterable of Region
             Boxes inside the image.
+        before : iterable of Region, optional
+            The boxes from which they were made; as they were last read if not given.
         """
-        entry, found = self.entry(id), tuple(regions)
-        for region in found:
+        entry, given, before = self.entry(id), tuple(regions), self.regions(id) if before is None else tuple(before)
+        for region in given:
             region.check(entry.shape, id)
-        with self._lock:
-            self._change(regions={**self._contents.regions, id: found})
+        with self._newest():
+            mixed = joined(self._contents.regions.get(id, ()), given, before)
+            self._change(regions={**self._contents.regions, id: mixed})
 
     # ---------------------------------------------------------------- what was learned
     def set_pretrained(self, checkpoint: Path) -> None:
@@ -269,15 +352,17 @@ class Project(Catalogue):
         Parameters
         ----------
         round : Round
-            The round; its time is filled in.
+            The round; its time is filled in, and the next number where another window or command has used its own.
 
         Returns
         -------
         Round
             The round as stored.
         """
-        with self._lock:
-            stored = replace(round, when=datetime.now(UTC).isoformat(timespec="seconds"))
+        with self._newest():
+            taken = any(r.number == round.number for r in self.rounds)
+            number = self.next_round() if taken else round.number
+            stored = replace(round, number=number, when=datetime.now(UTC).isoformat(timespec="seconds"))
             self._change(rounds=(*self.rounds, stored), used=None)
             return stored
 
@@ -294,15 +379,16 @@ class Project(Catalogue):
         ProjectError
             If there is no such round, or its model is gone.
         """
-        found = next((r for r in self.rounds if r.number == number), None)
-        if found is None:
-            raise ProjectError(
-                f"{self.name} has no round {number}",
-                "It has " + (", ".join(str(r.number) for r in self.rounds) or "not been trained yet"),
-            )
-        if not (self.path / found.checkpoint).is_file():
-            raise ProjectError(f"The model of round {number} is gone", f"{self.path / found.checkpoint} is needed")
-        self._change(used=None if found is self.rounds[-1] else number)
+        with self._newest():
+            found = next((r for r in self.rounds if r.number == number), None)
+            if found is None:
+                raise ProjectError(
+                    f"{self.name} has no round {number}",
+                    "It has " + (", ".join(str(r.number) for r in self.rounds) or "not been trained yet"),
+                )
+            if not (self.path / found.checkpoint).is_file():
+                raise ProjectError(f"The model of round {number} is gone", f"{self.path / found.checkpoint} is needed")
+            self._change(used=None if found is self.rounds[-1] else number)
 
     def next_round(self) -> int:
         """Return the number of the next round.
@@ -312,4 +398,11 @@ class Project(Catalogue):
         int
             1 for the first.
         """
-        return self.rounds[-1].number + 1 if self.rounds else 1
+        self.refresh()
+        return max((r.number for r in self.rounds), default=0) + 1
+
+
+def _check_values(classes: Iterable[LabelClass]) -> None:
+    values = sorted(c.value for c in classes)
+    if len(set(values)) != len(values) or any(v < 1 for v in values):
+        raise LabelError(f"The class values are {values}", "Each is a different whole number from 1 on")

@@ -4,12 +4,12 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from psygnal import Signal
 
 from napari_sslseg.annotation import LabelClass
-from napari_sslseg.contents import ImageEntry
+from napari_sslseg.contents import ImageEntry, Round
 from napari_sslseg.errors import LabelError, ProjectError, UserError
 from napari_sslseg.image import Image
 from napari_sslseg.job import Event, run
@@ -19,6 +19,22 @@ from napari_sslseg.settings import RuntimeConfig
 from napari_sslseg.stages import Activity, Tally, predicted_rounds, train_time
 
 FEWEST = 2  # classes that there must be
+
+
+class Seen(NamedTuple):
+    """What was announced of a project."""
+
+    images: tuple[ImageEntry, ...]
+    task: str
+    classes: tuple[LabelClass, ...]
+    rounds: tuple[Round, ...]
+    used: Round | None
+    pretrained: Path | None
+
+
+def _seen(project: Project) -> Seen:
+    said = project.images, project.task, project.classes, project.rounds
+    return Seen(*said, project.current_round, project.pretrained)
 
 
 class Session:
@@ -45,6 +61,7 @@ class Session:
         self.predicted: dict[str, int] = {}
         self.learnt: int = 0  # how many images there were when the last pretraining began
         self.train_began = 0.0
+        self._seen: Seen | None = None
 
     # ---------------------------------------------------------------- the project
     def open(self, project: Project | None) -> None:
@@ -68,7 +85,45 @@ class Session:
         self.tally = Tally.of(project) if project else Tally()
         self.learnt = len(project.images) if project and project.pretrained else 0
         self.train_began = train_time(project) if project else 0.0
+        self._seen = _seen(project) if project else None
         self.project_changed.emit()
+
+    def refresh(self) -> None:
+        """Take in what other windows and commands changed in the project since, and announce it."""
+        if self.project is not None:
+            self.project.refresh()
+            self._announce()
+            self.rewritten({id: self.project.annotation(id).counted() for id in self.project.relabelled()})
+
+    def _announce(self) -> None:
+        """Announce what was changed, here or elsewhere: with each change here comes what others changed since."""
+        was, now = self._seen, _seen(self.needed_project)
+        self._seen = now
+        if was is None or was == now:
+            return
+        if was.images != now.images:
+            self._images_differ([e.id for e in was.images], [e.id for e in now.images])
+        if (was.task, was.classes) != (now.task, now.classes):
+            self.classes_changed.emit()
+        if (was.rounds, was.used, was.pretrained) != (now.rounds, now.used, now.pretrained):
+            self.rounds_changed.emit()
+
+    def _images_differ(self, was: list[str], now: list[str]) -> None:
+        project, gone = self.needed_project, [id for id in was if id not in now]
+        for id in gone:
+            self.tally.counts.pop(id, None)
+            self.tally.written = time.time()
+            self.predicted.pop(id, None)
+        for id in now:
+            if id in project.labelled() and id not in self.tally.counts:  # it was taken out before
+                self.set_counts(id, project.annotation(id).counted(), time.time())
+            if project.predicted(id):
+                self.predicted.setdefault(id, 0)
+        if self.current in gone:
+            self.select(now[min(was.index(self.current), len(now) - 1)] if now else None)
+        self.images_changed.emit()
+        for id in gone:
+            self.labels_changed.emit(id)
 
     @property
     def needed_project(self) -> Project:
@@ -115,12 +170,7 @@ class Session:
         return self._added(self.needed_project.add_image(image, was))
 
     def _added(self, entry: ImageEntry) -> ImageEntry:
-        project = self.needed_project
-        if entry.id in project.labelled() and entry.id not in self.tally.counts:  # it was taken out before
-            self.set_counts(entry.id, project.annotation(entry.id).counted(), time.time())
-        if project.predicted(entry.id):
-            self.predicted.setdefault(entry.id, 0)
-        self.images_changed.emit()
+        self._announce()
         if self.current is None:
             self.select(entry.id)
         return entry
@@ -133,16 +183,8 @@ class Session:
         id : str
             Its id.
         """
-        project = self.needed_project
-        at = [e.id for e in project.images].index(project.entry(id).id)
-        project.take_out(id)
-        self.tally.counts.pop(id, None)
-        self.tally.written = time.time()
-        self.predicted.pop(id, None)
-        if self.current == id:
-            self.select(project.images[min(at, len(project.images) - 1)].id if project.images else None)
-        self.images_changed.emit()
-        self.labels_changed.emit(id)
+        self.needed_project.take_out(id)
+        self._announce()
 
     def select(self, id: str | None) -> None:
         """Make an image the current one.
@@ -182,10 +224,8 @@ class Session:
         LabelClass
             The class.
         """
-        classes = self.needed_project.classes
-        new = LabelClass.default(max((c.value for c in classes), default=0) + 1)
-        new = replace(new, name=name) if name else new
-        self._set_classes((*classes, new))
+        new = self.needed_project.add_class(name)
+        self._announce()
         return new
 
     def change_class(self, value: int, *, name: str | None = None, colour: str | None = None) -> None:
@@ -200,14 +240,12 @@ class Session:
         colour : str, optional
             Its new colour ``#rrggbb``.
         """
-        old = self._class(value)
+        old, known = self._class(value), self.needed_project.classes
         name = (name or "").strip() or old.name
-        if any(c.name == name and c.value != value for c in self.needed_project.classes):
+        if any(c.name == name and c.value != value for c in known):
             raise LabelError(f"There is a class {name!r} already", "Every class has a name of its own")
-        self._set_classes(
-            replace(c, name=name, colour=colour or c.colour) if c.value == value else c
-            for c in self.needed_project.classes
-        )
+        new = replace(old, name=name, colour=colour or old.colour)
+        self._set_classes((new if c.value == value else c for c in known), known)
 
     def remove_class(self, value: int) -> None:
         """Remove a class; its painted pixels become unlabelled in all images.
@@ -222,7 +260,8 @@ class Session:
             raise LabelError(f"{gone.name} is one of {len(project.classes)} classes", "At least two classes are needed")
         painted = [id for id, counts in self.tally.counts.items() if counts.get(value)]
         self.rewritten(run(merge_classes(project, value, 0, ids=painted)))
-        self._set_classes(c for c in project.classes if c.value != value)
+        known = project.classes
+        self._set_classes((c for c in known if c.value != value), known)
 
     def rewritten(self, changed: Mapping[str, Mapping[int, int]]) -> None:
         """Note that labels on the disk were changed by something else than the brush.
@@ -242,9 +281,9 @@ class Session:
                 return known
         raise LabelError(f"There is no class {value}", "Choose one of the class table")
 
-    def _set_classes(self, classes: Iterable[LabelClass]) -> None:
-        self.needed_project.set_classes(classes)
-        self.classes_changed.emit()
+    def _set_classes(self, classes: Iterable[LabelClass], before: Iterable[LabelClass]) -> None:
+        self.needed_project.set_classes(classes, before)
+        self._announce()
 
     def set_task(self, task: str) -> None:
         """Choose between classes of pixels and objects.
@@ -255,7 +294,7 @@ class Session:
             ``semantic`` or ``instance``.
         """
         self.needed_project.set_task(task)
-        self.classes_changed.emit()
+        self._announce()
 
     def set_counts(self, id: str, counts: Mapping[int, int], when: float) -> None:
         """Note how much is painted on an image, after its labels were written.
@@ -285,7 +324,7 @@ class Session:
             Its number.
         """
         self.needed_project.use_round(number)
-        self.rounds_changed.emit()
+        self._announce()
 
     @property
     def running(self) -> str | None:

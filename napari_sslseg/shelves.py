@@ -1,5 +1,6 @@
 """Shelves: where a project keeps its images, its labels and its predictions, each image by its id."""
 
+import secrets
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,10 @@ from napari_sslseg.contents import ImageEntry
 from napari_sslseg.errors import LabelError, ProjectError
 from napari_sslseg.image import Image
 from napari_sslseg.io import chunks, read_image
+from napari_sslseg.io.atomic import exchange, storage_errors
+from napari_sslseg.io.locks import FOLDER, alone
+
+WAIT = 60.0  # s, for somebody else who writes all of a stack
 
 
 class ImageShelf:
@@ -26,7 +31,7 @@ class ImageShelf:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._open: dict[str, Image] = {}
+        self._open: dict[str, tuple[ImageEntry, Image]] = {}
 
     def place(self, entry: ImageEntry) -> Path:
         """Say where an image is.
@@ -43,10 +48,8 @@ class ImageShelf:
         """
         return (self.path / entry.source).resolve()
 
-    def put(
-        self, id: str, image: Image, file: Path | None, read_as: str | None = None, known: ImageEntry | None = None
-    ) -> ImageEntry:
-        """Refer to an image's file, or copy an image that has none into the folder.
+    def refer(self, id: str, image: Image, file: Path, read_as: str | None = None) -> ImageEntry:
+        """Refer to an image's file.
 
         Parameters
         ----------
@@ -54,33 +57,86 @@ class ImageShelf:
             Its id.
         image : Image
             The image.
-        file : Path, optional
-            Where it is; None to copy it.
+        file : Path
+            Where it is.
         read_as : str, optional
             Axes of the array in the file, instead of what the file says.
-        known : ImageEntry, optional
-            What was remembered of it before; a copy with the same axes is not made again.
 
         Returns
         -------
         ImageEntry
             What to remember of it.
         """
-        self._open[id] = image
-        source = str(file) if file is not None else self._copied(id, image, known)
-        said = (image.axes, image.shape, image.channels, image.spacing, image.unit)
-        return ImageEntry(id, source, *said, read_as)
+        return self._remembered(id, image, str(file), read_as)
 
-    def _copied(self, id: str, image: Image, known: ImageEntry | None) -> str:
-        """Copy an image into the folder, beside a copy of it with other axes; return where, inside the folder."""
+    def _remembered(self, id: str, image: Image, source: str, read_as: str | None = None) -> ImageEntry:
+        said = (image.axes, image.shape, image.channels, image.spacing, image.unit)
+        entry = ImageEntry(id, source, *said, read_as)
+        self._open[id] = entry, image
+        return entry
+
+    def copied(self, known: ImageEntry | None, image: Image) -> bool:
+        """Tell whether the folder has a copy of an image already, with the same axes.
+
+        Parameters
+        ----------
+        known : ImageEntry, optional
+            What was remembered of it before.
+        image : Image
+            The image.
+
+        Returns
+        -------
+        bool
+            Whether it has.
+        """
         copied = known is not None and not Path(known.source).is_absolute() and self.place(known).exists()
-        if known is not None and copied and (known.axes, known.channels) == (image.axes, image.channels):
-            return known.source
+        return known is not None and copied and (known.axes, known.channels) == (image.axes, image.channels)
+
+    def copy(self, image: Image) -> Path:
+        """Copy an image into the folder, where nothing refers to it yet.
+
+        Parameters
+        ----------
+        image : Image
+            The image.
+
+        Returns
+        -------
+        Path
+            Where it is.
+        """
+        place = self.path / "images" / f".{secrets.token_hex(8)}.zarr"
+        chunks.write_image(place, image)
+        return place
+
+    def put(self, id: str, image: Image, copy: Path | None, known: ImageEntry | None = None) -> ImageEntry:
+        """Give a copy of an image its name, beside a copy of it with other axes.
+
+        Parameters
+        ----------
+        id : str
+            Its id.
+        image : Image
+            The image.
+        copy : Path, optional
+            What `copy` made; made now where there is none, and no other one that is as good.
+        known : ImageEntry, optional
+            What was remembered of it before; a copy with the same axes is used again.
+
+        Returns
+        -------
+        ImageEntry
+            What to remember of it.
+        """
+        if known is not None and self.copied(known, image):
+            return self._remembered(id, image, known.source)
         source, n = f"images/{id}.zarr", 2
         while known is not None and (self.path / source).exists():
             source, n = f"images/{id}-{n}.zarr", n + 1
-        chunks.write_image(self.path / source, image)
-        return source
+        with storage_errors(self.path):
+            exchange(copy or self.copy(image), self.path / source)
+        return self._remembered(id, image, source)
 
     def close(self, id: str) -> None:
         """Forget an open image.
@@ -110,7 +166,7 @@ class ImageShelf:
         ProjectError
             If its file was moved, or changed its shape since it was added.
         """
-        if entry.id not in self._open:
+        if entry.id not in self._open or self._open[entry.id][0] != entry:
             path = self.place(entry)
             if not path.exists():
                 raise ProjectError(
@@ -126,8 +182,8 @@ class ImageShelf:
                     f"It had {entry.channels} of {entry.shape} when it was added, and the labels have that shape",
                     "Put the old file back, or add the new one under another name",
                 )
-            self._open[entry.id] = replace(image, spacing=entry.spacing, unit=entry.unit)
-        return self._open[entry.id]
+            self._open[entry.id] = entry, replace(image, spacing=entry.spacing, unit=entry.unit)
+        return self._open[entry.id][1]
 
     def moved(self, image: Image, entries: Iterable[ImageEntry]) -> ImageEntry | None:
         """Find the entry of a file of the same name and shape that is no longer where it was.
@@ -162,6 +218,8 @@ class LabelShelf:
 
     def __init__(self, path: Path, dtype: npt.DTypeLike) -> None:
         self.path, self.dtype = path, np.dtype(dtype)
+        self._seen: dict[str, bytes] = {}  # which writing was the last one, by image, when it was read or written
+        self._quiet: bytes | None = None  # which was the last one of all, when all that others wrote had been read
 
     def place(self, id: str) -> Path:
         """Say where the array of an image is.
@@ -191,7 +249,42 @@ class LabelShelf:
         numpy.ndarray, optional
             ([Z,] Y, X); None if nothing was written yet.
         """
+        self._seen[id] = self._last(id)
         return chunks.read(self.place(id)).astype(self.dtype, copy=False) if self.place(id).exists() else None
+
+    def changed(self, ids: Iterable[str]) -> tuple[str, ...]:
+        """Say which arrays another window or command wrote since they were read here.
+
+        Parameters
+        ----------
+        ids : iterable of str
+            Image ids.
+
+        Returns
+        -------
+        tuple of str
+            Those of them; also those that were written and never read here.
+        """
+        last = self._last()
+        if last == self._quiet:
+            return ()
+        found = tuple(id for id in ids if self._seen.get(id) != self._last(id) and self.place(id).exists())
+        if not found:
+            self._quiet = last
+        return found
+
+    def _lock(self, id: str) -> str:
+        return f"{self.path.name} {id}"[:60]  # some letters are 4 bytes, of 255 that a name may have
+
+    def _noted(self, id: str) -> Path:
+        return self.path.parent / FOLDER / f"{self._lock(id)}.last"
+
+    def _last(self, id: str = "") -> bytes:
+        """Any bytes, others after each writing of an array, or of any of them."""
+        try:
+            return self._noted(id).read_bytes()
+        except OSError:  # nobody has written yet
+            return b""
 
     def planes(self, id: str) -> tuple[int, ...]:
         """Say in which planes something may be other than 0, without reading any.
@@ -208,7 +301,28 @@ class LabelShelf:
         """
         return chunks.planes(self.place(id)) if self.place(id).exists() else ()
 
-    def write(self, entry: ImageEntry, values: npt.NDArray[Any], region: tuple[slice, ...] | None) -> None:
+    def boxes(self, id: str) -> list[tuple[slice, ...]]:
+        """Say in which parts something may be other than 0, without reading any.
+
+        Parameters
+        ----------
+        id : str
+            Image id.
+
+        Returns
+        -------
+        list of tuple of slice
+            With start and stop; none if nothing was written yet.
+        """
+        return chunks.boxes(self.place(id)) if self.place(id).exists() else []
+
+    def write(
+        self,
+        entry: ImageEntry,
+        values: npt.NDArray[Any],
+        region: tuple[slice, ...] | None,
+        before: npt.NDArray[Any] | None = None,
+    ) -> None:
         """Write an array or a part of it; only the chunks of that part are touched, each one atomically.
 
         Parameters
@@ -219,6 +333,8 @@ class LabelShelf:
             Whole numbers: ([Z,] Y, X), or the shape of `region`.
         region : tuple of slice, optional
             Where the part belongs; all of the image if not given.
+        before : numpy.ndarray, optional
+            What `values` were when they were read: only what differs is written, so that what others wrote stays.
         """
         if region is None:
             region = tuple(slice(0, n) for n in entry.shape)
@@ -229,9 +345,22 @@ class LabelShelf:
             raise LabelError(
                 f"The labels of {entry.id} go from {low} to {high}", f"Values from 0 to {most} can be stored"
             )
-        if not self.place(entry.id).exists():
-            chunks.create(self.place(entry.id), entry.shape, self.dtype)
-        chunks.write(self.place(entry.id), values, region)
+        with alone(self.path.parent, self._lock(entry.id), WAIT):
+            if not self.place(entry.id).exists():
+                chunks.create(self.place(entry.id), entry.shape, self.dtype)
+            chunks.write(self.place(entry.id), values, region, before)
+            self._note(entry.id)
+
+    def _note(self, id: str) -> None:
+        """Let others know that something was written."""
+        new, last, any_last = secrets.token_bytes(8), self._last(id), self._last()
+        with storage_errors(self.path):
+            self._noted(id).write_bytes(new)
+            self._noted("").write_bytes(new)
+        if self._seen.get(id, last) == last:
+            self._seen[id] = new
+        if self._quiet == any_last:
+            self._quiet = new
 
 
 def free_id(name: str, entries: Iterable[ImageEntry]) -> str:

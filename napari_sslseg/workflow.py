@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +13,9 @@ from safetensors import SafetensorError, safe_open
 
 from napari_sslseg.annotation import Annotation, painted
 from napari_sslseg.contents import Round
-from napari_sslseg.errors import LabelError, StoppedError
+from napari_sslseg.errors import LabelError, StoppedError, UserError
 from napari_sslseg.image import Image
+from napari_sslseg.io.atomic import remove, storage_errors
 from napari_sslseg.job import Job, Notice, Stop
 from napari_sslseg.project import Project
 from napari_sslseg.settings import FinetuneConfig, PretrainConfig, RuntimeConfig
@@ -74,7 +77,9 @@ def pretrain_project(
     _check_begun(learned, "Learning")
     if not distributed.first():
         return path
-    learned.save(path)
+    path = _taken(project.path / "checkpoints", "pretrained")  # another command may have learnt meanwhile
+    with _or_removed(path):
+        learned.save(path)
     project.set_pretrained(path)
     if learned.history["finished"]:
         unfinished.remove()
@@ -159,9 +164,10 @@ def train_project(
     )
     trained = yield from job
     _check_begun(trained, "Training")
-    number = project.next_round()
+    number = _taken_number(project)
     path = project.path / "rounds" / f"{number:03d}" / "model.safetensors"
-    trained.save(path)
+    with _or_removed(path.parent):
+        trained.save(path)
     stored = project.add_round(_round(project, number, path, trained, start, pairs))
     if sentence := verdict([*project.rounds[:-1], stored]):
         yield Notice(sentence)
@@ -267,3 +273,39 @@ def _free(folder: Path, name: str) -> Path:
     while (path := folder / f"{name}-{number:03d}.safetensors").exists():
         number += 1
     return path
+
+
+def _taken(folder: Path, name: str) -> Path:
+    """A file that nobody else writes to, who learns at the same time."""
+    with storage_errors(folder):
+        folder.mkdir(exist_ok=True)
+        while True:
+            path = _free(folder, name)
+            try:
+                path.touch(exist_ok=False)
+            except FileExistsError:
+                continue
+            return path
+
+
+def _taken_number(project: Project) -> int:
+    """Number of a round whose folder nobody else has, who trains at the same time."""
+    number = project.next_round()
+    with storage_errors(project.path):
+        while True:
+            try:
+                (project.path / "rounds" / f"{number:03d}").mkdir(parents=True)
+            except FileExistsError:
+                number += 1
+                continue
+            return number
+
+
+@contextmanager
+def _or_removed(path: Path) -> Iterator[None]:
+    """Leave nothing at a path where a block fails."""
+    try:
+        yield
+    except UserError:
+        remove(path)
+        raise

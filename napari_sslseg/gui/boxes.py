@@ -33,6 +33,7 @@ class Boxes(QObject):
         self._drawn = QTimer(self)  # a layer is not left while it tells of a box
         self._drawn.setSingleShot(True)
         self._drawn.timeout.connect(self._back)
+        self._known: dict[str, list[Region]] = {}  # what the rectangles of an image stand for in the project
 
     def draw(self) -> Shapes | None:
         """Let the user draw a box on the current image; those drawn before are there too.
@@ -64,7 +65,7 @@ class Boxes(QObject):
     def _made(self, id: str) -> Shapes:
         viewer, project = self._canvas.viewer, self._canvas.session.needed_project
         below = layers.show_image(viewer, project, id)[0]
-        known = [r for r in project.regions(id) if r.validation]
+        known = self._known[id] = [r for r in project.regions(id) if r.validation]
         layer = Shapes(
             [_corners(r, below.ndim) for r in known],
             ndim=below.ndim,
@@ -93,10 +94,11 @@ class Boxes(QObject):
             self._drawn.start(0)
         shape = (1, *project.entry(id).shape)[-3:]
         complete = [bool(c) for c in layer.features["complete"]]
-        drawn = [_region(np.asarray(d), c, shape) for d, c in zip(layer.data, complete, strict=False)]
-        others = [r for r in project.regions(id) if not r.validation]
+        found = [_region(np.asarray(d), c, shape) for d, c in zip(layer.data, complete, strict=False)]
+        drawn = [region for region in found if region is not None]
         try:
-            project.set_regions(id, [*others, *(r for r in drawn if r is not None)])
+            project.set_regions(id, drawn, self._known[id])
+            self._known[id] = drawn
         except UserError as error:
             self.failed.emit(error)
         self._canvas.session.labels_changed.emit(id)

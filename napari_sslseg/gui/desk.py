@@ -2,7 +2,7 @@
 
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,8 @@ from napari.layers import Image as ImageLayer
 from napari.utils.notifications import ErrorNotification, notification_manager, show_error, show_info
 from qtpy.QtCore import QCoreApplication, QObject, Signal
 
-from napari_sslseg.errors import UserError
-from napari_sslseg.gui import denoised, layers, preferences
+from napari_sslseg.errors import ProjectError, UserError
+from napari_sslseg.gui import denoised, layers, marks, preferences
 from napari_sslseg.gui.boxes import Boxes
 from napari_sslseg.gui.canvas import Canvas
 from napari_sslseg.gui.guide import Guide
@@ -20,7 +20,7 @@ from napari_sslseg.gui.jobs import Jobs, RemoteJobs
 from napari_sslseg.gui.live import MOST, Answering, Live
 from napari_sslseg.gui.memory import Memory
 from napari_sslseg.gui.runner import Runner
-from napari_sslseg.gui.using import use, use_active
+from napari_sslseg.gui.using import let_go, use, use_active
 from napari_sslseg.gui.whereabouts import Whereabouts
 from napari_sslseg.gui.words import in_words
 from napari_sslseg.job import Job, Stop
@@ -105,6 +105,8 @@ class Desk(QObject):
         application = QCoreApplication.instance()
         if application is not None:
             application.aboutToQuit.connect(self.close)
+            application.focusWindowChanged.connect(self._looked_at)
+        self.session.images_changed.connect(self._let_go)
 
     # ---------------------------------------------------------------- projects and images
     @property
@@ -159,6 +161,30 @@ class Desk(QObject):
                 use_active(self)
                 self.canvas.painting.annotate()
                 self.live.prepare()
+
+    # ---------------------------------------------------------------- what others do
+    def _looked_at(self, window: Any) -> None:
+        if window is not None and self.shown:
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Look whether others changed the project while one was in another window or in the command line."""
+        painting, project = self.canvas.painting, self.session.project
+        if project is None or painting.drawing or self.session.running == "merge":
+            return
+        if project.relabelled() and not painting.flush():
+            return  # what is painted here comes first
+        with suppress(ProjectError):  # who changes something is told what is wrong with the folder
+            self.session.refresh()
+
+    def _let_go(self) -> None:
+        """Let go of images that were taken out elsewhere."""
+        project = self.session.needed_project
+        gone = [e for e in project.left if marks.marked(self.canvas.viewer, project, e.id, "image")]
+        for entry in gone:
+            let_go(self, entry)
+        if gone:
+            self.canvas.show_current()
 
     # ---------------------------------------------------------------- the three verbs
     def learn(self, config: PretrainConfig) -> None:

@@ -43,6 +43,7 @@ def merge(desk: Desk, value: int, into: int, agreed: Callable[[str], bool]) -> N
     session = desk.session
     with telling():
         desk.canvas.painting.flush()  # so that all is counted that is painted
+        desk.refresh()
         known = {c.value: c for c in session.needed_project.classes}
         if not can_lose(session) or value == into or value not in known or into not in known:
             raise LabelError("These classes cannot be merged", "Two classes are needed, and one that is left over")

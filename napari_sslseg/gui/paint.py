@@ -128,6 +128,7 @@ class PaintStep(QWidget):
             The class.
         """
         session = self._desk.session
+        self._desk.refresh()  # so that all is counted that is painted elsewhere
         pixels = session.tally.painted(value)
         if pixels and not self._agreed(f"{pixels:,} painted pixels of this class will be erased."):
             return

@@ -34,6 +34,7 @@ class Painting(QObject):
         self.session = session
         self._strokes: dict[str, Strokes] = {}
         self._writer: LabelWriter | None = None
+        self._values: set[int] = set()  # of the classes
         viewer.layers.events.removed.connect(self._removed)
         session.project_changed.connect(self._project_changed)
         session.classes_changed.connect(self._classes_changed)
@@ -105,7 +106,8 @@ class Painting(QObject):
 
     def _bind(self, layer: LabelsLayer, id: str) -> None:
         assert self._writer is not None, "a project has a writer"
-        self._strokes[id] = Strokes(layer, id, self._writer, self)
+        boxes = self.session.needed_project.painted_boxes(id)
+        self._strokes[id] = Strokes(layer, id, boxes, self._writer, self)
         self._strokes[id].saved.connect(self.painted)
         self._strokes[id].lifted.connect(self.lifted)
         self._strokes[id].wrote.connect(self.wrote)
@@ -178,7 +180,10 @@ class Painting(QObject):
     def _classes_changed(self) -> None:
         if self.session.project is None:
             return
+        was, self._values = self._values, {c.value for c in self.session.project.classes}
         for strokes in self._strokes.values():
+            if was - self._values:
+                strokes.forget()  # else an undo would bring a class back that is not in the table
             for name, value in layers.look(self.session.project).items():
                 setattr(strokes.layer, name, value)
 
@@ -199,14 +204,15 @@ class Painting(QObject):
         if self._writer is not None:
             self._writer.forget(id)
         if id in self._strokes and self.session.project is not None:
-            self._strokes[id].replace(self.session.project.labels(id))
+            project = self.session.project
+            self._strokes[id].replace(project.labels(id), project.painted_boxes(id))
 
     def _written(self, id: str, counts: dict[int, int], when: float) -> None:
         self.session.set_counts(id, counts, when)
 
-    def _not_written(self, error: Exception, id: str, region: Any) -> None:
+    def _not_written(self, error: Exception, id: str, region: Any, before: Any) -> None:
         if id in self._strokes:
-            self._strokes[id].keep(region)
+            self._strokes[id].keep(region, before)
         self.failed.emit(error)
 
     def _project_changed(self) -> None:
@@ -216,6 +222,7 @@ class Painting(QObject):
         self._strokes.clear()
         self._writer = None
         if self.session.project is not None:
+            self._values = {c.value for c in self.session.project.classes}
             self._writer = LabelWriter(self.session.project, self)
             self._writer.written.connect(self._written)
             self._writer.failed.connect(self._not_written)

@@ -1,6 +1,6 @@
 """Strokes: what is painted on a bound Labels layer goes to the project at once, only where it changed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -8,11 +8,13 @@ import numpy.typing as npt
 from napari.layers import Labels as LabelsLayer
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_sslseg.gui.saved import Saved
 from napari_sslseg.gui.writer import LabelWriter
 from napari_sslseg.overlay import Stroke
 
 DELAY = 120  # ms from a change to its writing
 Region = tuple[slice, ...]
+Labels = npt.NDArray[np.uint16]
 
 
 class Watched(np.ndarray[Any, np.dtype[np.uint16]]):
@@ -90,6 +92,8 @@ class Strokes(QObject):
         The layer; its data become watched.
     id : str
         The image.
+    boxes : iterable of tuple of slice
+        Where something may be painted on the disk; there the layer holds the same.
     writer : LabelWriter
         Writes the labels.
     parent : QObject
@@ -100,7 +104,9 @@ class Strokes(QObject):
     wrote = Signal(object, object)  # the layer, and the index that something was just written to
     lifted = Signal()  # the brush, and all that it painted was saved
 
-    def __init__(self, layer: LabelsLayer, id: str, writer: LabelWriter, parent: QObject) -> None:
+    def __init__(
+        self, layer: LabelsLayer, id: str, boxes: Iterable[Region], writer: LabelWriter, parent: QObject
+    ) -> None:
         super().__init__(parent)
         self.layer, self.id = layer, id
         self.drawing = False  # whether the brush is on the canvas
@@ -113,6 +119,7 @@ class Strokes(QObject):
         layer.events.data.connect(self._data_replaced)
         layer.mouse_drag_callbacks.append(self._drag)
         self._watch()
+        self._saved = Saved(self._labels.view(np.ndarray), boxes)
 
     def _watch(self) -> None:
         data = np.asarray(self.layer.data)
@@ -142,7 +149,7 @@ class Strokes(QObject):
         if self._dirty is not None:
             region, self._dirty = self._dirty, None
             labels = self._labels.view(np.ndarray)
-            self._writer.put(self.id, labels, region)
+            self._writer.put(self.id, labels, region, self._saved.swap(region, labels[region]))
             self.saved.emit(Stroke(self.id, region, labels[region].copy()))
 
     def _drag(self, layer: LabelsLayer, event: Any) -> Iterator[None]:
@@ -155,26 +162,40 @@ class Strokes(QObject):
         self.save()
         self.lifted.emit()
 
-    def keep(self, region: Region) -> None:
+    def keep(self, region: Region, before: Labels) -> None:
         """Remember a region that could not be written, for the next time.
 
         Parameters
         ----------
         region : tuple of slice
             The region.
+        before : numpy.ndarray
+            What it held before.
         """
         self._dirty = union(self._dirty, region)
+        self._saved.swap(region, before)
 
-    def replace(self, labels: npt.NDArray[np.uint16]) -> None:
+    def replace(self, labels: Labels, boxes: Iterable[Region]) -> None:
         """Show other labels, which are on disk already.
 
         Parameters
         ----------
         labels : numpy.ndarray
             Labels of the same shape.
+        boxes : iterable of tuple of slice
+            Where something may be painted in them.
         """
         self._labels.view(np.ndarray)[...] = labels
+        self._saved = Saved(labels, boxes)
         self.layer.refresh()
+
+    def forget(self) -> None:
+        """Let nothing be undone that was painted so far."""
+        mode, editable = self.layer.mode, self.layer.editable
+        self.layer.editable = False  # napari forgets then what could be undone
+        self.layer.editable = editable
+        if editable:
+            self.layer.mode = mode
 
     def release(self) -> None:
         """Save, and let go of the layer."""

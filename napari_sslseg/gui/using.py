@@ -119,26 +119,39 @@ def take_out(desk: "Desk", id: str) -> None:
     UserError
         If what was painted on it cannot be written.
     """
-    viewer, project = desk.canvas.viewer, desk.session.needed_project
-    entry = project.entry(id)
+    entry = desk.session.needed_project.entry(id)
     if not desk.canvas.painting.flush():
         raise UserError(f"What is painted on {id} is not on disk yet", "It has to be first", "Wait a moment")
+    let_go(desk, entry)
+    desk.session.take_out(id)
+    desk.canvas.show_current()
+    show_info(f"{id} is out of the project. What is painted on it is kept: “Use these images” brings it back")
+
+
+def let_go(desk: "Desk", entry: ImageEntry) -> None:
+    """Make an image that leaves the project an open image again, and remove what lies on it.
+
+    Parameters
+    ----------
+    desk : Desk
+        The desk.
+    entry : ImageEntry
+        The image.
+    """
+    viewer, project = desk.canvas.viewer, desk.session.needed_project
     for layer in [x for x in viewer.layers if marks.belongs(x, project)]:
         found = marks.mark_of(layer)
-        if found is None or found.image != id:
+        if found is None or found.image != entry.id:
             continue
         if found.role != "image":
             viewer.layers.remove(layer)
             continue
         said = {k: v for k, v in layer.metadata.items() if k != marks.KEY}
-        said |= {LEFT: id, axes.KEY: axes_of(layer)}
+        said |= {LEFT: entry.id, axes.KEY: axes_of(layer)}
         if Path(entry.source).is_absolute():
             said[origin.KEY] = entry.source
         layer.metadata = said
-        layer.visible = len(project.images) == 1  # else the next image of the project is looked at
-    desk.session.take_out(id)
-    desk.canvas.show_current()
-    show_info(f"{id} is out of the project. What is painted on it is kept: “Use these images” brings it back")
+        layer.visible = all(e.id == entry.id for e in project.images)  # else the next one of the project is looked at
 
 
 # -------------------------------------------------------------------- many files

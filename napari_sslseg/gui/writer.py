@@ -29,18 +29,19 @@ class LabelWriter(QObject):
     """
 
     written = Signal(str, object, float)  # image, painted pixels by value, seconds since 1970
-    failed = Signal(object, str, object)  # error, image, region that is not on disk
+    failed = Signal(object, str, object, object)  # error, image, region that is not on disk, what it was before
 
     def __init__(self, project: Project, parent: QObject) -> None:
         super().__init__(parent)
         self._project = project
-        self._waiting: deque[tuple[str, Labels, Region, Labels]] = deque()
+        self._waiting: deque[tuple[str, Labels, Region, Labels, Labels]] = deque()
         self._counts: dict[str, dict[tuple[int, int, int], dict[int, int]]] = {}
+        self._failed: set[str] = set()  # images of which not all is on disk
         self._change = threading.Condition()
         self._thread: threading.Thread | None = None
 
-    def put(self, id: str, labels: Labels, region: Region) -> None:
-        """Write a region of the labels of an image soon.
+    def put(self, id: str, labels: Labels, region: Region, before: Labels) -> None:
+        """Write a region of the labels of an image soon, where it changed.
 
         Parameters
         ----------
@@ -49,10 +50,12 @@ class LabelWriter(QObject):
         labels : numpy.ndarray
             All its labels; the region of them is copied now.
         region : tuple of slice
-            What changed.
+            Where they changed.
+        before : numpy.ndarray
+            What was there before.
         """
         with self._change:
-            self._waiting.append((id, labels, region, labels[region].copy()))
+            self._waiting.append((id, labels, region, labels[region].copy(), before))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="napari-sslseg labels")
                 self._thread.start()
@@ -72,7 +75,7 @@ class LabelWriter(QObject):
         """
         with self._change:
             done = self._change.wait_for(lambda: self._thread is None, seconds)
-        return done
+        return done and not self._failed
 
     def forget(self, id: str) -> None:
         """Count all of an image anew next time: its labels were changed by somebody else.
@@ -91,12 +94,14 @@ class LabelWriter(QObject):
                     self._thread = None
                     self._change.notify_all()
                     return
-                id, labels, region, part = self._waiting.popleft()
+                id, labels, region, part, before = self._waiting.popleft()
             try:
-                self._project.write_labels(id, part, region)
+                self._project.write_labels(id, part, region, before)
             except Exception as error:  # a full disk, a lost share: the user must hear of it
-                self.failed.emit(error, id, region)
+                self._failed.add(id)
+                self.failed.emit(error, id, region, before)
             else:
+                self._failed.discard(id)
                 self.written.emit(id, self._count(id, labels, region), time.time())
 
     def _count(self, id: str, labels: Labels, region: Region) -> dict[int, int]:

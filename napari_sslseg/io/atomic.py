@@ -5,6 +5,7 @@ import errno
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from napari_sslseg.errors import StorageError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+READ = (5, 32)  # as Windows calls it
+PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # s
 MISPLACED = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EIO)
 
 
@@ -142,7 +145,7 @@ def exchange(new: Path, place: Path) -> None:
         The place; what was there is deleted once the new one is there, and comes back on failure.
     """
     if not (new.is_dir() or place.is_dir()):
-        new.replace(place)
+        _replace(new, place)
         return
     aside = place.with_name(f".{place.name[:100]}.{secrets.token_hex(4)}.old")
     if place.exists():
@@ -154,6 +157,20 @@ def exchange(new: Path, place: Path) -> None:
             aside.rename(place)
         raise
     remove(aside)
+
+
+def _replace(new: Path, place: Path) -> None:
+    """Put a file in the place of another one; Windows refuses as long as somebody reads that one."""
+    for pause in PAUSES:
+        try:
+            new.replace(place)
+        except PermissionError as error:
+            if getattr(error, "winerror", None) not in READ:
+                raise
+            time.sleep(pause)
+        else:
+            return
+    new.replace(place)
 
 
 def _full(path: Path, needed: int) -> StorageError:

@@ -11,7 +11,7 @@ import zarr
 
 from napari_sslseg import vast
 from napari_sslseg.image import Image
-from napari_sslseg.io.atomic import flush, remove, replacing, storage_errors
+from napari_sslseg.io.atomic import exchange, flush, remove, replacing, storage_errors
 from napari_sslseg.io.lazy import SMALL, LazyArray
 
 CHUNK = 512  # px: side of a chunk, which is of one plane
@@ -40,7 +40,7 @@ def create(path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
         _create(temporary, shape, dtype)
 
 
-def write(path: Path, values: npt.NDArray[Any], region: Region) -> None:
+def write(path: Path, values: npt.NDArray[Any], region: Region, before: npt.NDArray[Any] | None = None) -> None:
     """Write a part of an array. All of it is on the disk before the first old chunk is replaced.
 
     Parameters
@@ -51,6 +51,8 @@ def write(path: Path, values: npt.NDArray[Any], region: Region) -> None:
         What to write, of the shape of `region`.
     region : tuple of slice
         Where it belongs, one slice an axis, without steps.
+    before : numpy.ndarray, optional
+        Of the shape of `values`: only where they differ from it they are written. Everywhere if not given.
 
     Raises
     ------
@@ -64,9 +66,10 @@ def write(path: Path, values: npt.NDArray[Any], region: Region) -> None:
         for r, c, n in zip(inner, array.chunks, array.shape, strict=True)
     ]
     block = values.astype(array.dtype)
-    if inner != outer:
+    if inner != outer or before is not None:
         block = array[_slices(outer)]
-        block[_slices(inner, outer)] = values
+        changed = True if before is None else values != before
+        np.copyto(block[_slices(inner, outer)], values, casting="unsafe", where=changed)
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.tmp")
     with storage_errors(path, block.nbytes):
         try:
@@ -76,7 +79,7 @@ def write(path: Path, values: npt.NDArray[Any], region: Region) -> None:
             flush(temporary)
             for key in keys:
                 if (temporary / key).exists():
-                    (temporary / key).replace(path / key)
+                    exchange(temporary / key, path / key)
                 else:  # zarr stores no chunk of zeros
                     (path / key).unlink(missing_ok=True)
         finally:
@@ -117,6 +120,26 @@ def planes(path: Path) -> tuple[int, ...]:
     if array.ndim < 3:
         return (0,)
     return tuple(sorted({at[-3] for at in _stored(path)}))
+
+
+def boxes(path: Path) -> list[Region]:
+    """Say in which parts an array may be other than 0: of the others no chunk was stored.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The zarr folder.
+
+    Returns
+    -------
+    list of tuple of slice
+        One a chunk, with start and stop.
+    """
+    array: Any = zarr.open_array(path, mode="r")
+    return [
+        tuple(slice(k * c, min((k + 1) * c, n)) for k, c, n in zip(at, array.chunks, array.shape, strict=True))
+        for at in _stored(path)
+    ]
 
 
 def _stored(path: Path) -> list[list[int]]:

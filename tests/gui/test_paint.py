@@ -178,6 +178,19 @@ def test_a_removed_class_is_erased_after_asking(dock: Any, layer: Any, qtbot: An
     assert len(reopened(dock).classes) == 2
 
 
+def test_an_undo_does_not_bring_back_a_removed_class(dock: Any, layer: Any, qtbot: Any) -> None:
+    dock.paint.add.click()
+    layer.paint((20, 20), 3)
+    layer.paint((20, 20), 0)  # so that nothing is asked
+    qtbot.waitUntil(lambda: not dock.desk.session.tally.painted(3), timeout=2000)
+    layer.mode = "polygon"
+    dock.paint.remove.click()
+    layer.undo()
+    dock.desk.canvas.painting.flush()
+    assert not on_disk(dock.desk.session.project.path, "field").any()
+    assert (layer.mode, layer.editable) == ("polygon", True)
+
+
 def test_one_does_not_have_to_agree(dock: Any, layer: Any, qtbot: Any, monkeypatch: Any) -> None:
     dock.paint.add.click()
     layer.paint((20, 20), 3)

@@ -3,6 +3,7 @@
 import errno
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,28 @@ def test_a_missing_permission_is_told_and_leaves_the_old_labels(
             write_labels(path, NEW)
     np.testing.assert_array_equal(read_labels(path), OLD)
     assert names(tmp_path) == ["a.tif"]
+
+
+@pytest.mark.parametrize("times, there", [(2, "new"), (99, "old")])
+def test_a_file_that_somebody_reads_is_replaced_soon_after_on_windows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int, there: str
+) -> None:
+    busy, replace = iter(range(times)), os.replace
+
+    def read_by_somebody(*where: Path) -> None:
+        if next(busy, None) is not None:
+            error = PermissionError(errno.EACCES, "The process cannot access the file", "a.json")
+            error.winerror = 32  # type: ignore[attr-defined] # as on Windows
+            raise error
+        replace(*where)
+
+    write_text(tmp_path / "a.json", "old")
+    monkeypatch.setattr("napari_sslseg.io.atomic.PAUSES", (0.0, 0.0, 0.0))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", read_by_somebody)
+        with nullcontext() if there == "new" else pytest.raises(StorageError, match="no permission"):
+            write_text(tmp_path / "a.json", "new")
+    assert (names(tmp_path), (tmp_path / "a.json").read_text()) == (["a.json"], there)
 
 
 def test_a_folder_that_cannot_move_into_place_gives_the_old_one_back(
