@@ -5,8 +5,9 @@ from types import MappingProxyType
 
 from napari.viewer import Viewer
 
-from napari_sslseg.gui import contributions, next_image
+from napari_sslseg.gui import contributions
 from napari_sslseg.gui.contributions import dock_in
+from napari_sslseg.gui.next_image import go
 
 QUICK, STANDARD, THOROUGH = range(3)  # places in the list of lengths
 
@@ -56,7 +57,7 @@ def denoise(viewer: Viewer) -> None:
     dock_in(viewer).desk.denoise()
 
 
-def go_on(viewer: Viewer) -> None:
+def next_image(viewer: Viewer) -> None:
     """Look at the next image of the project, and at its masks once something was trained.
 
     Parameters
@@ -64,7 +65,7 @@ def go_on(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    next_image.go(dock_in(viewer).desk, 1)
+    go(dock_in(viewer).desk, 1)
 
 
 def image_before(viewer: Viewer) -> None:
@@ -75,7 +76,7 @@ def image_before(viewer: Viewer) -> None:
     viewer : napari.Viewer
         The viewer.
     """
-    next_image.go(dock_in(viewer).desk, -1)
+    go(dock_in(viewer).desk, -1)
 
 
 def use_region(viewer: Viewer) -> None:
@@ -269,7 +270,7 @@ BY_KEY: Mapping[str, Callable[[Viewer], None]] = MappingProxyType(
         "paint": contributions.paint,
         "train": contributions.train,
         "predict": contributions.predict,
-        "next_image": go_on,
+        "next_image": next_image,
         "image_before": image_before,
         "live": live,
         "accept_view": contributions.accept_view,

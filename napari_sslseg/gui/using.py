@@ -157,7 +157,7 @@ def let_go(desk: "Desk", entry: ImageEntry) -> None:
 # -------------------------------------------------------------------- many files
 def _use_files(desk: "Desk", files: Sequence[Path], said: dict[str, Any]) -> None:
     project = desk.session.needed_project
-    desk.run("images", lambda stop: _adding(project, files, said, stop), lambda _: desk.session.images_changed.emit())
+    desk.run("images", lambda stop: _adding(project, files, said, stop), lambda _: desk.session.refresh())
 
 
 def _adding(project: Project, files: Sequence[Path], said: dict[str, Any], stop: Stop) -> Job[int]:
@@ -232,7 +232,7 @@ def _copying(project: Project, crop: Image) -> Job[ImageEntry]:
 
 
 def _show_region(desk: "Desk", entry: ImageEntry) -> None:
-    desk.session.images_changed.emit()
+    desk.session.refresh()
     desk.session.select(entry.id)
     if desk.alive:
         desk.canvas.show_current(fit=True)

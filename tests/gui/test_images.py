@@ -111,18 +111,18 @@ def test_an_image_that_cannot_be_used_is_told(dock: Any, viewer: Any, said: list
 def test_a_click_shows_the_image_and_hides_the_others(dock: Any, image: Any, viewer: Any, qtbot: Any) -> None:
     other = viewer.add_image(np.eye(32), name="second")
     dock.images.panel.button.click()
-    _click_row(dock, qtbot, 1)
+    click_row(dock, qtbot, 1)
     assert (image.visible, other.visible) == (False, True)
     assert dock.desk.session.current == "second"
-    _click_row(dock, qtbot, 0)
+    click_row(dock, qtbot, 0)
     assert (image.visible, other.visible) == (True, False)
     viewer.layers.selection.active = other
     assert (dock.desk.session.current, dock.images.list.keys(selected=True)) == ("second", ["second"])
-    _click_row(dock, qtbot, 0)
+    click_row(dock, qtbot, 0)
     assert dock.desk.session.current == "field"
 
 
-def _click_row(dock: Any, qtbot: Any, row: int, modifier: Any = Qt.KeyboardModifier.NoModifier) -> None:
+def click_row(dock: Any, qtbot: Any, row: int, modifier: Any = Qt.KeyboardModifier.NoModifier) -> None:
     shown = dock.images.list
     place = shown.visualItemRect(shown.item(row)).center()
     qtbot.mouseClick(shown.viewport(), Qt.MouseButton.LeftButton, modifier, place)
@@ -131,8 +131,8 @@ def _click_row(dock: Any, qtbot: Any, row: int, modifier: Any = Qt.KeyboardModif
 def test_several_images_are_selected_with_the_control_key(dock: Any, image: Any, viewer: Any, qtbot: Any) -> None:
     viewer.add_image(np.eye(32), name="second")
     dock.images.panel.button.click()
-    _click_row(dock, qtbot, 0)
-    _click_row(dock, qtbot, 1, Qt.KeyboardModifier.ControlModifier)
+    click_row(dock, qtbot, 0)
+    click_row(dock, qtbot, 1, Qt.KeyboardModifier.ControlModifier)
     assert dock.images.list.keys(selected=True) == ["field", "second"]
     dock.images.refresh()
     assert dock.images.list.keys(selected=True) == ["field", "second"]
@@ -141,7 +141,7 @@ def test_several_images_are_selected_with_the_control_key(dock: Any, image: Any,
 def test_a_selected_open_image_stays_the_only_one(dock: Any, image: Any, viewer: Any, qtbot: Any) -> None:
     dock.images.panel.button.click()
     viewer.add_image(np.eye(32), name="second")
-    _click_row(dock, qtbot, 1)
+    click_row(dock, qtbot, 1)
     dock.images.refresh()
     assert len(dock.images.list.keys(selected=True)) == 1
     assert dock.images.out.isHidden()
@@ -150,11 +150,11 @@ def test_a_selected_open_image_stays_the_only_one(dock: Any, image: Any, viewer:
 def test_a_chosen_image_is_painted_on_where_one_painted_before(dock: Any, image: Any, viewer: Any, qtbot: Any) -> None:
     viewer.add_image(np.eye(32), name="second")
     dock.images.panel.button.click()
-    _click_row(dock, qtbot, 0)
+    click_row(dock, qtbot, 0)
     dock.paint.panel.button.click()
-    _click_row(dock, qtbot, 1)
+    click_row(dock, qtbot, 1)
     assert viewer.layers.selection.active.name == "second"
-    _click_row(dock, qtbot, 0)
+    click_row(dock, qtbot, 0)
     assert viewer.layers.selection.active.name == "field labels"
 
 

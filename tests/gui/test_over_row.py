@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_sslseg import originals
-from napari_sslseg.gui import commands, parts
+from napari_sslseg.gui import parts, result_commands
 from napari_sslseg.gui.adjusting import Adjusting
 from napari_sslseg.gui.dock import Dock
 from napari_sslseg.gui.parts import Parts
@@ -17,6 +17,7 @@ from napari_sslseg.project import Project
 
 from .conftest import delete_later
 from .test_adjusting import SPECK, SQUARE, adjusted, predict, still  # noqa: F401 - a fixture is found by its name
+from .test_images import click_row
 
 UNSURE = 0.5  # of what `predict` keeps: one class 0.75, the other 0.25
 
@@ -115,13 +116,13 @@ def test_it_follows_the_image_that_is_looked_at(shown: Dock, viewer: Any, qtbot:
     row.unsure.click()
     viewer.add_image(np.eye(32), name="second")
     shown.images.use_selected()
-    shown.images.list.setCurrentRow(1)
+    click_row(shown, qtbot, 1)
     settle(shown, qtbot)
     assert not viewer.layers["field where unsure"].visible
     predict(shown)
     settle(shown, qtbot)
     assert viewer.layers["second where unsure"].visible
-    shown.images.list.setCurrentRow(0)
+    click_row(shown, qtbot, 0)
     settle(shown, qtbot)
     seen = [layer.name for layer in viewer.layers if layer.visible and "unsure" in layer.name]
     assert seen == ["field where unsure"]
@@ -170,8 +171,8 @@ def test_it_ends_with_the_dock(shown: Dock, viewer: Any, qtbot: Any, tick: str) 
 
 
 def test_commands_do_what_the_ticks_do(shown: Dock, viewer: Any, monkeypatch: Any, qtbot: Any) -> None:
-    monkeypatch.setattr(commands, "dock_in", lambda _: shown)
-    for command, box in ((commands.unsure, "unsure"), (commands.single_objects, "objects")):
+    monkeypatch.setattr(result_commands, "dock_in", lambda _: shown)
+    for command, box in ((result_commands.unsure, "unsure"), (result_commands.single_objects, "objects")):
         for on in (True, False):
             command(viewer)
             settle(shown, qtbot)

@@ -8,6 +8,7 @@ from napari.utils.key_bindings import KeymapHandler
 
 from napari_sslseg.gui import marks, overlays
 
+from .test_images import click_row
 from .test_jobs import done
 
 
@@ -17,7 +18,7 @@ def two(dock: Any, viewer: Any, qtbot: Any) -> Any:
     for name in ("one", "two"):
         viewer.add_image(np.eye(32), name=name)
     dock.images.panel.button.click()
-    dock.images.list.setCurrentRow(0)
+    click_row(dock, qtbot, 0)
     dock.desk.paint()
     for at, value in (((5, 5), 1), ((25, 5), 2)):
         viewer.layers["one labels"].paint(at, value)
@@ -33,11 +34,11 @@ def lit(viewer: Any, *roles: str) -> list[str]:
     return [layer.name for layer, mark in found if mark is not None and mark.role in roles]
 
 
-def test_probabilities_are_seen_with_their_image_alone(two: Any, viewer: Any) -> None:
+def test_probabilities_are_seen_with_their_image_alone(two: Any, viewer: Any, qtbot: Any) -> None:
     assert lit(viewer, "probability") == ["one class 2 probability"]
-    two.images.list.setCurrentRow(1)
+    click_row(two, qtbot, 1)
     assert lit(viewer, "probability") == []
-    two.images.list.setCurrentRow(0)
+    click_row(two, qtbot, 0)
     assert lit(viewer, "probability") == ["one class 2 probability"]
 
 
@@ -53,7 +54,7 @@ def test_new_masks_of_an_image_that_is_not_looked_at_stay_hidden(two: Any, viewe
     done(two, qtbot)
     assert "two masks" in viewer.layers
     assert lit(viewer, "result", "probability") == ["one class 2 probability", "one masks"]
-    two.images.list.setCurrentRow(1)
+    click_row(two, qtbot, 1)
     assert lit(viewer, "result", "probability") == ["two class 2 probability", "two masks"]
 
 
@@ -72,9 +73,9 @@ def test_all_that_lies_over_an_image_is_hidden_while_a_key_is_held(two: Any, vie
     assert {layer: layer.visible for layer in viewer.layers} == before
 
 
-def test_what_is_laid_over_an_image_that_is_not_looked_at_waits_for_it(two: Any, viewer: Any) -> None:
+def test_what_is_laid_over_an_image_that_is_not_looked_at_waits_for_it(two: Any, viewer: Any, qtbot: Any) -> None:
     said = {"metadata": marks.mark(two.desk.session.project, "two", "denoised")}
     viewer.add_image(np.ones((32, 32)), name="late", **said)
     assert not viewer.layers["late"].visible
-    two.images.list.setCurrentRow(1)
+    click_row(two, qtbot, 1)
     assert viewer.layers["late"].visible
