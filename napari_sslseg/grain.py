@@ -38,7 +38,7 @@ def grain(image: Image) -> tuple[float, float]:
     """
     plane = image.data[:, image.planes // 2] if image.data.ndim == 4 else image.data
     cut = tuple(slice(max(0, (n - SEEN) // 2), max(0, (n - SEEN) // 2) + SEEN) for n in plane.shape[-2:])
-    pixels = np.nan_to_num(np.asarray(plane[(slice(None), *cut)], np.float64)).mean(0)
+    pixels = np.nan_to_num(np.asarray(plane[(slice(None), *cut)], np.float64), posinf=0, neginf=0).mean(0)
     return _correlated(pixels - pixels.mean()), _blobs(pixels)
 
 

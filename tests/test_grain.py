@@ -33,7 +33,10 @@ def test_grain_grows_with_what_is_to_be_seen(radius: int) -> None:
     np.testing.assert_allclose(found / known, radius / 5, rtol=0.25)
 
 
-@pytest.mark.parametrize("pixels", [np.zeros((40, 30)), np.full((3, 3), 7.0), np.eye(2), np.full((40, 40), np.nan)])
+@pytest.mark.parametrize(
+    "pixels",
+    [np.zeros((40, 30)), np.full((3, 3), 7.0), np.eye(2), np.full((40, 40), np.nan), np.full((40, 40), np.inf)],
+)
 def test_images_without_any_grain_have_one(pixels: np.ndarray) -> None:
     assert np.isfinite(grain.grain(Image.from_array(pixels))).all()
 
