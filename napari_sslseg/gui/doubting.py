@@ -73,7 +73,7 @@ class Doubting(Laid):
             if known == id and self.planes:
                 self._laid[known].data = doubts.doubts(project, known)
             else:
-                self._take(known)  # it comes back when its image is looked at
+                self.take_off(known)  # it comes back when its image is looked at
         self._stale = False
         if id is not None and self.planes and id not in self._laid:
             below = layers.show_image(self._canvas.viewer, project, id)[0]

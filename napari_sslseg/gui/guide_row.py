@@ -49,9 +49,23 @@ class GuideRow(QWidget):
         self.before.clicked.connect(lambda: desk.guide.step(-1))
         self.after.clicked.connect(lambda: desk.guide.step(1))
         self.box.clicked.connect(desk.draw_box)
+        desk.canvas.painting.stepped.connect(self.step)
         self.complete.toggled.connect(desk.boxes.set_complete)
         desk.guide.changed.connect(self.refresh)
         self.refresh()
+
+    def step(self, by: int) -> None:
+        """Go to another suggestion; where there is no further one, ask for more.
+
+        Parameters
+        ----------
+        by : int
+            1 for the next, -1 for the one before.
+        """
+        if by > 0:
+            self._desk.suggest()
+        else:
+            self._desk.guide.step(by)
 
     def refresh(self) -> None:
         """Show the row as it is now."""

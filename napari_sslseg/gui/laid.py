@@ -88,15 +88,21 @@ class Laid(QObject):
         self._laid = {id: layer for id, layer in self._laid.items() if layer in viewer.layers}
         for id in list(self._laid):
             if not self.on or id not in masked:
-                self._take(id)
+                self.take_off(id)
         if self.on and self._adjusting.masks() is not None:
             self.lay()
         else:
             self.said = ""
         self.changed.emit()
 
-    def _take(self, id: str) -> None:
-        """Take the layer of an image away."""
+    def take_off(self, id: str) -> None:
+        """Take the layer of an image away.
+
+        Parameters
+        ----------
+        id : str
+            The image.
+        """
         self._canvas.viewer.layers.remove(self._laid.pop(id))
 
     def _put(self, id: str, layer: Any) -> None:

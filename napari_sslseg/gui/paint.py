@@ -54,7 +54,6 @@ class PaintStep(QWidget):
         desk, session = self._desk, self._desk.session
         self.panel.started.connect(desk.paint)
         self.panel.stopped.connect(desk.stop)
-        desk.canvas.painting.stepped.connect(self.step)
         self.table.chosen.connect(self.choose)
         self.table.renamed.connect(self._rename)
         self.table.recoloured.connect(self._recolour)
@@ -85,19 +84,6 @@ class PaintStep(QWidget):
         self._desk.canvas.painting.choose(value)
         if self._desk.canvas.painting.layer is None:
             self._desk.paint()
-
-    def step(self, by: int) -> None:
-        """Go to another suggestion; where there is no further one, ask for more.
-
-        Parameters
-        ----------
-        by : int
-            1 for the next, -1 for the one before.
-        """
-        if by > 0:
-            self._desk.suggest()
-        else:
-            self._desk.guide.step(by)
 
     def _rename(self, value: int, name: str) -> None:
         with telling():

@@ -64,9 +64,16 @@ class Parts(Laid):
         if self._canvas.alive:
             self._canvas.make_way("objects", self.on and self._session.current in self._laid)
 
-    def _take(self, id: str) -> None:
+    def take_off(self, id: str) -> None:
+        """Take the layer of an image away.
+
+        Parameters
+        ----------
+        id : str
+            The image.
+        """
         self._shown = None
-        super()._take(id)
+        super().take_off(id)
 
     # ---------------------------------------------------------------- question and answer
     def lay(self) -> None:
@@ -81,7 +88,7 @@ class Parts(Laid):
         if z is None and np.prod(project.entry(id).shape, dtype=np.int64) > MOST:
             self.said = LARGE
             if id in self._laid:
-                self._take(id)
+                self.take_off(id)
             return
         asked = {"id": id, "z": z, **self._adjusting.asked}
         if asked == self._shown and id in self._laid:
@@ -106,7 +113,7 @@ class Parts(Laid):
             if found is not None:
                 self._show(asked["id"], asked["z"], found)
             elif asked["id"] in self._laid:
-                self._take(asked["id"])
+                self.take_off(asked["id"])
             self._replace()
             self.changed.emit()
 
