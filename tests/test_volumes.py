@@ -17,7 +17,7 @@ from napari_sslseg.encoders import ENCODERS
 from napari_sslseg.errors import ConfigError
 from napari_sslseg.finetuning import finetune
 from napari_sslseg.image import Image
-from napari_sslseg.job import Device, Progress, Stop, run
+from napari_sslseg.job import Device, Metric, Notice, Progress, Stop, run
 from napari_sslseg.labelled import collect
 from napari_sslseg.methods import METHODS
 from napari_sslseg.methods.denoise import REACH, neighbours
