@@ -32,6 +32,7 @@ from hand import Hand
 IMAGES = Path(__file__).parent / "images"
 PICTURES = ("1-images", "2-learn", "3-paint", "live", "4-train", "5-result", "where-next", "window")
 SIZE = (1280, 1130)
+ALIKE = 8  # of 255: colours that are so near to each other count as one
 HALF = 25  # s after which a picture is taken of what runs for a minute
 CONTROL = Qt.KeyboardModifier.ControlModifier
 SAMPLE = ("File", "Open Sample", "SSL Segmentation", "Tissue, brown stain (RGB)")
@@ -175,7 +176,12 @@ def compress(file: Path, canvas: tuple[int, int, int, int]) -> None:
         picture = full.convert("RGB")
     inside = picture.crop(canvas).quantize(160, method=Image.Quantize.MEDIANCUT)
     picture.paste((0, 0, 0), canvas)
-    counted = sorted(picture.getcolors(picture.width * picture.height) or [], reverse=True)[:96]
+    counted = sorted(picture.getcolors(picture.width * picture.height) or [], reverse=True)
+    kept: list[tuple[int, Any]] = []
+    for one in counted:  # lights are small: shades of grey must not take all of the room
+        if all(max(abs(a - b) for a, b in zip(one[1], known, strict=True)) > ALIKE for _, known in kept):
+            kept.append(one)
+    counted = kept[:96]
     usual = Image.new("P", (1, 1))
     usual.putpalette([part for _, colour in counted for part in colour])
     around = picture.quantize(palette=usual, dither=Image.Dither.NONE)
