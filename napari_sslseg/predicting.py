@@ -219,7 +219,8 @@ class _Image:
         self.by, self.parts = _factor(whole, said), list[npt.NDArray[np.float32]]()
         sized = grain.resized(image, self.by)
         self.rows = sized.shape[-2]
-        self.seen = magnify(sized, self.times) if max(sized.shape[-2:]) * self.times <= config.tile else sized
+        fits = math.ceil(max(whole.shape[-2:]) * self.by) * self.times <= config.tile
+        self.seen = magnify(sized, self.times) if fits else sized
         self.times = self.seen.shape[-1] // sized.shape[-1]
         self.flips = config.flips and Orientation.of(said["finetune"]).free
         self.values = np.asarray(said["values"], np.uint16)
