@@ -118,6 +118,17 @@ class Canvas(QObject):
                 self.painting.bind_image(layer)
 
     # ---------------------------------------------------------------- images and results
+    def look_at(self, id: str) -> None:
+        """Make an image the current one, and fit the view to it.
+
+        Parameters
+        ----------
+        id : str
+            The image.
+        """
+        self.session.select(id)
+        self.show_current(fit=True)
+
     def show_current(self, *, fit: bool = False) -> None:
         """Show the current image, and hide the other images of the project with all that lies on them.
 

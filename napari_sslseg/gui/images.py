@@ -147,8 +147,7 @@ class ImagesStep(QWidget):
     def _show(self, item: QListWidgetItem | None) -> None:
         key = item.data(ROLE) if item is not None else None
         if isinstance(key, str):
-            self._desk.session.select(key)
-            self._desk.canvas.show_current(fit=True)
+            self._desk.canvas.look_at(key)
 
 
 def _title(group: list[ImageLayer]) -> str:

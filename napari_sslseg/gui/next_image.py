@@ -18,8 +18,7 @@ def go(desk: Desk, by: int) -> None:
         return
     ids = [entry.id for entry in project.images]
     id = ids[(ids.index(session.current or ids[0]) + by) % len(ids)]
-    session.select(id)
-    desk.canvas.show_current(fit=True)
+    desk.canvas.look_at(id)
     trained = project.current_round
     if trained is not None and session.predicted.get(id) != trained.number and session.running is None:
         desk.predict(desk.prediction)
