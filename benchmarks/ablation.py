@@ -277,7 +277,9 @@ def main() -> None:
     p.add_argument("--budget", default="few")
     p.add_argument("--seeds", type=int, default=2)
     p.add_argument("--seconds", type=float, help="processor time of pretraining")
-    p.add_argument("--starter", type=Path, help="another starter than the one that comes with the package")
+    p.add_argument(
+        "--starter", action="append", default=[], metavar="[TASK=]FILE", help="another starter than the one that ships"
+    )
     p.add_argument("--jobs", type=int, default=1)
     p.add_argument("--out", type=Path)
     options = p.parse_args()
@@ -315,9 +317,13 @@ def side_by_side(options, wanted: list[tuple]) -> Iterator[dict | None]:
 def begin(options) -> None:
     """Get a process ready for cells."""
     sys.path.insert(0, str(options.bench))
-    if options.starter:
-        starter.FILE = options.starter
     starting.worse = lambda *scores: False  # type: ignore[assignment]
+
+
+def starter_of(task: str, said: list[str], shipped: Path = starter.FILE) -> Path:
+    """The starter of a task: of several, the last one that is meant for it or for all."""
+    files = {name or task: Path(file) for name, _, file in (text.rpartition("=") for text in said)}
+    return files.get(task, shipped)
 
 
 def row(options, seed: int, name: str, variant: dict) -> dict | None:
@@ -327,6 +333,7 @@ def row(options, seed: int, name: str, variant: dict) -> dict | None:
     task = split_training(fewlabel, options.bench.parent / "data" / name)
     if not suits(variant, Image.from_array(task.image(task.split("train")[0])).channels):
         return None
+    starter.FILE = starter_of(name, options.starter)
     found = {"task": name, "variant": variant, "budget": options.budget, "seed": seed}
     return found | cell(fewlabel, task, variant, options.budget, seed, strokes=seed, seconds=options.seconds)
 
