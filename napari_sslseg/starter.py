@@ -13,8 +13,8 @@ FILE = Path(__file__).parent / "weights" / "starter.safetensors"
 
 
 @lru_cache(1)
-def _stored() -> Checkpoint:
-    return Checkpoint.load(FILE)
+def _stored(file: Path) -> Checkpoint:
+    return Checkpoint.load(file)
 
 
 def part(name: str, in_channels: int) -> dict[str, Tensor]:
@@ -32,7 +32,7 @@ def part(name: str, in_channels: int) -> dict[str, Tensor]:
     dict of str to torch.Tensor
         Single precision.
     """
-    found = {k: v.float() for k, v in _stored().part(name).items()}
+    found = {k: v.float() for k, v in _stored(FILE).part(name).items()}
     for key in {"encoder": ("stem.0.weight",), "head": ("lateral.0.0.weight",)}.get(name, ()):
         found[key] = spread(found[key], in_channels)
     return found
