@@ -27,7 +27,8 @@ def predict_project(
 ) -> Job[list[Prediction]]:
     """Predict images of a project with its latest round, or the earlier one that was chosen.
 
-    How probable each class is is kept too, packed and rounded, so that masks can be refined later; not of a part.
+    The masks of each image are on disk as soon as it is done. How probable each class is is kept too, packed and
+    rounded, so that masks can be refined later; not of a part.
 
     Parameters
     ----------
@@ -65,17 +66,28 @@ def predict_project(
     images = project.named(ids)
     said = checkpoint.config
     shares = originals.Shares(project, said["values"], said["object_size"], planes)
-    job = predict(images, checkpoint, config, planes=planes, boxes=boxes, take=shares.take, runtime=runtime, stop=stop)
-    found = yield from job
-    for k, prediction in enumerate(found):
+
+    def keep(prediction: Prediction) -> Prediction:
         if prediction.box is not None:
-            found[k] = _keep_part(project, prediction)
-            continue
+            return _keep_part(project, prediction)
         shares.keep(prediction.image, prediction.planes)
         project.write_prediction(prediction.image, prediction.labels, prediction.planes)
         if prediction.uncertainty is not None:
             known = replace(prediction.uncertainty, model=model.parent.name)
             uncertainty_files.write(project, prediction.image, known)
+        return prediction
+
+    found = yield from predict(
+        images,
+        checkpoint,
+        config,
+        planes=planes,
+        boxes=boxes,
+        take=shares.take,
+        keep=keep,
+        runtime=runtime,
+        stop=stop,
+    )
     names = {str(c.value): c.name for c in project.classes}
     if checkpoint.config["task"] == "instance":
         return found

@@ -25,6 +25,7 @@ from napari_sslseg.uncertainty import Uncertainty
 OBJECT_CLASSES = ("background", "core", "contour")
 
 Take = Callable[[str, int, int, npt.NDArray[np.float32]], None]
+Keep = Callable[[Prediction], Prediction]
 
 
 def predict(
@@ -35,6 +36,7 @@ def predict(
     planes: dict[str, tuple[int, ...]] | None = None,
     boxes: dict[str, Box] | None = None,
     take: Take | None = None,
+    keep: Keep | None = None,
     runtime: RuntimeConfig | None = None,
     stop: Stop | None = None,
 ) -> Job[list[Prediction]]:
@@ -56,6 +58,8 @@ def predict(
     take : callable, optional
         Is given the name of an image, a plane, a row and how probable each class is from that row on, (K, rows, X), of
         all that is predicted but parts.
+    keep : callable, optional
+        Is given what was predicted of an image as soon as that is done; what it returns is returned.
     runtime : RuntimeConfig, optional
         Device and seed.
     stop : Stop, optional
@@ -105,9 +109,10 @@ def predict(
         for share in one.run(stop):
             if (event := clock.event(image.name, (before + share * size) / total)) is not None:
                 yield event
+        if one.finished or not stop.requested:
+            done.append(keep(one.result()) if keep else one.result())
         if stop.requested:
-            return [*done, one.result()] if one.finished else done
-        done.append(one.result())
+            return done
         before += size
     yield Progress(1.0, "done", 0.0)
     return done

@@ -342,6 +342,17 @@ def test_a_stopped_prediction_keeps_the_images_and_planes_that_are_done(tmp_path
     assert [originals.known(project, "stack", z).sure for z in range(3)] == [True, True, False]
 
 
+@pytest.mark.usefixtures("always_told")
+def test_masks_of_an_image_are_on_disk_before_the_next_one_is_predicted(trained):
+    remains = predict_project(trained, TILES)
+    while not trained.predicted("disks0"):
+        next(remains)
+    assert not trained.predicted("disks1")
+    remains.close()  # as if it were killed here
+    found = Project.open(trained.path)
+    assert found.prediction("disks0").any() and found.prediction("disks1") is None
+
+
 # ---------------------------------------------------------------- what is missing is told
 def test_training_without_labels_is_told(tmp_path):
     project = Project.create(tmp_path / "p")
