@@ -50,7 +50,7 @@ def paint_on(window: Window, name: str, key: str, line: Any) -> None:
         viewer.dims.set_current_step(0, PLANE)
     hand.click("✎ Paint on this image")
     hand.key(key)
-    hand.stroke(viewer.layers[f"{name} labels"], line)
+    hand.stroke(viewer.layers[name], line)
 
 
 def on_disk(dock: Dock, name: str) -> np.ndarray:
