@@ -196,8 +196,8 @@ def check(checkpoint: Checkpoint) -> None:
         raise CheckpointError(f"The checkpoint was {learnt}", "Denoising needs one pretrained by 'denoise'", LEARN)
     if not checkpoint.part("output"):
         raise CheckpointError(
-            "The checkpoint was written by an older version, which did not keep the layer that draws pixels",
-            "Denoising needs that layer",
+            "The checkpoint was written by an older version, which did not keep the part that draws pixels",
+            "Denoising needs that part",
             LEARN,
         )
 

@@ -307,7 +307,9 @@ def _planned(files: list[Path], out: Path, project: Project, unfit: tuple[str, .
             name = path.name if known and known not in unfit else stem(path) + (".tif" if known else ".zarr")
         target = out / name
         if target.resolve() in images:
-            raise StorageError(f"What is made of {path} would replace an image", "--out must be another folder")
+            raise StorageError(
+                f"What is made of {path} would replace an image", "It needs another folder", "Choose one with --out"
+            )
         if target in targets.values():
             raise StorageError(f"Two images would be written to {target}", "Each needs a name of its own", "Rename one")
         targets[path] = target

@@ -141,7 +141,7 @@ def _method(images: list[Image], config: PretrainConfig, machine: Runtime) -> Me
     if kind.encoders and config.encoder not in kind.encoders:
         raise ConfigError(
             f"The method {config.method!r} cannot train the encoder {config.encoder!r}, which sees images whole",
-            f"It needs an encoder of separate pieces: {', '.join(kind.encoders)}",
+            f"It needs one that sees separate pieces: {', '.join(kind.encoders)}",
             f"Choose --encoder {kind.encoders[0]} --start random, or another method",
         )
     apart = volumes.checked(images) if dimensions == 3 else 1.0

@@ -127,7 +127,7 @@ def check(checkpoint: Checkpoint) -> None:
         )
     if not checkpoint.part("output"):
         raise CheckpointError(
-            "The checkpoint was written by an older version, which did not keep the layer that draws pixels",
-            "Restoring needs that layer",
+            "The checkpoint was written by an older version, which did not keep the part that draws pixels",
+            "Restoring needs that part",
             "Learn again",
         )

@@ -301,7 +301,9 @@ def test_an_image_file_that_was_moved(command, refused, place):
 def test_predicting_onto_the_images(command, refused, place):
     command(TRAIN, *SMALL)
     said = refused("predict images --project p --out images")
-    assert "What is made of images/a.tif would replace an image. --out must be another folder." in said
+    assert (
+        "What is made of images/a.tif would replace an image. It needs another folder. Choose one with --out." in said
+    )
 
 
 # ---------------------------------------------------------------- the disk

@@ -11,6 +11,7 @@ from napari_sslseg.annotation import Annotation
 from napari_sslseg.finetuning import finetune
 from napari_sslseg.image import Image
 from napari_sslseg.job import run
+from napari_sslseg.overlay import Box
 from napari_sslseg.predicting import predict
 from napari_sslseg.settings import FinetuneConfig, PredictConfig
 
@@ -102,3 +103,15 @@ def test_an_image_like_the_painted_one_is_left_as_it_is(trained: Any) -> None:
     plain = type(trained)(trained.weights, {**trained.config, "grains": []}, trained.history)
     a, b = (run(predict([like], c, PredictConfig()))[0].labels for c in (trained, plain))
     np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("radius", [7, 21])  # as large as the painted ones, and resized
+@pytest.mark.parametrize(("tile", "enlarged"), [(128, False), (1024, True)])  # the whole does not fit into one, or does
+def test_a_part_is_enlarged_where_the_whole_image_is(trained: Any, radius: int, tile: int, enlarged: bool) -> None:
+    side = 24 * radius
+    image = Image.from_array(discs(radius, side, seed=1)[0], name="whole")
+    box = Box(side // 4, side // 4, side // 2, side // 2)  # twice as large, it would fit into either tile
+    config = PredictConfig(tile=tile, overlap=8, flips=False, probabilities=True)
+    plain, twice = (type(trained)(trained.weights, {**trained.config, "magnification": n}, {}) for n in (1, 2))
+    a, b = (run(predict([image], c, config, boxes={"whole": box}))[0].probabilities for c in (plain, twice))
+    assert np.array_equal(a, b) is not enlarged

@@ -14,6 +14,7 @@ from napari_sslseg.errors import UserError
 from napari_sslseg.gui import marks
 from napari_sslseg.gui.desk import Desk, tell, telling
 from napari_sslseg.gui.refiner import Refiner, RemoteRefiner
+from napari_sslseg.gui.words import explained
 from napari_sslseg.gui.worker import JobWorker
 from napari_sslseg.image import PIXEL
 from napari_sslseg.project import Project
@@ -232,7 +233,7 @@ class Adjusting(QObject):
     def _errored(self, error: Exception) -> None:
         self._worker = None
         if isinstance(error, UserError):
-            self.said = str(error)
+            self.said = explained(error)
             self.changed.emit()
         else:
             tell(error)

@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QWidget
 
 from napari_sslseg.contents import FILE
 from napari_sslseg.gui import layers, origin
+from napari_sslseg.gui.words import explaining
 from napari_sslseg.io import read_image
 from napari_sslseg.io.files import is_medical
 from napari_sslseg.project import Project
@@ -21,7 +22,8 @@ PLUGIN, WIDGET = "napari-sslseg", "SSL Segmentation"
 def _sample(name: str) -> list[LayerData]:
     from napari_sslseg import samples
 
-    return layers.layer_data(samples.load(name))
+    with explaining():
+        return layers.layer_data(samples.load(name))
 
 
 def ihc() -> list[LayerData]:
@@ -129,7 +131,8 @@ def read_medical(paths: str | Sequence[str]) -> list[LayerData]:
         Layer data.
     """
     found = [Path(p) for p in ([paths] if isinstance(paths, str) else paths)]
-    return [layer for p in found for layer in layers.layer_data(read_image(p), {origin.KEY: str(p)})]
+    with explaining():
+        return [layer for p in found for layer in layers.layer_data(read_image(p), {origin.KEY: str(p)})]
 
 
 def read_project(path: str) -> list[LayerData]:
@@ -145,11 +148,12 @@ def read_project(path: str) -> list[LayerData]:
     list of tuple
         Layer data.
     """
-    project = Project.open(path)
-    if not project.images:
-        return [(None,)]  # type: ignore[list-item] # what napari takes for: read, and nothing to show
-    id = project.images[0].id
-    return layers.image_data(project, id) + layers.labels_data(project, id)
+    with explaining():
+        project = Project.open(path)
+        if not project.images:
+            return [(None,)]  # type: ignore[list-item] # what napari takes for: read, and nothing to show
+        id = project.images[0].id
+        return layers.image_data(project, id) + layers.labels_data(project, id)
 
 
 # -------------------------------------------------------------------- commands

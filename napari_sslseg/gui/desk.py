@@ -22,7 +22,7 @@ from napari_sslseg.gui.memory import Memory
 from napari_sslseg.gui.runner import Runner
 from napari_sslseg.gui.using import let_go, use, use_active
 from napari_sslseg.gui.whereabouts import Whereabouts
-from napari_sslseg.gui.words import in_words
+from napari_sslseg.gui.words import explained
 from napari_sslseg.job import Job, Stop
 from napari_sslseg.prediction import Denoised, Prediction
 from napari_sslseg.project import Project
@@ -376,7 +376,7 @@ def tell(error: Exception) -> None:
         The error.
     """
     if isinstance(error, UserError):
-        show_error(in_words(str(error)))
+        show_error(explained(error))
     else:
         notification_manager.dispatch(ErrorNotification(error))
 

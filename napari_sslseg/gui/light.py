@@ -6,12 +6,12 @@ from qtpy.QtWidgets import QWidget
 
 from napari_sslseg.stages import Stage
 
-COLOURS = {
-    Stage.EMPTY: "#8a8d93",
-    Stage.READY: "#4a9eda",
-    Stage.WORKING: "#4a9eda",
-    Stage.STALE: "#e0a030",
-    Stage.DONE: "#3fae5a",
+COLOURS = {  # each is seen on dark and on light
+    Stage.EMPTY: "#7f828a",
+    Stage.READY: "#2385d6",
+    Stage.WORKING: "#2385d6",
+    Stage.STALE: "#b07310",
+    Stage.DONE: "#33944d",
 }
 WORDS = {
     Stage.EMPTY: "not yet",

@@ -13,7 +13,7 @@ from napari_sslseg.errors import UserError
 from napari_sslseg.gui import layers, marks, masks
 from napari_sslseg.gui.canvas import Canvas
 from napari_sslseg.gui.process import FOLLOWING, Call, Process
-from napari_sslseg.gui.words import in_words
+from napari_sslseg.gui.words import explained, in_words
 from napari_sslseg.gui.worker import JobWorker
 from napari_sslseg.job import Event, Job, Notice, Progress, Stop
 from napari_sslseg.overlay import Box, Overlay, Stroke
@@ -264,7 +264,7 @@ class Live(QObject):
             return
         self._reread = True  # whatever was under way, the next question says all
         if isinstance(error, UserError):
-            self._say(in_words(str(error)))
+            self._say(explained(error))
             if self._again:
                 self.ask()
         else:

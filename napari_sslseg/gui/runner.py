@@ -6,7 +6,7 @@ from typing import Any
 from qtpy.QtCore import QObject, Signal
 
 from napari_sslseg.errors import StoppedError, UserError
-from napari_sslseg.gui.words import in_words, worded
+from napari_sslseg.gui.words import explained, worded
 from napari_sslseg.gui.worker import JobWorker
 from napari_sslseg.job import Event, Job, Stop
 from napari_sslseg.session import Session
@@ -96,6 +96,6 @@ class Runner(QObject):
             self._session.end("Stopped before there was anything to keep")
             self.ended.emit()
             return
-        self._session.end(in_words(str(error)) if isinstance(error, UserError) else f"It failed: {error}", failed=True)
+        self._session.end(explained(error) if isinstance(error, UserError) else f"It failed: {error}", failed=True)
         self.failed.emit(error)
         self.ended.emit()

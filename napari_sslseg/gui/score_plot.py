@@ -11,7 +11,7 @@ from napari_sslseg.verdict import better
 
 SPAN = 0.1  # of scores, at least: smaller differences do not look large
 WIDE = 60  # px a round: room for a word
-LINE, WORSE = "#4a9eda", "#e15759"
+LINE, WORSE = "#2385d6", "#d94a4c"  # are seen on dark and on light
 
 
 class ScorePlot(QWidget):

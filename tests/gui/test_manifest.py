@@ -159,3 +159,23 @@ print("closed", flush=True)
 def test_a_window_that_is_closed_ends_python_cleanly() -> None:
     done = subprocess.run([sys.executable, "-c", SESSION], capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["closed"]), done.stderr
+
+
+SCRIPT = """
+import napari, numpy
+
+viewer = napari.Viewer(show=False)
+viewer.add_image(numpy.eye(32), name="one")
+_, dock = viewer.window.add_plugin_dock_widget("napari-sslseg")
+dock.desk.paint()
+viewer.layers["one labels"].paint((20, 20), 2)
+viewer.close()
+print(dock.desk.session.project.path, flush=True)
+"""
+
+
+def test_a_script_paints_without_running_napari() -> None:
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    labels = Project.open(done.stdout.splitlines()[-1]).labels("one")
+    assert (labels[20, 20], labels[5, 5]) == (2, 0)

@@ -42,7 +42,7 @@ class TimmEncoder(Encoder):
             self.channels, self.strides = tuple(info.channels()), tuple(info.reduction())
         except NOT_MADE as error:
             raise ConfigError(
-                f"The network 'timm/{self.name}' does not give its feature maps ({_first_line(error)})",
+                f"The encoder 'timm/{self.name}' does not give its feature maps ({_first_line(error)})",
                 "An encoder needs them",
                 OTHERS,
             ) from error
@@ -62,7 +62,7 @@ class TimmEncoder(Encoder):
         expected = [(1, c, 2 * step // s, 3 * step // s) for c, s in zip(self.channels, self.strides, strict=True)]
         if found != expected or list(self.strides) != sorted(self.strides):
             raise ConfigError(
-                f"The network 'timm/{self.name}' cannot look at images of any size ({why})",
+                f"The encoder 'timm/{self.name}' cannot look at images of any size ({why})",
                 "An encoder needs maps whose sides are those of the image divided by its strides",
                 OTHERS,
             )
