@@ -221,7 +221,7 @@ class Sights(QObject):
 
     # ---------------------------------------------------------------- restored
     def show_restored(self, on: bool) -> None:
-        """Show the plane as the network draws it, each part from what lies around it, or no longer.
+        """Show beside the image the plane as the network draws it, each part from what lies around it, or no longer.
 
         Parameters
         ----------
@@ -236,6 +236,8 @@ class Sights(QObject):
             def done(found: Any) -> None:
                 for one in found if self._desk.alive else ():
                     denoised.show(self._canvas.viewer, project, one, "restored")
+                if self._desk.alive:
+                    self._canvas.take_in()
 
             jobs = self._desk.jobs
             asked: dict[str, Any] = {"ids": (id,), "planes": planes, "runtime": runtime}
