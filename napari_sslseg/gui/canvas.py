@@ -156,7 +156,9 @@ class Canvas(QObject):
         for layer in self.viewer.layers:
             mark = marks.mark_of(layer)
             if mark is not None and mark.role not in ROLES:
-                layer.visible = mark.image == id and self._visible(mark.role)
+                seen_now = mark.image == id and self._visible(mark.role)
+                if layer.visible != seen_now:  # else napari puts the brush down
+                    layer.visible = seen_now
         self._arrange()
         painted = marks.marked(self.viewer, project, id, "labels")
         if self.viewer.layers.selection.active not in painted:

@@ -117,7 +117,7 @@ def layer_data(image: Image, metadata: dict[str, Any] | None = None) -> list[Lay
     list of tuple
         Data, keyword arguments and ``image`` for each layer.
     """
-    place: dict[str, Any] = {"scale": image.spacing, "units": [_known(image.unit)] * len(image.spacing)}
+    place: dict[str, Any] = {"scale": image.spacing, "units": [known_unit(image.unit)] * len(image.spacing)}
     place |= {"metadata": metadata or {}, "axis_labels": tuple(a.lower() for a in image.axes[1:])}
     if image.rgb:
         order = (*range(1, image.data.ndim), 0)
@@ -196,7 +196,19 @@ def labels_data(project: Project, id: str) -> list[LayerData]:
     return [(project.labels(id), said | look(project), "labels")]
 
 
-def _known(unit: str) -> str:
+def known_unit(unit: str) -> str:
+    """Return a unit as a layer can have it.
+
+    Parameters
+    ----------
+    unit : str
+        Any unit.
+
+    Returns
+    -------
+    str
+        The same, or ``pixel`` where napari does not know it.
+    """
     try:
         pint.get_application_registry().Unit(unit)  # type: ignore[no-untyped-call]
     except (pint.UndefinedUnitError, ValueError):
