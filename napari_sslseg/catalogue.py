@@ -277,6 +277,28 @@ class Catalogue:
         )
         return entry
 
+    def set_spacing(self, id: str, spacing: tuple[float, ...], unit: str) -> ImageEntry:
+        """Say how large the pixels of an image are; all that belongs to it is in pixels, and stays.
+
+        Parameters
+        ----------
+        id : str
+            Its id.
+        spacing : tuple of float
+            Pixel size ([Z,] Y, X).
+        unit : str
+            Unit of `spacing`.
+
+        Returns
+        -------
+        ImageEntry
+            Its entry from now on.
+        """
+        replace(self.image(id), spacing=spacing, unit=unit)  # an error if an image cannot have it
+        with self._newest():
+            known = self.entry(id)
+            return self._added(known, replace(known, spacing=tuple(spacing), unit=unit))
+
     def take_out(self, id: str) -> None:
         """Work without an image from now on; what is painted on it stays on disk, and comes back with it.
 

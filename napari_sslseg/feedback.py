@@ -156,7 +156,8 @@ class Feedback:
     def _begin(self, project: Project, id: str, runtime: RuntimeConfig) -> Job[Live]:
         channels = project.entry(id).channels
         like = [e.id for e in project.images if e.channels == channels]
-        key = (project.path, project.pretrained, project.task, channels, like, runtime)
+        read = [(e.source, e.read_as, e.axes) for e in project.images if e.channels == channels]
+        key = (project.path, project.pretrained, project.task, channels, like, read, runtime)
         if self._live is None or key != self._key:
             yield Progress(0.0, "loading the encoder")
             machine = Runtime.make(runtime)

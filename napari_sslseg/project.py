@@ -14,6 +14,8 @@ from napari_sslseg.annotation import Annotation, LabelClass, Labels
 from napari_sslseg.catalogue import Catalogue
 from napari_sslseg.contents import Contents, ImageEntry, Round, joined
 from napari_sslseg.errors import LabelError, ProjectError
+from napari_sslseg.image import Image
+from napari_sslseg.io.atomic import remove
 from napari_sslseg.overlay import Box
 from napari_sslseg.regions import Region
 from napari_sslseg.shelves import LabelShelf
@@ -134,6 +136,71 @@ class Project(Catalogue):
             new = replace(new, name=name) if name else new
             self._change(classes=(*self.classes, new))
             return new
+
+    # ---------------------------------------------------------------- axes
+    def set_axes(self, id: str, image: Image, file: Path | None = None, read_as: str | None = None) -> ImageEntry:
+        """Say what the axes of an image are, as long as nothing lies on it that has its shape.
+
+        Parameters
+        ----------
+        id : str
+            Its id, which it keeps.
+        image : Image
+            Its pixels, with other axes.
+        file : Path, optional
+            Its file, where that gives the image when it is read; a copy is kept if not given.
+        read_as : str, optional
+            Axes of the array in the file, instead of what the file says.
+
+        Returns
+        -------
+        ImageEntry
+            Its entry from now on.
+
+        Raises
+        ------
+        ProjectError
+            If something was painted, boxed or predicted on it.
+        """
+        self.refresh()
+        self.check_bare(id)
+        copy = None if file is not None else self._images.copy(image)
+        try:
+            with self._newest():
+                self.check_bare(id)
+                known = self.entry(id)
+                if file is not None:
+                    new = self._images.refer(id, image, file, read_as)
+                else:
+                    assert copy is not None, "made above"
+                    new = self._images.keep(id, image, copy, beside=True)
+                if new.shape != known.shape:
+                    self._labels.drop_empty(id)
+                return self._added(known, new)
+        finally:
+            if copy is not None:
+                remove(copy)
+
+    def check_bare(self, id: str) -> None:
+        """Check that nothing lies on an image that has its shape.
+
+        Parameters
+        ----------
+        id : str
+            Its id.
+
+        Raises
+        ------
+        ProjectError
+            If something was painted, boxed or predicted on it.
+        """
+        lies = {"strokes": self.painted_boxes(id), "boxes": self.regions(id), "masks": self.predicted(id)}
+        if found := [name for name, there in lies.items() if there]:
+            raise ProjectError(
+                f"{id} has {' and '.join(found)}, which lie on its pixels as they are ordered now",
+                "Other axes can be given to an image without any",
+                "Take it out and use it again with other axes: what was painted comes back if it still fits",
+            )
 
     # ---------------------------------------------------------------- labels
     def labelled(self) -> tuple[str, ...]:

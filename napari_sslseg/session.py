@@ -169,6 +169,36 @@ class Session:
         """
         return self._added(self.needed_project.add_image(image, was))
 
+    def set_spacing(self, id: str, spacing: tuple[float, ...], unit: str) -> None:
+        """Say how large the pixels of an image are.
+
+        Parameters
+        ----------
+        id : str
+            The image.
+        spacing : tuple of float
+            Pixel size ([Z,] Y, X).
+        unit : str
+            Unit of `spacing`.
+        """
+        self._added(self.needed_project.set_spacing(id, spacing, unit))
+
+    def set_axes(self, id: str, image: Image, file: Path | None = None, read_as: str | None = None) -> None:
+        """Say what the axes of an image are, on which nothing lies yet.
+
+        Parameters
+        ----------
+        id : str
+            The image.
+        image : Image
+            Its pixels, with other axes.
+        file : Path, optional
+            Its file, where that gives the image when it is read; a copy is kept if not given.
+        read_as : str, optional
+            Axes of the array in the file, instead of what the file says.
+        """
+        self._added(self.needed_project.set_axes(id, image, file, read_as))
+
     def _added(self, entry: ImageEntry) -> ImageEntry:
         self._announce()
         if self.current is None:

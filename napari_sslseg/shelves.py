@@ -14,7 +14,7 @@ from napari_sslseg.contents import ImageEntry
 from napari_sslseg.errors import LabelError, ProjectError
 from napari_sslseg.image import Image
 from napari_sslseg.io import chunks, read_image
-from napari_sslseg.io.atomic import exchange, storage_errors
+from napari_sslseg.io.atomic import exchange, remove, storage_errors
 from napari_sslseg.io.locks import FOLDER, alone
 
 WAIT = 60.0  # s, for somebody else who writes all of a stack
@@ -131,11 +131,32 @@ class ImageShelf:
         """
         if known is not None and self.copied(known, image):
             return self._remembered(id, image, known.source)
+        return self.keep(id, image, copy or self.copy(image), beside=known is not None)
+
+    def keep(self, id: str, image: Image, copy: Path, *, beside: bool) -> ImageEntry:
+        """Give a copy of an image its name.
+
+        Parameters
+        ----------
+        id : str
+            Its id.
+        image : Image
+            The image.
+        copy : Path
+            What `copy` made.
+        beside : bool
+            Whether a copy that has that name already stays, and this one gets a number.
+
+        Returns
+        -------
+        ImageEntry
+            What to remember of it.
+        """
         source, n = f"images/{id}.zarr", 2
-        while known is not None and (self.path / source).exists():
+        while beside and (self.path / source).exists():
             source, n = f"images/{id}-{n}.zarr", n + 1
         with storage_errors(self.path):
-            exchange(copy or self.copy(image), self.path / source)
+            exchange(copy, self.path / source)
         return self._remembered(id, image, source)
 
     def close(self, id: str) -> None:
@@ -350,6 +371,19 @@ class LabelShelf:
                 chunks.create(self.place(entry.id), entry.shape, self.dtype)
             chunks.write(self.place(entry.id), values, region, before)
             self._note(entry.id)
+
+    def drop_empty(self, id: str) -> None:
+        """Remove an array in which all is 0, so that the next one may have another shape.
+
+        Parameters
+        ----------
+        id : str
+            Image id.
+        """
+        with alone(self.path.parent, self._lock(id), WAIT):
+            if self.place(id).exists() and not self.boxes(id):
+                remove(self.place(id))
+                self._note(id)
 
     def _note(self, id: str) -> None:
         """Let others know that something was written."""

@@ -354,6 +354,44 @@ def test_a_file_that_was_taken_out_may_come_back_as_a_copy(tmp_path, project):
     assert (entry.id, entry.source, project.labelled()) == ("b", "images/b.zarr", ("b",))
 
 
+def test_an_image_gets_another_pixel_size_and_keeps_its_labels(project):
+    project.write_labels("a", painted := np.ones((40, 30), np.uint16))
+    project.set_spacing("a", (0.5, 0.25), "µm")
+    found = Project.open(project.path)
+    assert (found.image("a").spacing, found.image("a").unit) == ((0.5, 0.25), "µm")
+    np.testing.assert_array_equal(found.labels("a"), painted)
+    with pytest.raises(ImageError, match="has spacing"):
+        project.set_spacing("a", (0.5, 0.0), "µm")
+
+
+def test_an_image_gets_other_axes_and_keeps_its_id(tmp_path):
+    project, image = Project.create(tmp_path / "p.sslseg"), picture("stack")
+    project.add_image(image)
+    project.write_labels("a", np.ones((5, 40, 30), np.uint16))
+    project.write_labels("a", np.zeros((5, 40, 30), np.uint16))
+    flat = Image(image.data[0], (1.0, 1.0), "pixel", "a")
+    assert project.set_axes("a", flat).id == "a"
+    found = Project.open(project.path)
+    assert (found.entry("a").channels, found.entry("a").shape) == (5, (40, 30))
+    np.testing.assert_array_equal(found.image("a").data, image.data[0])
+    assert found.labels("a").shape == (40, 30)  # those of before, all erased, are gone
+
+
+@pytest.mark.parametrize("what", ["strokes", "boxes", "masks"])
+def test_axes_stay_where_something_lies_on_an_image(tmp_path, what):
+    project, image = Project.create(tmp_path / "p.sslseg"), picture("stack")
+    entry, full = project.add_image(image), np.ones((5, 40, 30), np.uint16)
+    if what == "strokes":
+        project.write_labels("a", full)
+    elif what == "masks":
+        project.write_prediction("a", full)
+    else:
+        project.set_regions("a", [Region((0, 1), (2, 9), (3, 9), validation=True)])
+    with pytest.raises(ProjectError, match=rf"a has {what}.*Take it out"):
+        project.set_axes("a", Image(image.data[0], (1.0, 1.0), "pixel", "a"))
+    assert Project.open(project.path).entry("a") == entry
+
+
 def test_nothing_is_labelled_at_first(project):
     assert project.labelled() == ()
     assert not project.labels("a").any()

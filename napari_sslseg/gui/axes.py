@@ -64,6 +64,26 @@ def axes_of(layer: ImageLayer) -> str:
     return "TCZYX"[-layer.ndim :] + colours if layer.ndim > 4 else "TZYX"[-layer.ndim :] + colours
 
 
+def array_of(image: Image) -> tuple[Any, str]:
+    """Return the pixels of an image as one array, whose axes can be given other names.
+
+    Parameters
+    ----------
+    image : Image
+        The image.
+
+    Returns
+    -------
+    array
+        As a layer shows them; of several channels that are no colours, the channels first.
+    str
+        Its axes, one letter each.
+    """
+    if image.rgb:
+        return image.data.transpose((*range(1, image.data.ndim), 0)), image.axes[1:] + "S"
+    return (image.data[0], image.axes[1:]) if image.channels == 1 else (image.data, image.axes)
+
+
 def gives(axes: str, shape: tuple[int, ...]) -> tuple[str, tuple[int, ...], int, bool]:
     """Tell what image an array with these axes is.
 

@@ -13,7 +13,8 @@ from napari.layers import Image as ImageLayer
 from napari.layers import Layer
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_sslseg.gui import layers, marks, masks, preferences, sight
+from napari_sslseg.gui import beside, layers, marks, masks, preferences, sight
+from napari_sslseg.gui.beside import Beside
 from napari_sslseg.gui.overlays import ROLES, Overlays, seen
 from napari_sslseg.gui.painting import Painting
 from napari_sslseg.overlay import Box
@@ -47,6 +48,7 @@ class Canvas(QObject):
         self.look = preferences.look()
         self._instead: set[str] = set()  # what masks make way for: live ones, or each object in its own colour
         self._overlays = Overlays()
+        self._beside = Beside()
         self.painting = Painting(viewer, session, self)
         self._met: Path | None = None  # project of a layer that somebody else added
         self._later = QTimer(self)  # a layer list is not changed while it tells of a change
@@ -97,6 +99,8 @@ class Canvas(QObject):
             self.painting.bind_all()
 
     def _removed(self) -> None:
+        if self._beside.taken_in and not self._lies_beside():
+            self._beside.let_go(self.viewer)
         self.layers_changed.emit()
 
     def _project_changed(self) -> None:
@@ -118,24 +122,28 @@ class Canvas(QObject):
                 self.painting.bind_image(layer)
 
     # ---------------------------------------------------------------- images and results
-    def look_at(self, id: str) -> None:
+    def look_at(self, id: str, *, alone: bool = False) -> None:
         """Make an image the current one, and fit the view to it.
 
         Parameters
         ----------
         id : str
             The image.
+        alone : bool, optional
+            Whether the view leaves out what lies beside the image.
         """
         self.session.select(id)
-        self.show_current(fit=True)
+        self.show_current(fit=True, alone=alone)
 
-    def show_current(self, *, fit: bool = False) -> None:
+    def show_current(self, *, fit: bool = False, alone: bool = False) -> None:
         """Show the current image, and hide the other images of the project with all that lies on them.
 
         Parameters
         ----------
         fit : bool, optional
-            Whether the view is fitted to the image.
+            Whether the view is fitted to the image, and to what lies beside it.
+        alone : bool, optional
+            Whether it is fitted to the image alone.
         """
         project, id = self.session.project, self.session.current
         if project is None or id is None:
@@ -148,14 +156,17 @@ class Canvas(QObject):
         for layer in self.viewer.layers:
             mark = marks.mark_of(layer)
             if mark is not None and mark.role not in ROLES:
-                layer.visible = mark.image == id and self._visible(mark.role)
+                seen_now = mark.image == id and self._visible(mark.role)
+                if layer.visible != seen_now:  # else napari puts the brush down
+                    layer.visible = seen_now
         self._arrange()
         painted = marks.marked(self.viewer, project, id, "labels")
         if self.viewer.layers.selection.active not in painted:
             self.viewer.layers.selection.active = (painted or shown)[0]
         if fit:
-            whole = all(layer.ndim == self.viewer.dims.ndim for layer in shown)  # else napari cannot fit to them
-            self.viewer.reset_view(layers=shown if whole else None)
+            plane = (self.current_plane() or {id: (0,)})[id][0]
+            near = [] if alone else [x for x in self._lies_beside() if x.metadata["z"] == plane]
+            self._beside.look(self.viewer, shown, near)
 
     def current_plane(self) -> dict[str, tuple[int, ...]] | None:
         """Tell which plane of the current image is looked at.
@@ -251,6 +262,8 @@ class Canvas(QObject):
     def hold(self, on: bool) -> None:
         """Hide all that lies over the images but masks and labels for as long as a key is held.
 
+        What lies beside an image covers nothing and stays, so the view does not move.
+
         Parameters
         ----------
         on : bool
@@ -287,3 +300,26 @@ class Canvas(QObject):
         if on != (what in self._instead):
             self._instead ^= {what}
             self.set_look(self.look)
+
+    # ---------------------------------------------------------------- what lies beside the image
+    def take_in(self) -> None:
+        """Bring what lies beside the current image into view together with it; once it has gone, the view goes back."""
+        found = self._lies_beside()
+        if found:
+            project, id = self.session.needed_project, self.session.current or ""
+            for layer in found:
+                layer.events.visible.connect(self._turned)
+            self._beside.take_in(self.viewer, layers.show_image(self.viewer, project, id), found)
+
+    def _turned(self) -> None:
+        """Follow what is hidden and shown beside the image."""
+        if not self._lies_beside():
+            self._beside.let_go(self.viewer)
+        elif not self._beside.taken_in:
+            self.take_in()
+
+    def _lies_beside(self) -> list[Layer]:
+        project, id = self.session.project, self.session.current
+        if project is None or id is None:
+            return []
+        return [x for role in beside.ROLES for x in marks.marked(self.viewer, project, id, role) if x.visible]

@@ -1,4 +1,4 @@
-"""Denoised: planes without their noise, or restored, as image layers over their image, which look like it."""
+"""Denoised: planes without their noise over their image, or restored beside it, as image layers that look like it."""
 
 from typing import Any
 
@@ -7,13 +7,18 @@ from napari.components import ViewerModel
 from napari.layers import Image as ImageLayer
 from napari.utils.transforms import Affine
 
-from napari_sslseg.gui import layers, marks
+from napari_sslseg.gui import beside, layers, marks
 from napari_sslseg.prediction import Denoised
 from napari_sslseg.project import Project
 
+GAP = 0.03  # between an image and what lies beside it, of the width of the image
+
 
 def show(viewer: ViewerModel, project: Project, found: Denoised, role: str = "denoised") -> None:
-    """Show a plane drawn anew over its image; the one shown before is replaced.
+    """Show a plane drawn anew; the one shown before is replaced.
+
+    What differs little from its image, without noise, lies over it, so that hiding it compares the two in place. What
+    was drawn from its surroundings alone lies beside it, on the right, so that both are seen at once.
 
     Parameters
     ----------
@@ -32,7 +37,7 @@ def show(viewer: ViewerModel, project: Project, found: Denoised, role: str = "de
     metadata = {**marks.mark(project, found.image, role), "z": found.planes[0] if found.planes else 0}
     for layer, pixels in zip(below, _by_layer(found.pixels, below), strict=True):
         said = {"name": f"{layer.name} {role}", "rgb": layer.rgb, "metadata": metadata}
-        new = ImageLayer(pixels, **said, **_look(layer), **_place(layer, found))
+        new = ImageLayer(pixels, **said, **_look(layer), **_place(layer, found, role))
         viewer.layers.insert(viewer.layers.index(below[-1]) + 1, new)
     if active is not None and active in viewer.layers:
         viewer.layers.selection.active = active
@@ -53,10 +58,12 @@ def _look(layer: ImageLayer) -> dict[str, Any]:
     return {"colormap": layer.colormap, "contrast_limits": layer.contrast_limits, "blending": layer.blending}
 
 
-def _place(layer: ImageLayer, found: Denoised) -> dict[str, Any]:
-    """Where the layer below lies, moved along Z to the plane that was denoised."""
-    place = layers.geometry(layer)
+def _place(layer: ImageLayer, found: Denoised, role: str) -> dict[str, Any]:
+    """Where the layer below lies, moved along Z to the plane that was drawn, and along X where it lies beside it."""
+    place, corner, width = layers.geometry(layer), np.zeros(layer.ndim), found.pixels.shape[-1]
     if found.planes is not None and layer.ndim == 3:
-        shape = {name: place[name] for name in ("scale", "translate", "rotate", "shear")}
-        place["translate"] = Affine(**shape)(np.array([found.planes[0], 0, 0]))
-    return place
+        corner[0] = found.planes[0]
+    if role in beside.ROLES:
+        corner[-1] = width + max(1, round(width * GAP))
+    shape = {name: place[name] for name in ("scale", "translate", "rotate", "shear")}
+    return place | {"translate": Affine(**shape)(corner)}

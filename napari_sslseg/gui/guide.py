@@ -97,7 +97,7 @@ class Guide(QObject):
         """Bring a part into view, with a box around it, ready to paint."""
         canvas, viewer = self._canvas, self._canvas.viewer
         project = canvas.session.needed_project
-        canvas.look_at(suggestion.image)
+        canvas.look_at(suggestion.image, alone=True)
         image = layers.show_image(viewer, project, suggestion.image)[0]
         box = suggestion.box
         deep = suggestion.z if image.ndim == 3 else None

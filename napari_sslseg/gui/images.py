@@ -1,13 +1,14 @@
 """Step 1, Images: choose among the open image layers; the images of the project are listed and shown from here."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from napari.layers import Image as ImageLayer
 from qtpy.QtWidgets import QListWidgetItem, QPushButton, QVBoxLayout, QWidget
 
 from napari_sslseg.contents import ImageEntry
 from napari_sslseg.errors import UserError
-from napari_sslseg.gui import axes, layers, marks
+from napari_sslseg.gui import axes, correcting, layers, marks
 from napari_sslseg.gui.desk import Desk, telling
 from napari_sslseg.gui.image_list import ROLE, ImageList, Key
 from napari_sslseg.gui.kind import Kind
@@ -17,6 +18,7 @@ from napari_sslseg.gui.using import REST, take_out, use_region
 from napari_sslseg.project import Project
 from napari_sslseg.stages import Stage, stage
 
+AXES = "Axes ▸"
 FILES = 24  # as many files are opened to describe them; of more, the project says enough
 
 
@@ -38,15 +40,19 @@ class ImagesStep(QWidget):
         self.kind = Kind()
         self.region = QPushButton("Only this region")
         self.region.setToolTip("Make an image of its own of what is in the view; of a stack, in all planes")
+        self.fold = QPushButton(AXES)
+        self.fold.setCheckable(True)
+        self.fold.setToolTip("Put axes or pixel size of the selected images right")
         self.out = QPushButton("Take out")
         self.out.setToolTip(
-            "Take the selected images out of the project: to do without them, or to put axes or pixel size right.\n"
+            "Take the selected images out of the project: to do without them, or to give painted ones other axes.\n"
             "What is painted on them is kept, and comes back when they are used again (Delete)"
         )
         self.panel.body.insertWidget(0, self.list)
         self.panel.body.insertWidget(1, self.kind)
         self.panel.buttons.addWidget(self.region)
         self.panel.buttons.addWidget(self.out)
+        self.panel.buttons.addWidget(self.fold)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(self.panel)
@@ -59,6 +65,7 @@ class ImagesStep(QWidget):
         self.panel.stopped.connect(desk.stop)
         self.region.clicked.connect(self.use_region)
         self.out.clicked.connect(self.take_out)
+        self.fold.toggled.connect(self._show_kind)
         self.list.deleted.connect(self.out.click)
         self.kind.said.connect(self._say)
         self.kind.placed.connect(self._place)
@@ -99,12 +106,20 @@ class ImagesStep(QWidget):
         self._show_out()
 
     def _show_out(self) -> None:
-        self.out.setVisible(bool(self._used()))
-        self.out.setEnabled(self._desk.session.running is None)
+        used, free = bool(self._used()), self._desk.session.running is None
+        self.out.setVisible(used)
+        self.out.setEnabled(free)
+        self.fold.setVisible(used and not self._chosen())
+        self.kind.setEnabled(free or bool(self._chosen()))
 
     def _show_kind(self) -> None:
         self._show_out()
+        unfolded, used, project = self.fold.isChecked(), self._used(), self._desk.session.project
+        self.fold.setText(AXES.replace("▸", "▾") if unfolded else AXES)
         self.kind.show_layers(next(iter(self._chosen()), []))
+        if project is not None and used and unfolded and not self._chosen():
+            with suppress(UserError):  # its file is gone
+                self.kind.show_image(project.image(used[0]))
 
     def _summary(self, said: list[str]) -> str:
         if not said:
@@ -136,12 +151,18 @@ class ImagesStep(QWidget):
         for group in self._chosen():
             if said in axes.choices(axes.shape_of(group[0]), single=len(group) == 1):
                 axes.say(group, said)
+        for id in self._used() if not self._chosen() else ():
+            with telling():
+                correcting.set_axes(self._desk, id, said)
         self.refresh()
 
     def _place(self, spacing: Mapping[str, float], unit: str) -> None:
         for group in self._chosen():
             for layer in group:
                 axes.set_place(layer, axes.axes_of(layer), spacing, unit)
+        for id in self._used() if not self._chosen() else ():
+            with telling():
+                correcting.set_spacing(self._desk, id, spacing, unit)
         self.refresh()
 
     def _show(self, item: QListWidgetItem | None) -> None:

@@ -1,4 +1,4 @@
-"""Kind: what an image is that is not used yet: its axes and its pixel size, which a guess may get wrong."""
+"""Kind: what an image is, open or used: its axes and its pixel size, which a guess may get wrong."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QHBoxLayout, QLabel, QWidget
 
 from napari_sslseg.gui import axes
+from napari_sslseg.image import Image
 
 UNITS = ("pixel", "nm", "µm", "mm")
 
@@ -23,7 +24,7 @@ class Kind(QWidget):
         self.axes.setAccessibleName("Axes")
         self.axes.setToolTip(
             "What the rows of numbers in this image are: planes in depth (Z), times (T), channels (C) or colours (S).\n"
-            "If this is guessed wrong, put it right before you use the image"
+            "If this is guessed wrong, put it right before you paint on the image"
         )
         self.axes.setMinimumContentsLength(8)
         self.axes.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
@@ -58,20 +59,32 @@ class Kind(QWidget):
             The layers; the widget is hidden where there are none.
         """
         self.setVisible(bool(layers))
-        if not layers:
-            return
-        layer, now = layers[0], axes.axes_of(layers[0])
-        shape = axes.shape_of(layer)
+        if layers:
+            now, shape = axes.axes_of(layers[0]), axes.shape_of(layers[0])
+            found = axes.choices(shape, single=len(layers) == 1)
+            self._show(now, shape, found, *axes.place_of(layers[0], now))
+
+    def show_image(self, image: Image) -> None:
+        """Show what an image of the project is.
+
+        Parameters
+        ----------
+        image : Image
+            The image.
+        """
+        self.setVisible(True)
+        array, now = axes.array_of(image)
+        self._show(now, array.shape, axes.choices(array.shape), image.spacing, image.unit)
+
+    def _show(self, now: str, shape: tuple[int, ...], found: list[str], spacing: tuple[float, ...], unit: str) -> None:
         for widget in (self.axes, self.flat, self.deep, self.unit):
             widget.blockSignals(True)
-        found = axes.choices(shape, single=len(layers) == 1)
         self.axes.clear()
         for one in found if now in found else [now, *found]:
             self.axes.addItem(axes.words(one, shape), one)
         self.axes.setCurrentIndex(self.axes.findData(now))
         self.axes.setEnabled(self.axes.count() > 1)
-        spacing, unit = axes.place_of(layer, now)
-        self._exact = {"Z": spacing[0], "X": spacing[-1]}
+        self._exact = {"Z": spacing[0], "Y": spacing[-2], "X": spacing[-1]}
         if self.unit.findText(unit) < 0:
             self.unit.addItem(unit)
         self.unit.setCurrentText(unit)
@@ -83,8 +96,9 @@ class Kind(QWidget):
             widget.blockSignals(False)
 
     def _place(self) -> None:
-        size, deep = self._value(self.flat, "X"), self._value(self.deep, "Z")
-        self.placed.emit({"Z": deep, "Y": size, "X": size}, self.unit.currentText())
+        wide, deep = self._value(self.flat, "X"), self._value(self.deep, "Z")
+        high = self._exact["Y"] if wide == self._exact["X"] else wide
+        self.placed.emit({"Z": deep, "Y": high, "X": wide}, self.unit.currentText())
 
     def _value(self, spin: QDoubleSpinBox, axis: str) -> float:
         """What was typed; what was shown rounded stays exact."""

@@ -22,6 +22,7 @@ from napari_sslseg.project import Project
 CHOOSE = "Choose below the list of images what its axes are"
 COLOURS = ("cyan", "magenta", "yellow", "green", "red", "blue")
 LEFT = "napari-sslseg left"  # the id that an image had before it was taken out of the project
+CLASSES = "napari-sslseg classes"  # of layers to paint on: value, name and colour of each class
 LayerData = tuple[Any, dict[str, Any], str]
 
 
@@ -116,7 +117,7 @@ def layer_data(image: Image, metadata: dict[str, Any] | None = None) -> list[Lay
     list of tuple
         Data, keyword arguments and ``image`` for each layer.
     """
-    place: dict[str, Any] = {"scale": image.spacing, "units": [_known(image.unit)] * len(image.spacing)}
+    place: dict[str, Any] = {"scale": image.spacing, "units": [known_unit(image.unit)] * len(image.spacing)}
     place |= {"metadata": metadata or {}, "axis_labels": tuple(a.lower() for a in image.axes[1:])}
     if image.rgb:
         order = (*range(1, image.data.ndim), 0)
@@ -190,11 +191,24 @@ def labels_data(project: Project, id: str) -> list[LayerData]:
     if id not in project.labelled():
         return []
     place = {name: image_data(project, id)[0][1][name] for name in ("scale", "units", "axis_labels")}
-    said = {"name": f"{id} labels", "opacity": 0.8, "metadata": mark(project, id, "labels"), **place}
+    metadata = mark(project, id, "labels") | class_table(project)
+    said = {"name": f"{id} labels", "opacity": 0.8, "metadata": metadata, **place}
     return [(project.labels(id), said | look(project), "labels")]
 
 
-def _known(unit: str) -> str:
+def known_unit(unit: str) -> str:
+    """Return a unit as a layer can have it.
+
+    Parameters
+    ----------
+    unit : str
+        Any unit.
+
+    Returns
+    -------
+    str
+        The same, or ``pixel`` where napari does not know it.
+    """
     try:
         pint.get_application_registry().Unit(unit)  # type: ignore[no-untyped-call]
     except (pint.UndefinedUnitError, ValueError):
@@ -262,3 +276,20 @@ def look(project: Project, *, hide_background: bool = False) -> dict[str, Any]:
         colours[1] = "#00000000"
     names = {"index": [0, *(c.value for c in project.classes)], "class": ["–", *(c.name for c in project.classes)]}
     return {"colormap": DirectLabelColormap(color_dict=colours), "features": names}
+
+
+def class_table(project: Project) -> dict[str, Any]:
+    """Return the classes as metadata of a layer to paint on, in what JSON can say.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+
+    Returns
+    -------
+    dict
+        To be merged into the metadata: of each class ``value``, ``name`` and ``colour``; none of objects.
+    """
+    classes = project.classes if project.task == "semantic" else ()
+    return {CLASSES: [{"value": c.value, "name": c.name, "colour": c.colour} for c in classes]}

@@ -1,6 +1,7 @@
 """Origin: the file that a layer was opened from, and what the file itself says of axes and pixel size."""
 
 from functools import lru_cache
+from itertools import permutations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -106,6 +107,37 @@ def reference(layer: ImageLayer, axes: str | None, image: Image) -> tuple[Path, 
             near = len(read.spacing) == len(image.spacing) and np.allclose(read.spacing, image.spacing, rtol=1e-4)
             place = {} if near and read.unit == image.unit else {"spacing": image.spacing, "unit": image.unit}
             return file, {**said, **place}
+    return None
+
+
+def read_as(file: Path, axes: str, image: Image) -> tuple[Path, str | None] | None:
+    """Tell how a file has to be read so that it gives an image, in whatever order its array is.
+
+    Parameters
+    ----------
+    file : Path
+        The file.
+    axes : str
+        Letters of its axes, of which the order is tried.
+    image : Image
+        The image.
+
+    Returns
+    -------
+    Path
+        The file.
+    str or None
+        Axes of its array; None where it says them by itself.
+        None in place of both where the file gives no such image.
+    """
+    orders = ("".join(order) for order in permutations(axes))
+    for said in (None, axes, *(order for order in orders if order.index("Y") < order.index("X"))):
+        try:
+            read = read_image(file, said)
+        except UserError:
+            continue
+        if _same(read, image) and all(np.array_equal(read.read(z), image.read(z)) for z in {0, image.planes - 1}):
+            return file, said
     return None
 
 

@@ -1,4 +1,4 @@
-"""Overlays: what lies over images beside masks and labels; it is seen where its image is, unless the user hid it."""
+"""Overlays: what is laid over images, or beside them, but for masks and labels: seen with its image, unless hidden."""
 
 import weakref
 from collections.abc import Collection
@@ -6,7 +6,7 @@ from collections.abc import Collection
 from napari.components import ViewerModel
 from napari.layers import Layer
 
-from napari_sslseg.gui import marks
+from napari_sslseg.gui import beside, marks
 from napari_sslseg.project import Project
 
 ROLES = ("probability", "unsure", "doubt", "colours", "alike", "restored", "denoised")
@@ -38,7 +38,7 @@ class Overlays:
     """Hides overlays and brings them back; what the user hid is left hidden."""
 
     def __init__(self) -> None:
-        self.held = False  # whether all make way for as long as a key is held
+        self.held = False  # whether all that covers an image makes way for as long as a key is held
         self._away: weakref.WeakSet[Layer] = weakref.WeakSet()  # hidden here, and not by the user
 
     def arrange(self, viewer: ViewerModel, project: Project, images: Collection[str]) -> None:
@@ -60,7 +60,7 @@ class Overlays:
     def _arrange(self, layer: Layer, images: Collection[str]) -> None:
         mark = marks.mark_of(layer)
         wanted = layer.visible or layer in self._away
-        shown = wanted and not self.held and mark is not None and mark.image in images
+        shown = wanted and mark is not None and mark.image in images and (not self.held or mark.role in beside.ROLES)
         layer.visible = shown
         if wanted and not shown:
             self._away.add(layer)

@@ -78,7 +78,7 @@ class Painting(QObject):
         else:
             below = layers.show_image(self.viewer, session.project, id)[0]
             said = layers.geometry(below) | layers.look(session.project)
-            metadata = marks.mark(session.project, id, "labels")
+            metadata = marks.mark(session.project, id, "labels") | layers.class_table(session.project)
             labels = session.project.labels(id)
             layer = LabelsLayer(labels, name=f"{id} labels", opacity=0.8, metadata=metadata, **said)
             self._bind(layer, id)
@@ -184,8 +184,14 @@ class Painting(QObject):
         for strokes in self._strokes.values():
             if was - self._values:
                 strokes.forget()  # else an undo would bring a class back that is not in the table
-            for name, value in layers.look(self.session.project).items():
-                setattr(strokes.layer, name, value)
+            self._show_classes(strokes.layer)
+
+    def _show_classes(self, layer: LabelsLayer) -> None:
+        """Give a layer the classes as they are now: to be seen, and in its metadata for whoever gets the layer."""
+        project = self.session.needed_project
+        for name, value in layers.look(project).items():
+            setattr(layer, name, value)
+        layer.metadata = {**layer.metadata, **layers.class_table(project)}
 
     # ---------------------------------------------------------------- nothing is lost
     def flush(self) -> bool:
@@ -237,6 +243,7 @@ class Painting(QObject):
             mark = marks.mark_of(layer)
             if mark is not None and mark.image not in self._strokes:
                 self._bind(layer, mark.image)
+                self._show_classes(layer)
 
     def _removed(self, event: Any) -> None:
         for id, strokes in list(self._strokes.items()):

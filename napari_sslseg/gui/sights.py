@@ -53,7 +53,7 @@ class Sights(QObject):
         super().__init__(desk)
         self._desk, self._canvas = desk, desk.canvas
         self._sight: Sight | None = None
-        self._learnt: Any = None  # the project and the network that the sight comes from
+        self._learnt: Any = None  # the network and the image that the sight comes from
         self._found: Any = None  # how alike everything is to what was clicked
         self._before: Any = None  # the layer that was active before
         desk.session.project_changed.connect(self._forget)
@@ -71,7 +71,7 @@ class Sights(QObject):
 
     def _known(self, project: Project, id: str, z: int) -> Sight | None:
         sight = self._sight
-        same = sight is not None and self._learnt == _learnt(project)
+        same = sight is not None and self._learnt == _learnt(project, id)
         return sight if same and sight is not None and (sight.image, sight.z) == (id, z) else None
 
     def _look(self, then: Callable[[Sight], None], *, anew: bool = False) -> None:
@@ -84,7 +84,7 @@ class Sights(QObject):
         if known is not None and not anew:
             then(known)
             return
-        learnt, runtime = _learnt(project), self._desk.session.runtime
+        learnt, runtime = _learnt(project, id), self._desk.session.runtime
 
         def done(found: Sight | None) -> None:
             if found is not None and self._desk.alive:
@@ -221,7 +221,7 @@ class Sights(QObject):
 
     # ---------------------------------------------------------------- restored
     def show_restored(self, on: bool) -> None:
-        """Show the plane as the network draws it, each part from what lies around it, or no longer.
+        """Show beside the image the plane as the network draws it, each part from what lies around it, or no longer.
 
         Parameters
         ----------
@@ -236,6 +236,8 @@ class Sights(QObject):
             def done(found: Any) -> None:
                 for one in found if self._desk.alive else ():
                     denoised.show(self._canvas.viewer, project, one, "restored")
+                if self._desk.alive:
+                    self._canvas.take_in()
 
             jobs = self._desk.jobs
             asked: dict[str, Any] = {"ids": (id,), "planes": planes, "runtime": runtime}
@@ -273,7 +275,8 @@ class Sights(QObject):
         return layer
 
 
-def _learnt(project: Project) -> tuple[Any, ...]:
-    """What tells one network of a project from another."""
+def _learnt(project: Project, id: str) -> tuple[Any, ...]:
+    """What tells one network of a project from another, and an image from what it was with other axes."""
     learnt = project.pretrained
-    return project.path, learnt, learnt.stat().st_mtime_ns if learnt is not None and learnt.is_file() else 0
+    when = learnt.stat().st_mtime_ns if learnt is not None and learnt.is_file() else 0
+    return project.path, learnt, when, project.entry(id)

@@ -34,7 +34,8 @@ class SightsRow(QWidget):
         self.alike.setToolTip("Click on something, and all that looks like it to the computer lights up")
         self.restored = QPushButton("Restored")
         self.restored.setToolTip(
-            "Each part of the plane drawn from what lies around it, unseen: what looks right was understood"
+            "The plane once more beside the image, each part drawn from what lies around it, unseen:\n"
+            "what looks right was understood"
         )
         self.denoised = QPushButton("Show denoised")
         self.denoised.setToolTip("What you are looking at without its noise, as a layer over the image")

@@ -247,6 +247,171 @@ def test_no_region_is_cut_out_while_a_job_runs(dock: Any, image: Any, jobs: Any,
     done(dock, qtbot)
 
 
+# -------------------------------------------------------------------- other axes and pixel sizes of used images
+@pytest.fixture
+def stacked(dock: Any, viewer: Any, tmp_path: Path) -> Any:
+    """The dock with the file `stack`, whose first axis is taken for planes, and `second` in a project."""
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 40, 32), np.uint8)
+    tifffile.imwrite(tmp_path / "stack.tif", pixels, photometric="minisblack", metadata={"axes": "ZYX"})
+    viewer.open(tmp_path / "stack.tif")
+    viewer.add_image(np.eye(32), name="second")
+    dock.images.panel.button.click()
+    dock.images.list.setCurrentRow(0)
+    dock.images.fold.click()
+    return dock
+
+
+def choose_axes(dock: Any, said: str) -> None:
+    """Choose axes below the list of images."""
+    box = dock.images.kind.axes
+    box.setCurrentIndex(box.findData(said))
+    box.activated.emit(box.currentIndex())
+
+
+def reopened(dock: Any) -> Project:
+    """The project as another window finds it."""
+    return Project.open(dock.desk.session.project.path)
+
+
+@pytest.mark.parametrize(
+    ("said", "axes", "shape", "channels", "shown"),
+    [
+        ("TYX", "CTYX", (3, 40, 32), 1, ["stack"]),
+        ("CYX", "CYX", (40, 32), 3, ["stack 1", "stack 2", "stack 3"]),
+        ("SYX", "CYX", (40, 32), 3, ["stack"]),
+    ],
+)
+def test_an_image_of_the_project_is_given_other_axes(
+    stacked: Any, viewer: Any, tmp_path: Path, said: str, axes: str, shape: Any, channels: int, shown: list[str]
+) -> None:
+    pixels = np.array(stacked.desk.session.project.image("stack").data[0])
+    stacked.desk.paint()  # a layer to paint on, with nothing on it
+    choose_axes(stacked, said)
+    project = reopened(stacked)
+    entry = project.images[0]
+    assert ([e.id for e in project.images], project.left) == (["stack", "second"], ())
+    assert (entry.axes, entry.shape, entry.channels) == (axes, shape, channels)
+    assert Path(entry.source) == (tmp_path / "stack.tif").resolve()  # nothing is copied
+    assert project.image("stack").rgb == (said == "SYX")
+    np.testing.assert_array_equal(np.squeeze(np.asarray(project.image("stack").data)), pixels)
+    now = [x.name for x in viewer.layers if x.name.startswith("stack") and x.visible]
+    assert now == [*shown, "stack labels"]
+    assert viewer.layers["stack labels"].data.shape == shape
+    viewer.layers["stack labels"].paint((9,) * len(shape) if len(shape) == 2 else (1, 9, 9), 2)
+    stacked.desk.canvas.painting.flush()
+    assert project.labels("stack").shape == shape
+    assert project.labels("stack").any()
+
+
+def test_axes_go_there_and_back(stacked: Any) -> None:
+    before = stacked.desk.session.project.entry("stack")
+    choose_axes(stacked, "CYX")
+    choose_axes(stacked, "ZYX")
+    assert stacked.desk.session.project.entry("stack") == before
+
+
+def test_axes_of_an_image_that_is_painted_stay(stacked: Any, viewer: Any, said: list[str]) -> None:
+    before = reopened(stacked).entry("stack")
+    stacked.desk.paint()
+    layer = viewer.layers["stack labels"]
+    layer.paint((2, 9, 9), 1)
+    choose_axes(stacked, "CYX")
+    assert "stack has strokes, which lie on its pixels as they are ordered now" in said[-1]
+    assert "Take it out and use it again" in said[-1]
+    assert reopened(stacked).entry("stack") == before
+    assert stacked.images.kind.axes.currentData() == "ZYX"
+    assert viewer.layers["stack labels"] is layer
+    layer.undo()  # all is erased
+    choose_axes(stacked, "CYX")
+    assert reopened(stacked).entry("stack").shape == (40, 32)
+    viewer.layers["stack labels"].paint((9, 9), 1)
+    stacked.desk.canvas.painting.flush()
+    assert reopened(stacked).labels("stack")[9, 9] == 1
+
+
+def test_an_image_that_is_only_in_the_project_is_given_other_axes(dock: Any, viewer: Any) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (2, 9, 40, 32), np.uint8)
+    project = Project.create(dock.desk.home / "two.sslseg")
+    project.add_image(Image(pixels, (2.0, 0.5, 0.25), "µm", "two"))
+    dock.desk.open_project(project.path)
+    dock.images.fold.click()
+    choose_axes(dock, "ZCYX")
+    entry = reopened(dock).entry("two")
+    assert (entry.axes, entry.shape, entry.channels, entry.spacing) == ("CZYX", (2, 40, 32), 9, (2.0, 0.5, 0.25))
+    np.testing.assert_array_equal(reopened(dock).image("two").data, pixels.transpose(1, 0, 2, 3))
+    assert sorted(x.name for x in viewer.layers) == [f"two {c}" for c in range(1, 10)]
+
+
+def test_the_pixel_size_of_an_image_that_is_painted_is_put_right(stacked: Any, viewer: Any, qtbot: Any) -> None:
+    stacked.desk.paint()
+    layer = viewer.layers["stack labels"]
+    layer.paint((2, 9, 9), 1)
+    stacked.desk.predict(stacked.desk.prediction, ids=("stack",))
+    done(stacked, qtbot)
+    viewer.dims.set_point(0, 2)
+    painted = np.array(layer.data)
+    kind = stacked.images.kind
+    kind.flat.setValue(0.25)
+    kind.deep.setValue(2)
+    kind.unit.setCurrentText("µm")
+    kind.unit.activated.emit(kind.unit.currentIndex())
+    project = reopened(stacked)
+    assert (project.entry("stack").spacing, project.entry("stack").unit) == ((2.0, 0.25, 0.25), "µm")
+    assert project.image("stack").spacing == (2.0, 0.25, 0.25)
+    for name in ("stack", "stack labels", "stack masks"):
+        assert tuple(viewer.layers[name].scale) == (2.0, 0.25, 0.25)
+        assert [str(u) for u in viewer.layers[name].units] == ["micrometer"] * 3
+    assert stacked.desk.canvas.current_plane() == {"stack": (2,)}  # the same is looked at
+    np.testing.assert_array_equal(project.labels("stack"), painted)
+    assert layer.mode == "paint"
+    layer.undo()
+    assert not layer.data.any()  # strokes can still be taken back
+    assert "0.25" in rows(stacked)[0]
+    stacked.desk.open_project(project.path)
+    assert tuple(viewer.layers["stack labels"].scale) == (2.0, 0.25, 0.25)
+
+
+def test_pixels_that_are_not_square_stay_so_when_only_the_unit_is_said(dock: Any, viewer: Any, said: list[str]) -> None:
+    viewer.add_image(np.eye(32), name="wide", scale=(0.5, 0.25))
+    dock.desk.paint()
+    said.clear()
+    dock.images.fold.click()
+    kind = dock.images.kind
+    kind.unit.setCurrentText("mm")
+    kind.unit.activated.emit(kind.unit.currentIndex())
+    assert (reopened(dock).images[0].spacing, reopened(dock).images[0].unit) == ((0.5, 0.25), "mm")
+    assert said == []
+
+
+def test_all_that_is_selected_gets_the_pixel_size(stacked: Any, viewer: Any, qtbot: Any) -> None:
+    click_row(stacked, qtbot, 1, Qt.KeyboardModifier.ControlModifier)
+    stacked.images.kind.flat.setValue(0.5)
+    assert [e.spacing[-2:] for e in reopened(stacked).images] == [(0.5, 0.5)] * 2
+
+
+def test_axes_are_not_changed_while_a_job_runs(stacked: Any, jobs: Any, said: list[str], qtbot: Any) -> None:
+    jobs.hold()
+    stacked.learn.panel.button.click()
+    assert not stacked.images.kind.isEnabled()
+    choose_axes(stacked, "CYX")
+    assert "Something is running" in said[-1]
+    stacked.desk.stop()
+    done(stacked, qtbot)
+    assert stacked.images.kind.isEnabled()
+    assert reopened(stacked).entry("stack").axes == "CZYX"
+
+
+def test_axes_of_used_images_are_folded_away(dock: Any, image: Any, viewer: Any, qtbot: Any) -> None:
+    assert not dock.images.kind.isHidden()  # of an open image they are to be seen
+    assert dock.images.fold.isHidden()
+    dock.images.panel.button.click()
+    assert dock.images.kind.isHidden()
+    dock.images.fold.click()
+    assert (dock.images.kind.isHidden(), dock.images.fold.text()) == (False, "Axes ▾")
+    dock.images.fold.click()
+    assert (dock.images.kind.isHidden(), dock.images.fold.text()) == (True, "Axes ▸")
+
+
 # -------------------------------------------------------------------- layers to images and back
 def test_colour_is_three_channels(viewer: Any) -> None:
     image = layers.image_from([viewer.add_image(np.zeros((9, 8, 3), np.uint8), rgb=True)])

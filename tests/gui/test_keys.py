@@ -140,6 +140,7 @@ BUTTONS = {  # what can be pressed or chosen in the dock, and the command that d
     ("Bubble", "End"): TOUR,
     ("ImagesStep", "Step 1: Images"): FOLD,
     ("ImagesStep", "Use these images"): ("use_images",),
+    ("ImagesStep", "Axes ▸"): FOLD,
     ("ImagesStep", "Axes"): FORM,
     ("ImagesStep", "Unit of the pixel size"): FORM,
     ("ImagesStep", "Only this region"): ("use_region",),

@@ -111,3 +111,25 @@ def test_the_key_of_the_next_suggestion_asks_for_the_first(window: Window, jobs:
     hand.click(hand.canvas)
     hand.key(Qt.Key.Key_N)
     hand.until(lambda: dock.desk.session.current == "second", 10, "the suggestion is looked at")
+
+
+def test_a_stroke_over_what_is_restored_paints_nothing(window: Window) -> None:
+    viewer, dock, hand = window
+    dock.learn.form["method"].value = "recall"
+    hand.click("▶ Learn")
+    hand.until(hand.idle, 10, "it has learnt")
+    hand.click("What it sees ▸")
+    hand.click("Restored")
+    hand.until(lambda: "first restored" in viewer.layers, 10, "there is something restored")
+    hand.rest(0.1)
+    restored = viewer.layers["first restored"]
+    hand.click("✎ Paint on this image")
+    hand.key("2")
+    hand.stroke(restored, LINE)
+    viewer.layers.selection.active = restored
+    hand.stroke(restored, LINE)
+    assert painted(dock, "first") == set()
+    viewer.layers.selection.active = viewer.layers["first labels"]
+    hand.stroke(viewer.layers["first"], LINE)
+    assert painted(dock, "first") == {2}
+    assert (restored.data == 100.5).all()

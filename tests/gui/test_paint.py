@@ -1,5 +1,6 @@
 """The window while one paints: layer, classes, keys; every stroke reaches the disk."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 import zarr
 from qtpy.QtTest import QTest
 
+from napari_sslseg.gui import layers
 from napari_sslseg.project import Project
 
 
@@ -189,6 +191,46 @@ def test_an_undo_does_not_bring_back_a_removed_class(dock: Any, layer: Any, qtbo
     dock.desk.canvas.painting.flush()
     assert not on_disk(dock.desk.session.project.path, "field").any()
     assert (layer.mode, layer.editable) == ("polygon", True)
+
+
+def classes_of(layer: Any) -> list[tuple[int, str, str]]:
+    """The classes that a layer says in its metadata, after a way through JSON."""
+    said = json.loads(json.dumps(layer.metadata))["napari-sslseg classes"]
+    return [(c["value"], c["name"], c["colour"]) for c in said]
+
+
+def test_a_layer_says_the_classes_in_its_metadata(dock: Any, layer: Any, qtbot: Any, monkeypatch: Any) -> None:
+    session = dock.desk.session
+    before = classes_of(layer)
+    dock.paint.add.click()
+    session.change_class(2, name="vessel", colour="#ff0000")
+    assert classes_of(layer) == [before[0], (2, "vessel", "#ff0000"), (3, "class 3", session.project.classes[2].colour)]
+    monkeypatch.setattr(dock.paint, "_agreed", lambda *_, **__: True)
+    layer.paint((20, 20), 3)
+    dock.paint.table.merged.emit(3, 2)
+    qtbot.waitUntil(lambda: session.running is None and len(session.project.classes) == 2, timeout=5000)
+    layer.undo()
+    assert classes_of(layer) == [before[0], (2, "vessel", "#ff0000")]
+    reopened(dock).add_class("elsewhere")
+    session.refresh()
+    assert classes_of(layer)[2][:2] == (3, "elsewhere")
+    dock.paint.table.removed.emit(3)
+    session.change_class(2, name=before[1][1], colour=before[1][2])
+    assert classes_of(layer) == before == [(c.value, c.name, c.colour) for c in reopened(dock).classes]
+    dock.train.task.setCurrentIndex(1)
+    assert classes_of(layer) == []  # numbers of objects are no classes
+
+
+def test_a_layer_of_a_project_that_is_opened_says_its_classes(dock: Any, layer: Any, viewer: Any, qtbot: Any) -> None:
+    project = dock.desk.session.project
+    layer.paint((20, 20), 2)
+    dock.desk.canvas.painting.flush()
+    dock.desk.session.change_class(2, name="vessel")
+    ((_, said, _),) = layers.labels_data(project, "field")
+    viewer.layers.clear()
+    assert said["metadata"]["napari-sslseg classes"][1]["name"] == "vessel"
+    dock.desk.open_project(project.path)
+    assert classes_of(viewer.layers["field labels"])[1][1] == "vessel"
 
 
 def test_one_does_not_have_to_agree(dock: Any, layer: Any, qtbot: Any, monkeypatch: Any) -> None:

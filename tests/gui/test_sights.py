@@ -6,7 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from napari_sslseg.gui import layers
+from napari_sslseg.image import Image
 from napari_sslseg.overlay import Box
+from napari_sslseg.project import Project
 
 from .conftest import our_threads
 
@@ -107,3 +110,125 @@ def test_after_learning_it_looks_anew_and_what_can_be_restored_is(
     assert (viewer.layers["field restored"].data == 100.5).all()
     dock.learn.sees.restored.click()
     assert "field restored" not in viewer.layers
+
+
+# -------------------------------------------------------------------- restored, beside the image
+def learn(dock: Any, qtbot: Any) -> None:
+    """Learn in a way that draws images."""
+    dock.learn.form["method"].value = "recall"
+    dock.learn.panel.button.click()
+    done(dock, qtbot)
+    dock.learn.sees.fold.click()
+
+
+def restore(dock: Any, qtbot: Any) -> None:
+    """Turn what is restored on or off."""
+    dock.learn.sees.restored.click()
+    done(dock, qtbot)
+
+
+def look(viewer: Any) -> tuple[float, ...]:
+    """Where the camera is."""
+    return (*viewer.scene.camera.center[-2:], viewer.scene.camera.zoom)
+
+
+def check_beside(image: Any, restored: Any, z: int | None = None) -> None:
+    """Rows are in line with those of the image, and columns go on behind its last one, a little apart."""
+    width = restored.data.shape[-2 if restored.rgb else -1]
+    gap = max(1, round(width * 0.03))
+    for y, x in ((0, 0), (7, 5)):
+        at = (y, x) if z is None else (0, y, x)
+        of_image = (y, width + gap + x) if z is None else (z, y, width + gap + x)
+        np.testing.assert_allclose(restored.data_to_world(at), image.data_to_world(of_image))
+
+
+def test_what_is_restored_lies_beside_its_plane_however_the_image_lies(
+    dock: Any, stack: Any, viewer: Any, qtbot: Any
+) -> None:
+    stack.translate, stack.rotate, stack.shear = (1, 2, 3), (0, 0, 30), (0, 0, 0.2)
+    viewer.dims.set_point(0, 1 + 3 * 2)
+    learn(dock, qtbot)
+    restore(dock, qtbot)
+    check_beside(stack, viewer.layers["stack restored"], 3)
+    assert dock.learn.sees.restored.isChecked()
+    viewer.dims.set_point(0, 1)
+    assert not dock.learn.sees.restored.isChecked()  # another plane is looked at
+    restore(dock, qtbot)
+    assert [layer.name for layer in viewer.layers] == ["stack", "stack restored"]
+    check_beside(stack, viewer.layers["stack restored"], 0)
+
+
+def test_each_channel_is_restored_beside_the_image(dock: Any, viewer: Any, qtbot: Any, tmp_path: Any) -> None:
+    project = Project.create(tmp_path / "p.sslseg")
+    project.add_image(Image(np.ones((2, 40, 32), np.uint8), (0.5, 0.25), "µm", "two"))
+    dock.desk.open_project(project.path)
+    learn(dock, qtbot)
+    restore(dock, qtbot)
+    for channel in ("two 1", "two 2"):
+        check_beside(viewer.layers[channel], viewer.layers[f"{channel} restored"])
+
+
+def test_colours_are_restored_beside_the_image(dock: Any, viewer: Any, qtbot: Any) -> None:
+    image = viewer.add_image(np.zeros((40, 32, 3), np.uint8), name="tissue", rgb=True)
+    learn(dock, qtbot)
+    restore(dock, qtbot)
+    check_beside(image, viewer.layers["tissue restored"])
+
+
+def test_the_view_takes_in_what_is_restored_and_goes_back(dock: Any, image: Any, viewer: Any, qtbot: Any) -> None:
+    learn(dock, qtbot)
+    viewer.scene.camera.zoom = 17
+    before = look(viewer)
+    restore(dock, qtbot)
+    restored = viewer.layers["field restored"]
+    viewer.reset_view(layers=[image, restored])
+    both = look(viewer)
+    assert both != before
+    restored.visible = False
+    np.testing.assert_allclose(look(viewer), before)
+    restored.visible = True
+    np.testing.assert_allclose(look(viewer), both)
+    dock.desk.canvas.hold(True)
+    assert restored.visible  # it covers nothing
+    np.testing.assert_allclose(look(viewer), both)
+    dock.desk.canvas.hold(False)
+    restore(dock, qtbot)
+    np.testing.assert_allclose(look(viewer), before)
+
+
+def test_a_view_that_was_moved_since_stays(dock: Any, image: Any, viewer: Any, qtbot: Any) -> None:
+    learn(dock, qtbot)
+    restore(dock, qtbot)
+    viewer.scene.camera.zoom *= 2
+    moved = look(viewer)
+    restore(dock, qtbot)
+    assert look(viewer) == moved
+
+
+def test_an_image_is_looked_at_with_what_is_restored_of_it(dock: Any, image: Any, viewer: Any, qtbot: Any) -> None:
+    second = viewer.add_image(np.eye(32), name="second")
+    dock.images.panel.button.click()
+    dock.desk.canvas.look_at("field")
+    learn(dock, qtbot)
+    alone = look(viewer)
+    restore(dock, qtbot)
+    both = look(viewer)
+    dock.desk.canvas.look_at("second")
+    assert not viewer.layers["field restored"].visible
+    seen = look(viewer)
+    viewer.reset_view(layers=[second])
+    np.testing.assert_allclose(look(viewer), seen)
+    dock.desk.canvas.look_at("field")
+    np.testing.assert_allclose(look(viewer), both)
+    viewer.layers.remove("field restored")
+    np.testing.assert_allclose(look(viewer), alone)
+
+
+def test_nothing_is_found_alike_beside_the_image(dock: Any, image: Any, viewer: Any, qtbot: Any) -> None:
+    learn(dock, qtbot)
+    restore(dock, qtbot)
+    dock.learn.sees.alike.click()
+    done(dock, qtbot)
+    click(viewer.layers["field alike"], viewer.layers["field restored"].data_to_world((30, 20)))
+    assert not dock.learn.sees.sights.lit
+    assert layers.image_layers(viewer) == [image]

@@ -1,0 +1,107 @@
+"""Correcting: an image of the project gets other axes or another pixel size, and is shown so."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from napari_sslseg.errors import UserError
+from napari_sslseg.gui import axes, layers, marks, origin
+from napari_sslseg.image import Image
+
+if TYPE_CHECKING:
+    from napari_sslseg.gui.desk import Desk
+
+SCALED = ("image", "labels", "result", "live", "unsure", "probability", "doubt", "objects", "validation")
+
+
+def set_axes(desk: "Desk", id: str, said: str) -> None:
+    """Give an image of the project other axes; it keeps its id.
+
+    Parameters
+    ----------
+    desk : Desk
+        The desk.
+    id : str
+        The image.
+    said : str
+        One letter an axis of its array, as `axes.array_of` gives it; what it cannot be is left out.
+
+    Raises
+    ------
+    UserError
+        If something lies on the image that has its shape, or something runs.
+    """
+    session, project = desk.session, desk.session.needed_project
+    image = project.image(id)
+    array, now = axes.array_of(image)
+    if said == now or said not in axes.choices(array.shape):
+        return
+    _check_still(desk, id)
+    project.check_bare(id)
+    was = dict(zip(image.axes[1:], image.spacing, strict=True))
+    order = axes.gives(said, array.shape)[0][1:]
+    new = Image.from_array(array, said, spacing=tuple(was.get(a, 1.0) for a in order), unit=image.unit, name=id)
+    place = project.path / project.entry(id).source
+    own = place.resolve().is_relative_to(project.path.resolve())
+    found = None if own else origin.read_as(place.resolve(), said, new)
+    painting = bool(marks.marked(desk.canvas.viewer, project, id, "labels"))
+    _remove(desk, id)
+    try:
+        session.set_axes(id, new, *(found or ()))
+    finally:
+        if session.current == id:
+            desk.canvas.look_at(id)
+            if painting:
+                desk.canvas.painting.annotate()
+
+
+def set_spacing(desk: "Desk", id: str, spacing: Mapping[str, float], unit: str) -> None:
+    """Give an image of the project another pixel size; what lies on it stays, and is shown in that size.
+
+    Parameters
+    ----------
+    desk : Desk
+        The desk.
+    id : str
+        The image.
+    spacing : mapping of str to float
+        Pixel size by axis; axes that are not named keep theirs.
+    unit : str
+        Its unit.
+
+    Raises
+    ------
+    UserError
+        If something runs.
+    """
+    project, viewer = desk.session.needed_project, desk.canvas.viewer
+    entry = project.entry(id)
+    new = tuple(spacing.get(a, was) for a, was in zip(entry.axes[1:], entry.spacing, strict=True))
+    if (new, unit) == (entry.spacing, entry.unit):
+        return
+    _check_still(desk, id)
+    desk.session.set_spacing(id, new, unit)
+    plane = (desk.canvas.current_plane() or {}).get(id)
+    _remove(desk, id, keep=SCALED)
+    for layer in [x for role in SCALED for x in marks.marked(viewer, project, id, role)]:
+        layer.units = [layers.known_unit(unit)] * layer.ndim
+        layer.scale = new
+    if desk.session.current == id:
+        desk.canvas.look_at(id)
+        if plane is not None:
+            first = layers.show_image(viewer, project, id)[0]
+            viewer.dims.set_point(viewer.dims.ndim - 3, first.data_to_world((plane[0], 0, 0))[0])
+
+
+def _check_still(desk: "Desk", id: str) -> None:
+    if desk.session.running is not None:
+        raise UserError("Something is running", "An image is changed when nothing else runs", "Stop it first, or wait")
+    if not desk.canvas.painting.flush():
+        raise UserError(f"What is painted on {id} is not on disk yet", "It has to be first", "Wait a moment")
+
+
+def _remove(desk: "Desk", id: str, keep: tuple[str, ...] = ()) -> None:
+    viewer, project = desk.canvas.viewer, desk.session.needed_project
+    for layer in [x for x in viewer.layers if marks.belongs(x, project)]:
+        found = marks.mark_of(layer)
+        if found is not None and found.image == id and found.role not in keep:
+            viewer.layers.remove(layer)
