@@ -324,19 +324,20 @@ def test_a_few_strokes_in_one_plane_segment_the_whole_volume(trained):
     image, truth, network = trained
     found = run(predict([image], network, PredictConfig(tile=64, overlap=16)))[0]
     assert found.labels.shape == truth.shape
-    assert count([(found.labels, truth)]).iou()[2] > 0.5
-    assert network.history["score"] > 0.4
+    assert count([(found.labels, truth)]).iou()[2] > 0.6  # 0.68 to 0.88 of five seeds; one plane in place of all: 0.53
+    assert network.history["score"] > 0.7  # 0.82 to 1; before it has learnt at most 0.4
 
 
 def test_boxes_give_nearly_what_one_piece_gives(trained):
-    image, _, network = trained
+    image, network = balls(48, 64)[0], trained[2]  # several boxes in each direction
     one, many = (
         run(predict([image], network, PredictConfig(tile=tile, overlap=16, flips=False, probabilities=True)))[0]
         for tile in (512, 128)
     )
     assert many.probabilities.shape == (2, *image.shape)
     assert np.allclose(many.probabilities.astype(float).sum(0), 1, atol=2e-3)
-    assert (one.labels == many.labels).mean() > 0.97
+    apart = np.abs(one.probabilities.astype(float) - many.probabilities)
+    assert np.quantile(apart, 0.99) < 0.25  # 0.18 to 0.21 of three seeds; boxes that lie one voxel off: 0.3 and more
 
 
 def test_only_the_planes_of_a_volume_asked_for_are_predicted(trained):
@@ -376,7 +377,10 @@ def test_painted_objects_of_one_plane_are_found_in_three_dimensions():
     labels[6] = truth[6]
     trained = train([(image, Annotation(labels, "instance"))], steps=60, rate=3e-3)
     found = run(predict([image], trained, PredictConfig(tile=64, overlap=16)))[0]
-    assert average_precision([(found.labels, truth)]).at_50 > 0.5
+    whole = average_precision([(found.labels, truth)])
+    assert whole.predicted == whole.true == 9  # not one for each plane, nor all of them one
+    assert average_precision([(found.labels[6], truth[6])]).at_50 == 1
+    assert whole.at_50 > 0.5  # how deep they reach is only learnt by and by; 0.4 with the spacing left out
 
 
 def test_training_on_volumes_starts_from_what_was_pretrained(tmp_path, monkeypatch):
