@@ -150,7 +150,8 @@ class Desk(QObject):
         if self.session.project is None or not self.session.project.images:
             self.use(layers.groups(layers.image_layers(self.canvas.viewer)))
         if self.session.project is None or not self.session.project.images:
-            tell(UserError("There is no image yet", "Open one first", "Drop an image file onto the viewer or the dock"))
+            how = "Press “Add…” in step 1, or drop an image file onto the viewer or the dock"
+            tell(UserError("There is no image yet", "Open one first", how))
             return False
         return True
 

@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QListWidgetItem, QPushButton, QVBoxLayout, QWidget
 from napari_sslseg.contents import ImageEntry
 from napari_sslseg.errors import UserError
 from napari_sslseg.gui import axes, layers, marks
+from napari_sslseg.gui.add_button import AddButton
 from napari_sslseg.gui.desk import Desk, telling
 from napari_sslseg.gui.image_list import ROLE, ImageList, Key
 from napari_sslseg.gui.kind import Kind
@@ -36,6 +37,7 @@ class ImagesStep(QWidget):
         self.panel = Panel(1, "Images", "Use these images", "Take the selected open images into the project")
         self.list = ImageList()
         self.kind = Kind()
+        self.add = AddButton(desk.memory)
         self.region = QPushButton("Only this region")
         self.region.setToolTip("Make an image of its own of what is in the view; of a stack, in all planes")
         self.out = QPushButton("Take out")
@@ -45,6 +47,7 @@ class ImagesStep(QWidget):
         )
         self.panel.body.insertWidget(0, self.list)
         self.panel.body.insertWidget(1, self.kind)
+        self.panel.buttons.addWidget(self.add)
         self.panel.buttons.addWidget(self.region)
         self.panel.buttons.addWidget(self.out)
         whole = QVBoxLayout(self)
@@ -108,7 +111,7 @@ class ImagesStep(QWidget):
 
     def _summary(self, said: list[str]) -> str:
         if not said:
-            return "open images, or drop them here" if not self._groups else f"{len(self._groups)} open"
+            return "add images, or drop them here" if not self._groups else f"{len(self._groups)} open"
         return f"{len(said)} {'image' if len(said) == 1 else 'images'} · {said[0]}"
 
     def _chosen(self) -> list[list[ImageLayer]]:

@@ -11,9 +11,9 @@ SENTENCES = {  # what is done otherwise in the window, by how the sentence begin
     "Image.from_array takes other orders": "Choose below the list of images what its axes are",
     "Open one position along": "Open one position at a time, or choose below the list of images what its axes are",
     "Pretrain or train with --project": "Press “Use these images” to make one",
-    "Name the folder in which": "Drop the folder in which the images lie",
-    "Name the folder of one image": "Drop the folder of one image inside it",
-    "Name image files": "Open images, or drop them onto the dock",
+    "Name the folder in which": "Choose the folder in which the images lie",
+    "Name the folder of one image": "Choose the folder of one image inside it",
+    "Name image files": "Press “Add…” in step 1, or drop images onto the dock",
     "Add the image with --images": "Use the image first, or name both files alike",
     "If each value is one object": "If each value is one object, choose “Objects” in the step Train",
 }
