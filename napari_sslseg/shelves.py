@@ -16,6 +16,7 @@ from napari_sslseg.image import Image
 from napari_sslseg.io import chunks, read_image
 from napari_sslseg.io.atomic import exchange, storage_errors
 from napari_sslseg.io.locks import FOLDER, alone
+from napari_sslseg.job import Job, Stop, run
 
 WAIT = 60.0  # s, for somebody else who writes all of a stack
 
@@ -93,13 +94,20 @@ class ImageShelf:
         copied = known is not None and not Path(known.source).is_absolute() and self.place(known).exists()
         return known is not None and copied and (known.axes, known.channels) == (image.axes, image.channels)
 
-    def copy(self, image: Image) -> Path:
+    def copy(self, image: Image, stop: Stop) -> Job[Path]:
         """Copy an image into the folder, where nothing refers to it yet.
 
         Parameters
         ----------
         image : Image
             The image.
+        stop : Stop
+            Looked at several times a second.
+
+        Yields
+        ------
+        Progress
+            How much is copied.
 
         Returns
         -------
@@ -107,7 +115,7 @@ class ImageShelf:
             Where it is.
         """
         place = self.path / "images" / f".{secrets.token_hex(8)}.zarr"
-        chunks.write_image(place, image)
+        yield from chunks.write_image(place, image, stop)
         return place
 
     def put(self, id: str, image: Image, copy: Path | None, known: ImageEntry | None = None) -> ImageEntry:
@@ -135,7 +143,7 @@ class ImageShelf:
         while known is not None and (self.path / source).exists():
             source, n = f"images/{id}-{n}.zarr", n + 1
         with storage_errors(self.path):
-            exchange(copy or self.copy(image), self.path / source)
+            exchange(copy or run(self.copy(image, Stop())), self.path / source)
         return self._remembered(id, image, source)
 
     def close(self, id: str) -> None:
