@@ -99,6 +99,7 @@ class ImagesStep(QWidget):
         self.panel.show_activity(activity, enabled=session.running is None)
         self.panel.button.setVisible(bool(self._groups) or session.running == "images")
         self.region.setEnabled(session.running is None)
+        self.kind.setEnabled(session.running != "images")  # what is copied is copied as it was said to be
         self._show_out()
 
     def _show_out(self) -> None:
