@@ -13,6 +13,7 @@ from napari_sslseg.image import Image
 from napari_sslseg.io import read_image
 from napari_sslseg.io.atomic import remove, storage_errors
 from napari_sslseg.io.locks import alone
+from napari_sslseg.job import Job, Stop, run
 from napari_sslseg.shelves import ImageShelf, free_id
 
 LOCK = "project"
@@ -252,9 +253,40 @@ class Catalogue:
         ImageEntry
             Its entry.
         """
+        return run(self.copy_image(image, was))
+
+    def copy_image(self, image: Image, was: str | None = None, *, stop: Stop | None = None) -> Job[ImageEntry]:
+        """Do what `add_image` does as a job, for an image whose copying takes long.
+
+        Parameters
+        ----------
+        image : Image
+            The image.
+        was : str, optional
+            Id of an image that was taken out and is this one.
+        stop : Stop, optional
+            Looked at several times a second.
+
+        Yields
+        ------
+        Progress
+            How much is copied.
+
+        Returns
+        -------
+        ImageEntry
+            Its entry.
+
+        Raises
+        ------
+        StoppedError
+            If it was stopped; then the project is as it was.
+        """
         self.refresh()
-        copy = None if self._images.copied(self._before(image, was), image) else self._images.copy(image)
+        copy = None
         try:
+            if not self._images.copied(self._before(image, was), image):
+                copy = yield from self._images.copy(image, stop or Stop())
             with self._newest():
                 known = self._before(image, was)
                 return self._added(known, self._images.put(self._id(image, known), image, copy, known))

@@ -16,6 +16,7 @@ from napari_sslseg.contents import Contents, ImageEntry, Round, joined
 from napari_sslseg.errors import LabelError, ProjectError
 from napari_sslseg.image import Image
 from napari_sslseg.io.atomic import remove
+from napari_sslseg.job import Stop, run
 from napari_sslseg.overlay import Box
 from napari_sslseg.regions import Region
 from napari_sslseg.shelves import LabelShelf
@@ -164,7 +165,7 @@ class Project(Catalogue):
         """
         self.refresh()
         self.check_bare(id)
-        copy = None if file is not None else self._images.copy(image)
+        copy = None if file is not None else run(self._images.copy(image, Stop()))
         try:
             with self._newest():
                 self.check_bare(id)

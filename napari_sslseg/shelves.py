@@ -16,6 +16,7 @@ from napari_sslseg.image import Image
 from napari_sslseg.io import chunks, read_image
 from napari_sslseg.io.atomic import exchange, remove, storage_errors
 from napari_sslseg.io.locks import FOLDER, alone
+from napari_sslseg.job import Job, Stop, run
 
 WAIT = 60.0  # s, for somebody else who writes all of a stack
 
@@ -93,13 +94,20 @@ class ImageShelf:
         copied = known is not None and not Path(known.source).is_absolute() and self.place(known).exists()
         return known is not None and copied and (known.axes, known.channels) == (image.axes, image.channels)
 
-    def copy(self, image: Image) -> Path:
+    def copy(self, image: Image, stop: Stop) -> Job[Path]:
         """Copy an image into the folder, where nothing refers to it yet.
 
         Parameters
         ----------
         image : Image
             The image.
+        stop : Stop
+            Looked at several times a second.
+
+        Yields
+        ------
+        Progress
+            How much is copied.
 
         Returns
         -------
@@ -107,7 +115,7 @@ class ImageShelf:
             Where it is.
         """
         place = self.path / "images" / f".{secrets.token_hex(8)}.zarr"
-        chunks.write_image(place, image)
+        yield from chunks.write_image(place, image, stop)
         return place
 
     def put(self, id: str, image: Image, copy: Path | None, known: ImageEntry | None = None) -> ImageEntry:
@@ -131,7 +139,7 @@ class ImageShelf:
         """
         if known is not None and self.copied(known, image):
             return self._remembered(id, image, known.source)
-        return self.keep(id, image, copy or self.copy(image), beside=known is not None)
+        return self.keep(id, image, copy or run(self.copy(image, Stop())), beside=known is not None)
 
     def keep(self, id: str, image: Image, copy: Path, *, beside: bool) -> ImageEntry:
         """Give a copy of an image its name.

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +17,11 @@ import zarr
 
 from napari_sslseg.annotation import LabelClass
 from napari_sslseg.contents import FILE, VERSION, Round
-from napari_sslseg.errors import ImageError, LabelError, ProjectError, StorageError
+from napari_sslseg.errors import ImageError, LabelError, ProjectError, StoppedError, StorageError
 from napari_sslseg.image import Image
 from napari_sslseg.io import chunks
+from napari_sslseg.io.atomic import REMOVING
+from napari_sslseg.job import Rhythm, Stop, run
 from napari_sslseg.project import Project
 from napari_sslseg.regions import Region
 
@@ -227,6 +230,54 @@ def test_an_image_of_many_chunks_is_copied_whole(tmp_path, kind, monkeypatch):
     project, image = Project.create(tmp_path / "p"), picture(kind)
     project.add_image(image)
     np.testing.assert_array_equal(again(project).image("a").data, image.data)
+
+
+class StopAt(Stop):
+    """A stop that is requested when it is looked at for so many times."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+
+    @property
+    def requested(self) -> bool:
+        self.looks -= 1
+        return self.looks < 0
+
+
+@pytest.mark.parametrize("looks", [0, 1, 6, 7, 13])  # one look for the plane, 6 for its chunks, 7 for the files
+def test_a_copy_that_is_stopped_leaves_nothing_in_the_project(tmp_path, monkeypatch, looks):
+    monkeypatch.setattr(chunks, "CHUNK", 16)
+    project = Project.create(tmp_path / "p")
+    with pytest.raises(StoppedError, match="Copying a was stopped"):
+        run(project.copy_image(picture(), stop=StopAt(looks)))
+    assert [e.id for e in again(project).images] == []
+    for thread in threading.enumerate():
+        if thread.name == REMOVING:
+            thread.join()
+    assert not list((project.path / "images").rglob("*"))
+
+
+def test_a_copy_says_how_much_is_done(tmp_path, monkeypatch):
+    monkeypatch.setattr(chunks, "CHUNK", 16)
+    monkeypatch.setattr(Rhythm, "due", lambda _: True)
+    project, image, events = Project.create(tmp_path / "p"), picture("stack"), []
+    entry = run(project.copy_image(image), events.append)
+    done = [e.fraction for e in events]
+    assert done == sorted(done)
+    assert len(done) > 30
+    assert (events[0].text, entry.id) == ("copying a", "a")
+    np.testing.assert_array_equal(again(project).image("a").data, image.data)
+
+
+def test_a_copy_that_is_given_up_leaves_nothing_in_the_project(tmp_path, monkeypatch):
+    monkeypatch.setattr(chunks, "CHUNK", 16)
+    project = Project.create(tmp_path / "p")
+    job = project.copy_image(picture())
+    next(job)
+    job.close()
+    assert again(project).images == ()
+    assert not list((project.path / "images").rglob("*"))
 
 
 def test_a_large_copy_is_read_piece_by_piece(project, monkeypatch):

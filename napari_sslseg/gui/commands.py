@@ -35,6 +35,28 @@ def open_project(viewer: Viewer) -> None:
     dock_in(viewer).header.open.click()
 
 
+def add_files(viewer: Viewer) -> None:
+    """Choose image files, and open them.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+    dock_in(viewer).images.add.add_files()
+
+
+def add_folder(viewer: Viewer) -> None:
+    """Choose a folder of images, and open them.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    """
+    dock_in(viewer).images.add.add_folder()
+
+
 def use_images(viewer: Viewer) -> None:
     """Take the selected open images into the project.
 

@@ -52,6 +52,7 @@ def desk_of(viewer: ViewerModel) -> "Desk":
     return _desks[viewer]
 
 
+COPIED_FIRST = "The image is copied into the project first. Step 1 shows how far that is"
 GOES_ON = "It goes on. Open SSL Segmentation again to see it or to stop it"
 
 
@@ -140,27 +141,52 @@ class Desk(QObject):
             self._whereabouts.come_back()
             self.jobs.start()
 
-    def use(self, chosen: Sequence[Sequence[ImageLayer]]) -> None:
-        """Use image layers as images of the project."""
+    def use(self, chosen: Sequence[Sequence[ImageLayer]], then: Callable[[], None] | None = None) -> bool:
+        """Use image layers as images of the project; tell whether large ones are copied first, before `then`."""
         with telling():
-            use(self, chosen)
+            return use(self, chosen, then)
+        return False
 
-    def ready(self) -> bool:
-        """Make sure that there is an image to work on: without any chosen, all open ones are used."""
-        if self.session.project is None or not self.session.project.images:
-            self.use(layers.groups(layers.image_layers(self.canvas.viewer)))
-        if self.session.project is None or not self.session.project.images:
-            tell(UserError("There is no image yet", "Open one first", "Drop an image file onto the viewer or the dock"))
+    def ready(self, again: Callable[[], None] | None = None) -> bool:
+        """Make sure that there is an image to work on: without any chosen, all open ones are used.
+
+        Parameters
+        ----------
+        again : callable, optional
+            Asks for the same once more: done once large images, which are no part of the project before, are copied.
+
+        Returns
+        -------
+        bool
+            Whether there is one now.
+        """
+        if self._has_images:
+            return True
+        if self.use(layers.groups(layers.image_layers(self.canvas.viewer)), again):
+            show_info(COPIED_FIRST)
             return False
-        return True
+        if not self._has_images and self.session.running is None:
+            how = "Press “Add…” in step 1, or drop an image file onto the viewer or the dock"
+            tell(UserError("There is no image yet", "Open one first", how))
+        return self._has_images
+
+    @property
+    def _has_images(self) -> bool:
+        return self.session.project is not None and bool(self.session.project.images)
 
     def paint(self) -> None:
         """Give the image whose layer is the active one a layer to paint on; where it is not used yet, it is now."""
         with telling():
-            if self.ready():
-                use_active(self)
-                self.canvas.painting.annotate()
-                self.live.prepare()
+            if not self.ready(self.paint):
+                return
+            if use_active(self, self._annotate):
+                show_info(COPIED_FIRST)
+            else:
+                self._annotate()
+
+    def _annotate(self) -> None:
+        self.canvas.painting.annotate()
+        self.live.prepare()
 
     # ---------------------------------------------------------------- what others do
     def _looked_at(self, window: Any) -> None:
@@ -189,13 +215,13 @@ class Desk(QObject):
     # ---------------------------------------------------------------- the three verbs
     def learn(self, config: PretrainConfig) -> None:
         """Learn from the images without labels."""
-        if self.ready():
+        if self.ready(lambda: self.learn(config)):
             project, runtime = self.session.needed_project, self.session.runtime
             self.run("learn", lambda stop: self.jobs.pretrain(project, config, runtime=runtime, stop=stop))
 
     def train(self, config: FinetuneConfig) -> None:
         """Train on all labels so far, then predict the plane that is looked at."""
-        if self.ready():
+        if self.ready(lambda: self.train(config)):
             project, runtime = self.session.needed_project, self.session.runtime
             self.run(
                 "train",
@@ -226,7 +252,7 @@ class Desk(QObject):
         ids : sequence of str, optional
             Images all of whose planes are predicted.
         """
-        if not self.ready():
+        if not self.ready(lambda: self.predict(config, everything=everything, ids=ids)):
             return
         project, runtime = self.session.needed_project, self.session.runtime
         here = None if everything or ids is not None else self.session.current
@@ -249,7 +275,7 @@ class Desk(QObject):
 
     def denoise(self) -> None:
         """Show the plane that is looked at without its noise."""
-        if not self.ready() or self.session.current is None:
+        if not self.ready(self.denoise) or self.session.current is None:
             return
         project, runtime, ids = self.session.needed_project, self.session.runtime, (self.session.current,)
         config, planes = PredictConfig(), self.canvas.current_plane()
@@ -267,12 +293,12 @@ class Desk(QObject):
     def draw_box(self) -> None:
         """Let the user draw a validation box on the current image."""
         with telling():
-            if self.ready():
+            if self.ready(self.draw_box):
                 self.boxes.draw()
 
     def suggest(self) -> None:
         """Go to the next part to paint on; where there is none left, ask for more."""
-        if not self.ready():
+        if not self.ready(self.suggest):
             return
         if self.guide.more:
             self.guide.step(1)

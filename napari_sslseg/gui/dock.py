@@ -133,6 +133,7 @@ class Dock(QWidget):
         self._area = area
         self.bubble = Bubble(self.tour, self, self._bring)
         self._drops = Drops(self.desk, self)
+        self.images.add.chosen.connect(self._drops.take)
         self._holder: QObject | None = None  # what napari puts it into
         self._remember()
         set_order(self)

@@ -1,4 +1,4 @@
-"""Drops: image files, folders of them and projects that are dropped onto the dock."""
+"""Drops: image files, folders of them and projects that are dropped onto the dock, or chosen with “Add…”."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -72,7 +72,7 @@ class Drops(QObject):
         Parameters
         ----------
         paths : sequence of Path
-            What was dropped.
+            What was dropped or chosen.
         """
         if len(paths) == 1 and (paths[0] / FILE).is_file():
             self._desk.open_project(paths[0])

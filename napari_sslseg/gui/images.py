@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QListWidgetItem, QPushButton, QVBoxLayout, QWidget
 from napari_sslseg.contents import ImageEntry
 from napari_sslseg.errors import UserError
 from napari_sslseg.gui import axes, correcting, layers, marks
+from napari_sslseg.gui.add_button import AddButton
 from napari_sslseg.gui.desk import Desk, telling
 from napari_sslseg.gui.image_list import ROLE, ImageList, Key
 from napari_sslseg.gui.kind import Kind
@@ -38,6 +39,7 @@ class ImagesStep(QWidget):
         self.panel = Panel(1, "Images", "Use these images", "Take the selected open images into the project")
         self.list = ImageList()
         self.kind = Kind()
+        self.add = AddButton(desk.memory)
         self.region = QPushButton("Only this region")
         self.region.setToolTip("Make an image of its own of what is in the view; of a stack, in all planes")
         self.fold = QPushButton(AXES)
@@ -50,6 +52,7 @@ class ImagesStep(QWidget):
         )
         self.panel.body.insertWidget(0, self.list)
         self.panel.body.insertWidget(1, self.kind)
+        self.panel.buttons.addWidget(self.add)
         self.panel.buttons.addWidget(self.region)
         self.panel.buttons.addWidget(self.out)
         self.panel.buttons.addWidget(self.fold)
@@ -103,6 +106,7 @@ class ImagesStep(QWidget):
         self.panel.show_activity(activity, enabled=session.running is None)
         self.panel.button.setVisible(bool(self._groups) or session.running == "images")
         self.region.setEnabled(session.running is None)
+        self.kind.setEnabled(session.running != "images")  # what is copied is copied as it was said to be
         self._show_out()
 
     def _show_out(self) -> None:
@@ -123,7 +127,7 @@ class ImagesStep(QWidget):
 
     def _summary(self, said: list[str]) -> str:
         if not said:
-            return "open images, or drop them here" if not self._groups else f"{len(self._groups)} open"
+            return "add images, or drop them here" if not self._groups else f"{len(self._groups)} open"
         return f"{len(said)} {'image' if len(said) == 1 else 'images'} · {said[0]}"
 
     def _chosen(self) -> list[list[ImageLayer]]:

@@ -1,6 +1,7 @@
 """Using: open layers become images of the project, with what was said of their axes and pixel size."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,10 +26,13 @@ if TYPE_CHECKING:
     from napari_sslseg.gui.desk import Desk
 
 REST = "napari-sslseg files"  # more files of the kind of a layer, which are used with it
+LARGE = 2**23  # bytes: these are copied in some quarter of a second, and nobody waits longer for an answer to a click
+
+Work = tuple[Callable[[Stop], Job[Any]], Callable[[Any], None]]  # makes a job; is given what it made
 
 
-def use(desk: "Desk", chosen: Sequence[Sequence[ImageLayer]]) -> None:
-    """Use image layers as images of the project.
+def use(desk: "Desk", chosen: Sequence[Sequence[ImageLayer]], then: Callable[[], None] | None = None) -> bool:
+    """Use image layers as images of the project; it gets a copy of what is in no file, of large ones beside the window.
 
     Parameters
     ----------
@@ -36,41 +40,72 @@ def use(desk: "Desk", chosen: Sequence[Sequence[ImageLayer]]) -> None:
         The desk.
     chosen : sequence of sequence of napari.layers.Image
         The layers of each image.
+    then : callable, optional
+        What comes next where large images are copied first; not after a stop or a failure.
+
+    Returns
+    -------
+    bool
+        Whether large images are copied first.
     """
-    session, more = desk.session, list[tuple[list[Path], dict[str, Any]]]()
-    for group in chosen:
-        image = layers.image_from(group)
-        found = reference(group[0], axes_of(group[0]) if len(group) == 1 else None, image)
-        file, said = found if found is not None else (None, {})
-        more.append(([Path(f) for f in group[0].metadata.get(REST, ())], said))
-        ready(desk, image, file)
-        was = group[0].metadata.get(LEFT)
-        entry = session.add_file(file, **said) if file else session.add_image(image, was)
-        _adopt(desk, group, image, entry)
-        session.images_changed.emit()
-        if entry.id in session.tally.counts:  # it was taken out before, and what was painted on it came back
-            session.select(entry.id)
-            desk.canvas.painting.annotate()
-    desk.canvas.follow()
-    desk.jobs.start()
-    for files, said in more:
-        if files:
-            _use_files(desk, files, said)
+    session, copies, more = desk.session, list[Work](), list[Work]()
+    try:
+        for group in chosen:
+            image = layers.image_from(group)
+            found = reference(group[0], axes_of(group[0]) if len(group) == 1 else None, image)
+            file, said = found if found is not None else (None, {})
+            large = file is None and _bytes(image) > LARGE
+            if large:
+                _check_idle(desk, f"{image.name} is large, and is copied")
+            ready(desk, image, file)
+            if rest := [Path(f) for f in group[0].metadata.get(REST, ())]:
+                more.append(_many(desk, rest, said))
+            was = group[0].metadata.get(LEFT)
+            if large:
+                copies.append(_copy(desk, group, image, was))
+            else:
+                _used(desk, group, image, session.add_file(file, **said) if file else session.add_image(image, was))
+    finally:  # of what comes after an image that cannot be used, nothing is; what came before it is
+        desk.canvas.follow()
+        desk.jobs.start()
+        _work_off(desk, [*copies, *more], then if copies else None)
+    return bool(copies)
 
 
-def use_active(desk: "Desk") -> None:
+def use_active(desk: "Desk", then: Callable[[], None]) -> bool:
     """Use the image of the active layer, where it is an open image that the project has not got yet.
 
     Parameters
     ----------
     desk : Desk
         The desk.
+    then : callable
+        What comes next where the image is large and copied first: it is the current one then.
+
+    Returns
+    -------
+    bool
+        Whether it is copied first.
     """
     viewer, project = desk.canvas.viewer, desk.session.project
     unused = [layer for layer in layers.image_layers(viewer) if not marks.belongs(layer, project)]
     active = [group for group in layers.groups(unused) if viewer.layers.selection.active in group]
-    if active:
-        use(desk, active)
+
+    def go_on() -> None:
+        if active[0][0] in viewer.layers:  # by now another one may be the active one
+            viewer.layers.selection.active = active[0][0]
+        then()
+
+    return bool(active) and use(desk, active, go_on)
+
+
+def _used(desk: "Desk", group: Sequence[ImageLayer], image: Image, entry: ImageEntry) -> None:
+    session = desk.session
+    _adopt(desk, group, image, entry)
+    session.images_changed.emit()
+    if entry.id in session.tally.counts:  # it was taken out before, and what was painted on it came back
+        session.select(entry.id)
+        desk.canvas.painting.annotate()
 
 
 def ready(desk: "Desk", image: Image, file: Path | None) -> None:
@@ -100,7 +135,8 @@ def _adopt(desk: "Desk", group: Sequence[ImageLayer], image: Image, entry: Image
             layer.metadata = {**before, **mark(project, entry.id, "image")}
         return
     for layer in group:
-        viewer.layers.remove(layer)
+        if layer in viewer.layers:  # else it was closed while a copy was made
+            viewer.layers.remove(layer)
     viewer.layers.selection.active = layers.show_image(viewer, project, entry.id)[0]
 
 
@@ -154,10 +190,53 @@ def let_go(desk: "Desk", entry: ImageEntry) -> None:
         layer.visible = all(e.id == entry.id for e in project.images)  # else the next one of the project is looked at
 
 
-# -------------------------------------------------------------------- many files
-def _use_files(desk: "Desk", files: Sequence[Path], said: dict[str, Any]) -> None:
+# -------------------------------------------------------------------- what takes its time: large images, many files
+def _work_off(desk: "Desk", works: Sequence[Work], then: Callable[[], None] | None) -> None:
+    """Run jobs one after the other, and then what comes next; a stop or a failure ends it all."""
+    if not works:
+        if then is not None and desk.alive:
+            then()
+        return
+    (make, done), *others = works
+    stops: list[Stop] = []
+
+    def begin(stop: Stop) -> Job[Any]:
+        stops.append(stop)
+        return make(stop)
+
+    def go_on() -> None:
+        if not stops[0].requested:
+            _work_off(desk, others, then)
+
+    desk.run("images", begin, done, go_on)
+
+
+def _check_idle(desk: "Desk", what: str) -> None:
+    if desk.session.running is not None:
+        raise UserError("Something is running", f"{what} when nothing else runs", "Stop it first, or wait")
+
+
+def _bytes(image: Image) -> int:
+    return math.prod(image.data.shape) * int(image.data.dtype.itemsize)
+
+
+def _copy(desk: "Desk", group: Sequence[ImageLayer], image: Image, was: str | None) -> Work:
     project = desk.session.needed_project
-    desk.run("images", lambda stop: _adding(project, files, said, stop), lambda _: desk.session.refresh())
+    return lambda stop: project.copy_image(image, was, stop=stop), lambda entry: _copied(desk, group, image, entry)
+
+
+def _copied(desk: "Desk", group: Sequence[ImageLayer], image: Image, entry: ImageEntry) -> None:
+    desk.session.refresh()
+    if desk.session.current is None:
+        desk.session.select(entry.id)
+    if desk.alive:
+        _used(desk, group, image, entry)
+        desk.canvas.follow()
+
+
+def _many(desk: "Desk", files: Sequence[Path], said: dict[str, Any]) -> Work:
+    project = desk.session.needed_project
+    return lambda stop: _adding(project, files, said, stop), lambda _: desk.session.refresh()
 
 
 def _adding(project: Project, files: Sequence[Path], said: dict[str, Any], stop: Stop) -> Job[int]:
@@ -185,8 +264,7 @@ def use_region(desk: "Desk", group: Sequence[ImageLayer]) -> None:
     group : sequence of napari.layers.Image
         The layers of the image that is not used yet; none for the current image of the project.
     """
-    if desk.session.running is not None:
-        raise UserError("Something is running", "A region is copied when nothing else runs", "Stop it first, or wait")
+    _check_idle(desk, "A region is copied")
     if not group and not desk.ready():
         return
     session, viewer = desk.session, desk.canvas.viewer
@@ -208,7 +286,7 @@ def use_region(desk: "Desk", group: Sequence[ImageLayer]) -> None:
     for other in group:
         other.visible = False
     desk.jobs.start()
-    desk.run("images", lambda stop: _copying(project, crop), lambda entry: _show_region(desk, entry))
+    desk.run("images", lambda stop: project.copy_image(crop, stop=stop), lambda entry: _show_region(desk, entry))
 
 
 def _crop(image: Image, box: Box) -> Image:
@@ -224,11 +302,6 @@ def _crop(image: Image, box: Box) -> Image:
     rows, columns = slice(box.top, box.bottom), slice(box.left, box.right)
     pixels = image.data[:, rows, columns] if image.data.ndim == 3 else image.data[:, :, rows, columns]
     return Image(pixels, image.spacing, image.unit, f"{image.name} region", image.axes, image.rgb)
-
-
-def _copying(project: Project, crop: Image) -> Job[ImageEntry]:
-    yield Progress(0.0, "copying the region")
-    return project.add_image(crop)
 
 
 def _show_region(desk: "Desk", entry: ImageEntry) -> None:

@@ -5,6 +5,7 @@ import errno
 import os
 import secrets
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from napari_sslseg.errors import StorageError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+REMOVING = "napari-sslseg removing"  # name of the thread
 READ = (5, 32)  # as Windows calls it
 PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # s
 MISPLACED = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EIO)
@@ -119,6 +121,22 @@ def remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def remove_beside(path: Path) -> None:
+    """Delete a folder of many files in a thread of its own: some disks take seconds for it, and a stop takes none.
+
+    Python does not end before it is gone.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The folder; what is at this place is gone at once.
+    """
+    aside = path.with_name(f"{path.name}.old")
+    with contextlib.suppress(OSError):  # then it is left to whoever made it
+        path.rename(aside)
+        threading.Thread(target=remove, args=(aside,), name=REMOVING).start()
 
 
 def flush(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import secrets
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,14 @@ import numpy.typing as npt
 import zarr
 
 from napari_sslseg import vast
+from napari_sslseg.errors import StoppedError
 from napari_sslseg.image import Image
-from napari_sslseg.io.atomic import exchange, flush, remove, replacing, storage_errors
+from napari_sslseg.io.atomic import exchange, flush, remove, remove_beside, replacing, storage_errors
 from napari_sslseg.io.lazy import SMALL, LazyArray
+from napari_sslseg.job import Job, Progress, Rhythm, Stop
 
 CHUNK = 512  # px: side of a chunk, which is of one plane
+WRITTEN = 0.9  # of the work of copying an image, before it is made sure that the disk has it
 
 Region = tuple[slice, ...]
 
@@ -173,7 +177,7 @@ def read(path: Path, region: Region | None = None) -> npt.NDArray[Any]:
     return values
 
 
-def write_image(path: Path, image: Image) -> None:
+def write_image(path: Path, image: Image, stop: Stop) -> Job[None]:
     """Copy an image, plane by plane, so that one larger than memory can be copied too.
 
     Parameters
@@ -182,22 +186,57 @@ def write_image(path: Path, image: Image) -> None:
         The zarr folder; replaced if it exists.
     image : Image
         The image.
+    stop : Stop
+        Looked at before each chunk.
+
+    Yields
+    ------
+    Progress
+        How much is copied.
 
     Raises
     ------
+    StoppedError
+        If it was stopped; then there is no copy.
     StorageError
         If the disk is full or the place may not be written to; then there is no copy.
     """
-    shape, dtype = tuple(image.data.shape), np.dtype(image.data.dtype)
-    with replacing(path, int(np.prod(shape, dtype=np.int64)) * dtype.itemsize) as temporary:
-        array: Any = _create(temporary, shape, dtype)
-        for z in range(image.planes):
-            plane = image.read(z)
-            corners = itertools.product(range(shape[0]), range(0, shape[-2], CHUNK), range(0, shape[-1], CHUNK))
-            for c, y, x in corners:  # one chunk at a time: zarr goes on with others after a failure
-                at = (c, slice(y, y + CHUNK), slice(x, x + CHUNK))
-                array[at if len(shape) == 3 else (at[0], z, *at[1:])] = plane[at]
-        array.attrs.update(axes=image.axes, spacing=list(image.spacing), unit=image.unit, rgb=image.rgb)
+    size = int(np.prod(image.data.shape, dtype=np.int64)) * np.dtype(image.data.dtype).itemsize
+    with replacing(path, size) as temporary:
+        try:
+            yield from _copy_image(temporary, image, stop)
+        except StoppedError:
+            remove_beside(temporary)
+            raise
+
+
+def _copy_image(path: Path, image: Image, stop: Stop) -> Job[None]:
+    shape = tuple(image.data.shape)
+    corners = list(itertools.product(range(shape[0]), range(0, shape[-2], CHUNK), range(0, shape[-1], CHUNK)))
+    began, rhythm, total = time.monotonic(), Rhythm(), image.planes * len(corners)
+    array: Any = _create(path, shape, image.data.dtype)
+    for z in range(image.planes):
+        _look(stop, image)
+        plane = image.read(z)
+        for n, (c, y, x) in enumerate(corners, 1):  # one chunk at a time: zarr goes on with others after a failure
+            _look(stop, image)
+            at = (c, slice(y, y + CHUNK), slice(x, x + CHUNK))
+            array[at if len(shape) == 3 else (at[0], z, *at[1:])] = plane[at]
+            if rhythm.due():
+                done = WRITTEN * (z * len(corners) + n) / total
+                left = (time.monotonic() - began) * (1 - done) / done
+                yield Progress(done, f"copying {image.name}", left)
+    array.attrs.update(axes=image.axes, spacing=list(image.spacing), unit=image.unit, rgb=image.rgb)
+    for n, file in enumerate(files := [file for file in path.rglob("*") if file.is_file()]):
+        _look(stop, image)
+        flush(file)
+        if rhythm.due():
+            yield Progress(WRITTEN + (1 - WRITTEN) * n / len(files), f"copying {image.name}")
+
+
+def _look(stop: Stop, image: Image) -> None:
+    if stop.requested:
+        raise StoppedError(f"Copying {image.name} was stopped", "There is nothing to keep", "Start it again")
 
 
 def read_image(path: Path, name: str) -> Image:

@@ -141,6 +141,7 @@ BUTTONS = {  # what can be pressed or chosen in the dock, and the command that d
     ("ImagesStep", "Step 1: Images"): FOLD,
     ("ImagesStep", "Use these images"): ("use_images",),
     ("ImagesStep", "Axes ▸"): FOLD,
+    ("ImagesStep", "Add images"): ("add_files", "add_folder"),
     ("ImagesStep", "Axes"): FORM,
     ("ImagesStep", "Unit of the pixel size"): FORM,
     ("ImagesStep", "Only this region"): ("use_region",),
@@ -227,9 +228,13 @@ def test_every_button_every_check_box_and_every_choice_has_a_command(dock: Any, 
 
 
 def test_entries_of_the_menus_of_buttons_have_a_command_each(dock: Any) -> None:
-    for button, name in ((dock.result.accept.button, "✓ Accept"), (dock.result.export, "Export…")):
+    for button, place in (
+        (dock.images.add, ("ImagesStep", "Add images")),
+        (dock.result.accept.button, ("ResultStep", "✓ Accept")),
+        (dock.result.export, ("ResultStep", "Export…")),
+    ):
         entries = [action for action in button.menu().actions() if not action.isSeparator()]
-        assert len(entries) == len(BUTTONS["ResultStep", name])
+        assert len(entries) == len(BUTTONS[place])
 
 
 def test_keys_start_what_the_main_buttons_start(dock: Any, image: Any, viewer: Any, jobs: Any, qtbot: Any) -> None:
