@@ -106,15 +106,15 @@ class ImagesStep(QWidget):
         self.panel.show_activity(activity, enabled=session.running is None)
         self.panel.button.setVisible(bool(self._groups) or session.running == "images")
         self.region.setEnabled(session.running is None)
-        self.kind.setEnabled(session.running != "images")  # what is copied is copied as it was said to be
         self._show_out()
 
     def _show_out(self) -> None:
-        used, free = bool(self._used()), self._desk.session.running is None
+        used, running = bool(self._used()), self._desk.session.running
         self.out.setVisible(used)
-        self.out.setEnabled(free)
+        self.out.setEnabled(running is None)
         self.fold.setVisible(used and not self._chosen())
-        self.kind.setEnabled(free or bool(self._chosen()))
+        copying = running == "images"  # as it was said to be until now
+        self.kind.setEnabled(running is None or (bool(self._chosen()) and not copying))
 
     def _show_kind(self) -> None:
         self._show_out()
