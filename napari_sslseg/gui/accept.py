@@ -12,9 +12,10 @@ from qtpy.QtGui import QKeySequence
 from napari_sslseg.accepting import Filling, Outcome, Part, fill_classes
 from napari_sslseg.errors import UserError
 from napari_sslseg.gui import marks
-from napari_sslseg.gui.desk import Desk, tell, telling
+from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.pick import Pick
 from napari_sslseg.gui.takeback import Takeback
+from napari_sslseg.gui.telling import tell, telling
 from napari_sslseg.gui.turns import Turns
 from napari_sslseg.new_objects import fill_objects, piece_around
 from napari_sslseg.refinement_file import check_applied

@@ -12,8 +12,9 @@ from napari_sslseg import originals, refinement_file
 from napari_sslseg.adjusting import Adjusted
 from napari_sslseg.errors import UserError
 from napari_sslseg.gui import marks
-from napari_sslseg.gui.desk import Desk, tell, telling
+from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.refiner import Refiner, RemoteRefiner
+from napari_sslseg.gui.telling import tell, telling
 from napari_sslseg.gui.words import explained
 from napari_sslseg.gui.worker import JobWorker
 from napari_sslseg.image import PIXEL

@@ -1,14 +1,14 @@
 """Desk: what belongs to one viewer and outlives the dock: session, canvas, live masks and the running job."""
 
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Image as ImageLayer
-from napari.utils.notifications import ErrorNotification, notification_manager, show_error, show_info
+from napari.utils.notifications import show_info
 from qtpy.QtCore import QCoreApplication, QObject, Signal
 
 from napari_sslseg.errors import ProjectError, UserError
@@ -20,9 +20,9 @@ from napari_sslseg.gui.jobs import Jobs, RemoteJobs
 from napari_sslseg.gui.live import MOST, Answering, Live
 from napari_sslseg.gui.memory import Memory
 from napari_sslseg.gui.runner import Runner
+from napari_sslseg.gui.telling import tell, telling
 from napari_sslseg.gui.using import let_go, use, use_active
 from napari_sslseg.gui.whereabouts import Whereabouts
-from napari_sslseg.gui.words import explained
 from napari_sslseg.job import Job, Stop
 from napari_sslseg.prediction import Denoised, Prediction
 from napari_sslseg.project import Project
@@ -391,32 +391,3 @@ class Desk(QObject):
         self.memory.flush()
         self._rest()
         self.closed.emit()
-
-
-def tell(error: Exception) -> None:
-    """Show an error: one that the user can mend as its message, any other with what is needed to report it.
-
-    Parameters
-    ----------
-    error : Exception
-        The error.
-    """
-    if isinstance(error, UserError):
-        show_error(explained(error))
-    else:
-        notification_manager.dispatch(ErrorNotification(error))
-
-
-@contextmanager
-def telling() -> Iterator[None]:
-    """Show the errors of a block that the user can mend, instead of raising them.
-
-    Yields
-    ------
-    None
-        Nothing.
-    """
-    try:
-        yield
-    except UserError as error:
-        tell(error)

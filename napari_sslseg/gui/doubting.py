@@ -6,8 +6,9 @@ from napari.layers import Image as ImageLayer
 
 from napari_sslseg import doubts
 from napari_sslseg.gui import layers, masks
-from napari_sslseg.gui.desk import Desk, telling
+from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.laid import Laid
+from napari_sslseg.gui.telling import telling
 
 UNKNOWN = "It was not kept how sure these masks are. Predict once more (▶ This plane), then this can be shown"
 VAST = "It is not kept how sure the masks of a part of a plane are. ▶ Everything keeps it, where it is not too much"

@@ -10,7 +10,8 @@ from qtpy.QtWidgets import QWidget
 from napari_sslseg.contents import FILE
 from napari_sslseg.errors import ImageError, UserError
 from napari_sslseg.gui import layers, origin
-from napari_sslseg.gui.desk import Desk, tell, telling
+from napari_sslseg.gui.desk import Desk
+from napari_sslseg.gui.telling import tell, telling
 from napari_sslseg.gui.using import REST
 from napari_sslseg.gui.worker import JobWorker
 from napari_sslseg.image import Image

@@ -9,9 +9,10 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog, QMenu, QMessageBox, QPushButton
 
 from napari_sslseg.errors import UserError
-from napari_sslseg.gui.desk import Desk, telling
+from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.export import export_of
 from napari_sslseg.gui.listen import listen
+from napari_sslseg.gui.telling import telling
 
 EXPORT = "Press “Export…” in step 5, and choose what to write"
 

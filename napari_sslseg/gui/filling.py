@@ -9,7 +9,8 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_sslseg.enclosed import enclosed
 from napari_sslseg.errors import LabelError
-from napari_sslseg.gui.desk import Desk, telling
+from napari_sslseg.gui.desk import Desk
+from napari_sslseg.gui.telling import telling
 
 STILL = 4  # px of the screen: who moves the mouse further moves the image, and fills nothing
 

@@ -10,11 +10,12 @@ from napari_sslseg.contents import ImageEntry
 from napari_sslseg.errors import UserError
 from napari_sslseg.gui import axes, correcting, layers, marks
 from napari_sslseg.gui.add_button import AddButton
-from napari_sslseg.gui.desk import Desk, telling
+from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.image_list import ROLE, ImageList, Key
 from napari_sslseg.gui.kind import Kind
 from napari_sslseg.gui.listen import listen
 from napari_sslseg.gui.panel import Panel
+from napari_sslseg.gui.telling import telling
 from napari_sslseg.gui.using import REST, take_out, use_region
 from napari_sslseg.project import Project
 from napari_sslseg.stages import Stage, stage

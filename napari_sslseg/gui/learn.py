@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 from napari_sslseg.config import Registry
 from napari_sslseg.errors import ConfigError
 from napari_sslseg.gui.curve import Curve
-from napari_sslseg.gui.desk import Desk, telling
+from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.forms import Form
 from napari_sslseg.gui.glimpse import Glimpse
 from napari_sslseg.gui.lengths import Lengths
@@ -16,6 +16,7 @@ from napari_sslseg.gui.paces import Paces
 from napari_sslseg.gui.panel import Panel
 from napari_sslseg.gui.resuming import LEARN, PAUSE, STOP, Resuming
 from napari_sslseg.gui.sights_row import SightsRow
+from napari_sslseg.gui.telling import telling
 from napari_sslseg.settings import PretrainConfig, RuntimeConfig
 from napari_sslseg.stages import stage
 

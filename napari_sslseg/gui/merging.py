@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 
 from napari_sslseg.annotation import LabelClass
 from napari_sslseg.errors import LabelError
-from napari_sslseg.gui.desk import Desk, telling
+from napari_sslseg.gui.desk import Desk
+from napari_sslseg.gui.telling import telling
 from napari_sslseg.merging import merge_classes
 from napari_sslseg.session import FEWEST, Session
 

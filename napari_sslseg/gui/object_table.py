@@ -17,9 +17,10 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sslseg.errors import UserError
-from napari_sslseg.gui.desk import Desk, tell
+from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.elided import Elided
 from napari_sslseg.gui.objects import Objects
+from napari_sslseg.gui.telling import tell
 from napari_sslseg.measuring import Table, shown
 
 PREDICT = "Press “▶ This plane” in step 5 first, or wait until the table is filled"

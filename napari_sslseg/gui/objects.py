@@ -10,7 +10,8 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sslseg.gui import layers, marks
 from napari_sslseg.gui.adjusting import Adjusting
-from napari_sslseg.gui.desk import Desk, tell, telling
+from napari_sslseg.gui.desk import Desk
+from napari_sslseg.gui.telling import tell, telling
 from napari_sslseg.gui.worker import JobWorker
 from napari_sslseg.measuring import Table, write_table
 

@@ -4,11 +4,12 @@ from qtpy.QtWidgets import QMainWindow, QMessageBox, QPushButton, QVBoxLayout, Q
 
 from napari_sslseg.annotation import LabelClass
 from napari_sslseg.gui.classes import ClassTable
-from napari_sslseg.gui.desk import Desk, telling
+from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.guide_row import GuideRow
 from napari_sslseg.gui.listen import listen
 from napari_sslseg.gui.merging import can_lose, merge
 from napari_sslseg.gui.panel import Panel
+from napari_sslseg.gui.telling import telling
 from napari_sslseg.gui.tool_row import ToolRow
 from napari_sslseg.gui.wrap import Wrap
 from napari_sslseg.session import Session

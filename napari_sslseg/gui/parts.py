@@ -8,8 +8,9 @@ from napari.utils.transforms import Affine
 
 from napari_sslseg.adjusting import MOST
 from napari_sslseg.gui import layers, masks
-from napari_sslseg.gui.desk import Desk, tell
+from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.laid import Laid
+from napari_sslseg.gui.telling import tell
 from napari_sslseg.gui.worker import JobWorker
 from napari_sslseg.measuring import Numbered
 

@@ -7,12 +7,13 @@ from qtpy.QtWidgets import QCheckBox, QLabel, QPushButton, QSlider, QVBoxLayout,
 
 from napari_sslseg.gui.accept_row import AcceptRow
 from napari_sslseg.gui.adjust_row import AdjustRow
-from napari_sslseg.gui.desk import Desk, telling
+from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.export_button import ExportButton
 from napari_sslseg.gui.forms import Form
 from napari_sslseg.gui.listen import listen
 from napari_sslseg.gui.over_row import OverRow
 from napari_sslseg.gui.panel import Panel
+from napari_sslseg.gui.telling import telling
 from napari_sslseg.gui.wrap import Wrap
 from napari_sslseg.settings import PredictConfig
 from napari_sslseg.stages import Stage, stage

@@ -11,7 +11,8 @@ from napari.utils.transforms import Affine
 from qtpy.QtCore import QObject, Signal
 
 from napari_sslseg.gui import denoised, layers, marks
-from napari_sslseg.gui.desk import Desk, telling
+from napari_sslseg.gui.desk import Desk
+from napari_sslseg.gui.telling import telling
 from napari_sslseg.overlay import Box
 from napari_sslseg.project import Project
 from napari_sslseg.sight import Sight

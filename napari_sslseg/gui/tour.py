@@ -3,7 +3,8 @@
 from qtpy.QtCore import QObject, Signal
 
 from napari_sslseg.gui import layers
-from napari_sslseg.gui.desk import Desk, tell
+from napari_sslseg.gui.desk import Desk
+from napari_sslseg.gui.telling import tell
 from napari_sslseg.gui.worker import JobWorker
 from napari_sslseg.image import Image
 from napari_sslseg.job import Job, Progress, Stop

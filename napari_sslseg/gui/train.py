@@ -4,12 +4,13 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel, QPushButton, QVBoxLayou
 
 from napari_sslseg.contents import Round
 from napari_sslseg.gui.compare_row import CompareRow
-from napari_sslseg.gui.desk import Desk, telling
+from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.forms import Form
 from napari_sslseg.gui.learn import component_names
 from napari_sslseg.gui.listen import listen
 from napari_sslseg.gui.panel import Panel
 from napari_sslseg.gui.score_plot import ScorePlot
+from napari_sslseg.gui.telling import telling
 from napari_sslseg.settings import FinetuneConfig
 from napari_sslseg.stages import Stage, stage
 from napari_sslseg.verdict import better
