@@ -156,6 +156,36 @@ class Network(nn.Module):
         return self.to(runtime.device).to(memory_format=layout)
 
 
+class Features(Encoder):
+    """What a network knows of each pixel before it knows classes, as an encoder of one map, for what measures encoders.
+
+    Parameters
+    ----------
+    network : Network
+        Encoder and head.
+    """
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(network.in_channels)
+        self.network, self.dimensions = network, network.dimensions
+        self.channels, self.strides = (network.head.width,), (1,)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Compute the map.
+
+        Parameters
+        ----------
+        image : torch.Tensor
+            (B, C, [Z,] Y, X), sides divisible by the network's `multiple`.
+
+        Returns
+        -------
+        list of torch.Tensor
+            One (B, width, [Z,] Y, X).
+        """
+        return [self.network.features(image)]
+
+
 def resolve(start: str, encoder: str) -> str:
     """Choose where to start, if that is left open.
 

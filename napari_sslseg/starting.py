@@ -1,9 +1,9 @@
-"""Starting: whether training begins with the pretrained encoder, or where that one began."""
+"""Starting: whether training begins with what was pretrained, or where that began."""
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,8 +33,8 @@ class Begin:
     encoder : str
         Name of the encoder, where `start` is not a checkpoint.
     compared : dict, optional
-        Scores of the ``pretrained`` encoder and the one ``before`` on the strokes, which ``start`` was taken, and the
-        ``encoder``; None where nothing was compared.
+        Scores of what was ``pretrained`` and what was there ``before`` on the strokes, which ``start`` was taken, and
+        the ``encoder``; None where nothing was compared.
     """
 
     start: str
@@ -54,7 +54,9 @@ def choose(
 ) -> Job[Begin]:
     """Leave a pretrained encoder out if it is worse on the strokes at hand than the weights it started from.
 
-    Strokes that are kept apart for the score are not looked at.
+    Where the encoder was kept as it was and only the head has learnt, the head is left out unless it is better: of one
+    that knew something before, training remembers less (docs/benchmarks.md). Strokes that are kept apart for the score
+    are not looked at.
 
     Parameters
     ----------
@@ -76,7 +78,7 @@ def choose(
     Yields
     ------
     Event
-        Progress, and a notice if the encoder is left out.
+        Progress, and a notice if what was pretrained is left out.
 
     Returns
     -------
@@ -87,40 +89,57 @@ def choose(
     if past is not None:
         said = past.get("begin")
         return Begin(said["start"], said["encoder"], said) if said else given
-    encoders = _both(given.start, labelled.images[0].channels, machine)
-    around = Surround.of(encoders[1]) if encoders else PLANE
-    probe = StrokeProbe.make(labelled, machine.numbers(21), around) if encoders else None
-    if encoders is None or probe is None:
+    both = _both(given.start, labelled.images[0].channels, machine)
+    around = Surround.of(both.before) if both else PLANE
+    probe = StrokeProbe.make(labelled, machine.numbers(21), around) if both else None
+    if both is None:
         return given
-    yield Progress(0.0, "comparing the pretrained encoder with its start")
+    unknown = Begin(both.source, both.encoder) if both.heads else given
+    if probe is None:  # too few strokes to tell
+        return unknown
+    what = "what was learnt" if both.heads else "the pretrained encoder"
+    yield Progress(0.0, f"comparing {what} with its start")
     seconds = math.inf if config.steps else SHARE * 60 * config.minutes
-    scores = probe.measure(list(encoders[1:]), magnification, stop=stop, seconds=seconds)
+    scores = probe.measure([both.after, both.before], magnification, stop=stop, seconds=seconds)
     if scores is None:
-        return given
+        return unknown
     after, before = (float(np.mean(s)) for s in scores)
-    source, name = encoders[0]
-    used = (source, name) if worse(*scores) else (given.start, given.encoder)
-    if used[0] == source:
-        origin = source if source in model.KNOWN else Path(source).name
+    back = not worse(*reversed(scores)) if both.heads else worse(*scores)
+    used = (both.source, both.encoder) if back else (given.start, given.encoder)
+    if back:
+        origin = both.source if both.source in model.KNOWN else Path(both.source).name
+        than = "no better" if both.heads else "worse"
         yield Notice(
-            f"On your strokes the pretrained encoder is worse ({after:.3f}) than where it started ({before:.3f}); "
+            f"On your strokes {what} is {than} ({after:.3f}) than where it started ({before:.3f}); "
             f"training starts from {origin} instead"
         )
     return Begin(*used, {"pretrained": after, "before": before, "start": used[0], "encoder": used[1]})
 
 
-def _both(start: str, channels: int, machine: Runtime) -> tuple[tuple[str, str], Encoder, Encoder] | None:
-    """Where a pretrained encoder started and of which kind it is, the encoder, and the one it was then."""
+class _Both(NamedTuple):
+    """Where a pretraining started, with which kind of encoder, and what is compared: encoders, or heads' features."""
+
+    source: str
+    encoder: str
+    after: Encoder
+    before: Encoder
+    heads: bool
+
+
+def _both(start: str, channels: int, machine: Runtime) -> _Both | None:
+    """What was pretrained, and what was there before; None where that knew nothing."""
     if start in model.KNOWN:
         return None
     stored = Checkpoint.load(start).config
     said, name = stored.get("pretrain", {}), stored["network"]["encoder"]
-    source = said.get("start", "random")
-    if source == "random" or said.get("encoder_rate") == 0:  # it is what it was
+    source, heads = said.get("start", "random"), said.get("encoder_rate") == 0
+    if source == "random" or (heads and source == "imagenet"):  # of which only the encoder knows something
         return None
-    after = model.build(start, name, channels, machine).encoder.eval()
+    after = model.build(start, name, channels, machine).eval()
     try:
-        before = model.build(source, name, channels, machine).encoder.eval()
+        before = model.build(source, name, channels, machine).eval()
     except UserError:  # a file that has gone, or weights that cannot be downloaded now
         return None
-    return (source, name), after, before
+    if heads:
+        return _Both(source, name, model.Features(after), model.Features(before), heads)
+    return _Both(source, name, after.encoder, before.encoder, heads)

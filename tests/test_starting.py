@@ -120,11 +120,50 @@ def test_recall_keeps_a_trained_encoder_as_it_was_and_its_head_is_trained_on(tmp
     assert learned.history["probe"]["kept"] == 3
     assert not notices(heard)
     assert {e.name for e in heard if isinstance(e, Metric)} == {"loss", "restoration", "recall"}
-    begin = choose(str(tmp_path / "kept.safetensors"))
-    assert begin.compared is None
     machine = Runtime.make(RuntimeConfig(device="cpu"))
-    network = model.build(begin.start, begin.encoder, image.channels, machine, 2, keep_head=False)
+    network = model.build(str(tmp_path / "kept.safetensors"), "unet", image.channels, machine, 2, keep_head=False)
     assert all(torch.equal(v, learned.part("head")[k]) for k, v in network.head.state_dict().items())
+
+
+@pytest.fixture(scope="module")
+def heads(files, tmp_path_factory):
+    """Checkpoints of which only the head has learnt: from one whose head says nothing, and the other way round."""
+    folder, image = tmp_path_factory.mktemp("heads"), annotated()[0]
+    first = Checkpoint.load(files["first"])
+    blank = {k: torch.zeros_like(v) if k.startswith("head.") else v for k, v in first.weights.items()}
+    found = {}
+    for name, before, after in (("better", blank, first.weights), ("worse", first.weights, blank)):
+        start, learnt = folder / f"before-{name}.safetensors", folder / f"{name}.safetensors"
+        replace(first, weights=before).save(start)
+        said = {**first.config["pretrain"], "start": str(start), "encoder_rate": 0.0}
+        replace(first, weights=after, config={**first.config, "pretrain": said}).save(learnt)
+        found |= {name: str(learnt), f"before-{name}": str(start)}
+    assert image.channels == first.config["network"]["in_channels"]
+    return found
+
+
+def test_a_head_that_became_better_is_kept(heads):
+    heard = []
+    begin = choose(heads["better"], heard)
+    assert begin.start == heads["better"]
+    assert begin.compared["pretrained"] > begin.compared["before"]
+    assert not notices(heard)
+
+
+def test_a_head_that_became_worse_is_left_out_and_that_is_said(heads):
+    heard = []
+    begin = choose(heads["worse"], heard)
+    assert (begin.start, begin.encoder) == (heads["before-worse"], "unet")
+    (text,) = notices(heard)
+    assert text.startswith("On your strokes what was learnt is no better (")
+    assert text.endswith("training starts from before-worse.safetensors instead")
+
+
+@pytest.mark.parametrize("unknown", ["make", "measure"])
+def test_a_head_is_left_out_where_strokes_cannot_tell(heads, monkeypatch, unknown):
+    monkeypatch.setattr(StrokeProbe, unknown, lambda *more, **how: None)
+    begin = choose(heads["better"])
+    assert (begin.start, begin.compared) == (heads["before-better"], None)
 
 
 @pytest.mark.parametrize(("start", "asked", "used"), [("first", 0.3, 0.3), ("random", None, 1.0), ("first", 0.0, 0.0)])

@@ -261,6 +261,12 @@ def look(step, value, rank=9.0):
             "For your strokes, what was learnt from your images is worse (0.512) than what was there before (0.633): "
             "training does without it",
         ),
+        (
+            "On your strokes what was learnt is no better (0.512) than where it started (0.513); training starts "
+            "from starter instead",
+            "For your strokes, what was learnt from your images is no better (0.512) than what was there before "
+            "(0.513): training does without it",
+        ),
         ("The probe has been flat for 40 s: you can stop now", "It has learnt nothing new for 40 s: you can stop now"),
         (
             looks.choice([look(0, 0.5), look(100, 0.7), look(200, 0.6)], "strokes", 100),

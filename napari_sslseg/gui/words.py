@@ -39,15 +39,16 @@ NOTICES = (  # what jobs say of their work, and how the window says it
         r"Learning from your images made it worse for your strokes \1: what was learnt is left out",
     ),
     (
-        r"^On your strokes the pretrained encoder is worse \((\S+)\) than where it started \((\S+)\); training .*",
-        r"For your strokes, what was learnt from your images is worse (\1) than what was there before (\2): "
+        r"^On your strokes (?:the pretrained encoder|what was learnt) is (worse|no better) \((\S+)\) "
+        r"than where it started \((\S+)\); training .*",
+        r"For your strokes, what was learnt from your images is \1 (\2) than what was there before (\3): "
         "training does without it",
     ),
     (
         r"^The pretrained encoder looks at volumes; .* one of planes is used\.",
         "What was learnt looks at whole stacks; while you paint, one that looks at planes is used.",
     ),
-    (r"^comparing the pretrained encoder with its start$", "looking whether what was learnt helps"),
+    (r"^comparing (?:the pretrained encoder|what was learnt) with its start$", "looking whether what was learnt helps"),
     (r"^loading the (network|encoder)$", "getting ready"),
     (
         r"\bNaN or infinite pixels; they are treated as its mean value",
