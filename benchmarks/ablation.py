@@ -317,7 +317,7 @@ def side_by_side(options, wanted: list[tuple]) -> Iterator[dict | None]:
 def begin(options) -> None:
     """Get a process ready for cells."""
     sys.path.insert(0, str(options.bench))
-    starting.worse = lambda *scores: False  # type: ignore[assignment]
+    starting.left_out = lambda scores, heads: False  # type: ignore[assignment]
 
 
 def starter_of(task: str, said: list[str], shipped: Path = starter.FILE) -> Path:

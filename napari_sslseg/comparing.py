@@ -26,8 +26,8 @@ class Comparison:
     difference : Difference, optional
         Of the scores with pretraining less those without; None if it cannot be told how sure it is.
     used : bool
-        Whether training began with the pretrained encoder at all; it does not where the strokes speak against it, and
-        then there is nothing to compare.
+        Whether training began with what was pretrained at all; it does not where strokes do not speak for it, and then
+        there is nothing to compare.
     """
 
     with_ssl: tuple[float, ...]
@@ -45,7 +45,7 @@ class Comparison:
             Which is better, by how much, how sure.
         """
         if not self.used:
-            return "Your strokes speak against the pretrained encoder, so training leaves it out: no difference."
+            return "By your strokes, what was pretrained is no better than its start: training leaves it out."
         ours, other = (sum(s) / len(s) for s in (self.with_ssl, self.without_ssl))
         scores = f"with pretraining {ours:.3f}, without {other:.3f} ({self.held_out} kept apart"
         scores += f", {len(self.with_ssl)} trainings each)" if len(self.with_ssl) > 1 else ")"
@@ -67,7 +67,7 @@ class Comparison:
             Such as ``Learning from your images first helped: +0.04 (0.01 to 0.07)``.
         """
         if not self.used:
-            return "Your strokes speak against what was learnt from your images, so training leaves it out"
+            return "For your strokes, what was learnt from your images is no better than before: training leaves it out"
         if self.difference is None:
             return "Too few strokes are kept apart to tell whether learning helped: paint more of each class"
         (low, high), digits = self.difference.interval, 2 if abs(self.difference.mean) >= 0.01 else 3

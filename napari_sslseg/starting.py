@@ -17,7 +17,7 @@ from napari_sslseg.looks import worse
 from napari_sslseg.probe import StrokeProbe
 from napari_sslseg.runtime import Runtime
 from napari_sslseg.settings import FinetuneConfig
-from napari_sslseg.surround import PLANE, Surround
+from napari_sslseg.surround import Surround
 
 SHARE = 0.05  # of the time in which the two encoders may be compared
 
@@ -34,7 +34,7 @@ class Begin:
         Name of the encoder, where `start` is not a checkpoint.
     compared : dict, optional
         Scores of what was ``pretrained`` and what was there ``before`` on the strokes, which ``start`` was taken, and
-        the ``encoder``; None where nothing was compared.
+        the ``encoder``; no scores where strokes cannot tell, None where there is nothing to compare.
     """
 
     start: str
@@ -90,30 +90,55 @@ def choose(
         said = past.get("begin")
         return Begin(said["start"], said["encoder"], said) if said else given
     both = _both(given.start, labelled.images[0].channels, machine)
-    around = Surround.of(both.before) if both else PLANE
-    probe = StrokeProbe.make(labelled, machine.numbers(21), around) if both else None
     if both is None:
         return given
-    unknown = Begin(both.source, both.encoder) if both.heads else given
-    if probe is None:  # too few strokes to tell
-        return unknown
+    probe, scores = StrokeProbe.make(labelled, machine.numbers(21), Surround.of(both.before)), None
     what = "what was learnt" if both.heads else "the pretrained encoder"
-    yield Progress(0.0, f"comparing {what} with its start")
-    seconds = math.inf if config.steps else SHARE * 60 * config.minutes
-    scores = probe.measure([both.after, both.before], magnification, stop=stop, seconds=seconds)
-    if scores is None:
-        return unknown
-    after, before = (float(np.mean(s)) for s in scores)
-    back = not worse(*reversed(scores)) if both.heads else worse(*scores)
+    if probe is not None:
+        yield Progress(0.0, f"comparing {what} with its start")
+        seconds = math.inf if config.steps else SHARE * 60 * config.minutes
+        scores = probe.measure([both.after, both.before], magnification, stop=stop, seconds=seconds)
+    back = left_out(scores, both.heads)
     used = (both.source, both.encoder) if back else (given.start, given.encoder)
+    origin = both.source if both.source in model.KNOWN else Path(both.source).name
+    if scores is None and back:
+        yield Notice(
+            f"Too few strokes tell whether {what} is better than where it started; training starts from {origin}"
+        )
+    if scores is None:
+        return _begin(*used) if back else given
+    after, before = (float(np.mean(s)) for s in scores)
     if back:
-        origin = both.source if both.source in model.KNOWN else Path(both.source).name
         than = "no better" if both.heads else "worse"
         yield Notice(
             f"On your strokes {what} is {than} ({after:.3f}) than where it started ({before:.3f}); "
             f"training starts from {origin} instead"
         )
-    return Begin(*used, {"pretrained": after, "before": before, "start": used[0], "encoder": used[1]})
+    return _begin(*used, after, before)
+
+
+def left_out(scores: list[tuple[float, ...]] | None, heads: bool) -> bool:
+    """Decide whether training does without what was pretrained.
+
+    Parameters
+    ----------
+    scores : list of tuple of float, optional
+        Of what was pretrained and what was there before, on the same parts of the strokes; None if these cannot tell.
+    heads : bool
+        Whether only the head has learnt.
+
+    Returns
+    -------
+    bool
+        An encoder is left out if it is worse by more than chance, a head unless it is better by more than chance.
+    """
+    if scores is None:
+        return heads
+    return not worse(*reversed(scores)) if heads else worse(*scores)
+
+
+def _begin(start: str, encoder: str, after: float | None = None, before: float | None = None) -> Begin:
+    return Begin(start, encoder, {"pretrained": after, "before": before, "start": start, "encoder": encoder})
 
 
 class _Both(NamedTuple):

@@ -215,7 +215,7 @@ def material(project: Project) -> tuple[list[tuple[Image, Annotation]], list[Ima
 
 
 def began_with(trained: "Checkpoint", start: str) -> bool:
-    """Tell whether a training began with a pretrained encoder, or left it out since strokes spoke against it.
+    """Tell whether a training began with what was pretrained, or left it out since strokes did not speak for it.
 
     Parameters
     ----------

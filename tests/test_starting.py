@@ -15,6 +15,7 @@ from napari_sslseg.pretraining import pretrain
 from napari_sslseg.probe import StrokeProbe
 from napari_sslseg.runtime import Runtime
 from napari_sslseg.settings import FinetuneConfig, PretrainConfig, RuntimeConfig
+from napari_sslseg.workflow import began_with
 
 pytestmark = pytest.mark.usefixtures("briefly")
 SMALL = {"encoder": "unet", "start": "random", "crop": 32, "batch": 4}
@@ -162,8 +163,12 @@ def test_a_head_that_became_worse_is_left_out_and_that_is_said(heads):
 @pytest.mark.parametrize("unknown", ["make", "measure"])
 def test_a_head_is_left_out_where_strokes_cannot_tell(heads, monkeypatch, unknown):
     monkeypatch.setattr(StrokeProbe, unknown, lambda *more, **how: None)
-    begin = choose(heads["better"])
-    assert (begin.start, begin.compared) == (heads["before-better"], None)
+    heard = []
+    begin = choose(heads["better"], heard)
+    assert begin.start == heads["before-better"]
+    assert notices(heard)[0].startswith("Too few strokes tell whether what was learnt is better")
+    assert not began_with(Checkpoint({}, {}, {"begin": begin.compared}), heads["better"])
+    assert choose(heads["better"], past={"begin": begin.compared}).start == begin.start  # when it is resumed, too
 
 
 @pytest.mark.parametrize(("start", "asked", "used"), [("first", 0.3, 0.3), ("random", None, 1.0), ("first", 0.0, 0.0)])

@@ -267,6 +267,12 @@ def look(step, value, rank=9.0):
             "For your strokes, what was learnt from your images is no better (0.512) than what was there before "
             "(0.513): training does without it",
         ),
+        (
+            "Too few strokes tell whether what was learnt is better than where it started; training starts from "
+            "starter",
+            "There are too few strokes to tell whether what was learnt from your images helps: "
+            "training does without it",
+        ),
         ("The probe has been flat for 40 s: you can stop now", "It has learnt nothing new for 40 s: you can stop now"),
         (
             looks.choice([look(0, 0.5), look(100, 0.7), look(200, 0.6)], "strokes", 100),

@@ -45,6 +45,10 @@ NOTICES = (  # what jobs say of their work, and how the window says it
         "training does without it",
     ),
     (
+        r"^Too few strokes tell whether what was learnt is better than where it started; training .*",
+        "There are too few strokes to tell whether what was learnt from your images helps: training does without it",
+    ),
+    (
         r"^The pretrained encoder looks at volumes; .* one of planes is used\.",
         "What was learnt looks at whole stacks; while you paint, one that looks at planes is used.",
     ),
