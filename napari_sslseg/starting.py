@@ -101,7 +101,7 @@ def choose(
     back = left_out(scores, both.heads)
     used = (both.source, both.encoder) if back else (given.start, given.encoder)
     origin = both.source if both.source in model.KNOWN else Path(both.source).name
-    if scores is None and back:
+    if scores is None and back and not stop.requested:
         yield Notice(
             f"Too few strokes tell whether {what} is better than where it started; training starts from {origin}"
         )

@@ -21,6 +21,7 @@ from napari_sslseg.project import Project
 
 from .conftest import delete_later, our_threads
 
+PEERS = Path(__file__).parents[2] / "docs" / "peers.md"
 MINUTE = 60_000
 LENGTH, WIDE = 60, 24  # px of a line drawn with the mouse, and of what must be of its class around it
 
@@ -108,7 +109,9 @@ def test_a_session_by_mouse_and_keyboard(
     hand.menu("Plugins", "SSL Segmentation (SSL Segmentation)")
     hand.find("▶ Learn")
 
+    began = hand.done.total()  # opening is left out of what docs/peers.md counts
     advanced(hand, 0, LEARN)
+    short = hand.done.total() - began  # what only makes it short
     hand.click("▶ Learn")
     hand.until(hand.idle, 120, "learning has ended")
     assert hand.shows("Learning curve"), "; ".join(hand.read())
@@ -134,9 +137,12 @@ def test_a_session_by_mouse_and_keyboard(
 
     hand.click("Live")
     hand.until(lambda: "retina live" in names(viewer), 120, "live masks are shown")
+    overlay = hand.done.total() - began - short
     hand.click("Live")
 
+    before = hand.done.total()
     advanced(hand, 1, TRAIN)
+    short += hand.done.total() - before
     hand.click("▶ Train")
     hand.until(hand.idle, 120, "training has ended")
     assert viewer.layers["retina masks"].data.all()
@@ -144,6 +150,8 @@ def test_a_session_by_mouse_and_keyboard(
     hand.take("✓ Accept", "All of this image")
     hand.until(lambda: labels.data.all(), 20, "all masks are labels")
     hand.until(hand.idle, 20, "accepting has ended")
+    counted = f"{overlay} actions to the first overlay and {hand.done.total() - began - short} to accepted masks"
+    assert counted in " ".join(PEERS.read_text().split()), counted
     np.testing.assert_array_equal(labels.data[kept], painted[kept])
     hand.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     hand.until(lambda: (np.asarray(labels.data) == painted).all(), 20, "what was accepted is taken back at once")
