@@ -142,7 +142,9 @@ def test_images_added_since_are_still_to_be_learnt_from(learnt: Any, viewer: Any
 def test_an_error_is_told(learnt: Any, jobs: Any, qtbot: Any, said: list[str]) -> None:
     from napari_sslseg.errors import CheckpointError
 
-    jobs.error = CheckpointError("The checkpoint was pretrained by 'restore'", "Denoising needs 'denoise'")
+    jobs.error = CheckpointError(
+        "The checkpoint was pretrained by 'restore'", "Denoising needs one pretrained by 'denoise'"
+    )
     learnt.learn.denoised.click()
     done(learnt, qtbot)
-    assert said[-1] == "The checkpoint was pretrained by 'restore'. Denoising needs 'denoise'."
+    assert said[-1] == "This was learnt by the method restore. Denoising needs what the method denoise learns."
