@@ -12,10 +12,9 @@ from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.errors import CheckpointError, ImageError
 from napari_sslseg.image import Image
 from napari_sslseg.intensity import Floats
-from napari_sslseg.job import Device, Job, Progress, Stop
+from napari_sslseg.job import Clock, Device, Job, Progress, Stop
 from napari_sslseg.magnify import magnify, reduce
 from napari_sslseg.methods import painter
-from napari_sslseg.predicting import Clock
 from napari_sslseg.prediction import Denoised
 from napari_sslseg.runtime import Runtime
 from napari_sslseg.settings import PredictConfig, RuntimeConfig

@@ -143,6 +143,33 @@ class Rhythm:
         return True
 
 
+class Clock:
+    """Turns shares of work done into progress with time left, some ten times a second at most."""
+
+    def __init__(self) -> None:
+        self._rhythm, self._began = Rhythm(), time.monotonic()
+
+    def event(self, text: str, fraction: float) -> Progress | None:
+        """Make the next event.
+
+        Parameters
+        ----------
+        text : str
+            What is being done.
+        fraction : float
+            Share of the work done, 0 to 1.
+
+        Returns
+        -------
+        Progress, optional
+            None if the last one was just now.
+        """
+        if not self._rhythm.due():
+            return None
+        spent = time.monotonic() - self._began
+        return Progress(fraction, text, spent * (1 - fraction) / fraction if fraction > 0 else None)
+
+
 def ignore(event: Event) -> None:
     """Listen to nothing.
 

@@ -13,7 +13,7 @@ from napari_sslseg.augment import Orientation
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.errors import CheckpointError, ImageError
 from napari_sslseg.image import Image
-from napari_sslseg.job import Device, Job, Progress, Rhythm, Stop
+from napari_sslseg.job import Clock, Device, Job, Progress, Stop
 from napari_sslseg.magnify import magnify, reduce
 from napari_sslseg.overlay import Box
 from napari_sslseg.prediction import Prediction
@@ -129,36 +129,6 @@ def _check_room(pixels: int, checkpoint: Checkpoint, config: PredictConfig) -> N
             "Predict fewer images or planes at a time, or a part of them; classes of zarr images are written to disk "
             "piece by piece by the command predict, or under Export… by Predict a folder…",
         )
-
-
-class Clock:
-    """Turns shares of work done into progress with time left, some ten times a second at most."""
-
-    def __init__(self) -> None:
-        import time
-
-        self._rhythm, self._now = Rhythm(), time.monotonic
-        self._began = self._now()
-
-    def event(self, text: str, fraction: float) -> Progress | None:
-        """Make the next event.
-
-        Parameters
-        ----------
-        text : str
-            What is being done.
-        fraction : float
-            Share of the work done, 0 to 1.
-
-        Returns
-        -------
-        Progress, optional
-            None if the last one was just now.
-        """
-        if not self._rhythm.due():
-            return None
-        spent = self._now() - self._began
-        return Progress(fraction, text, spent * (1 - fraction) / fraction if fraction > 0 else None)
 
 
 class _Cut(NamedTuple):

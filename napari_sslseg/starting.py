@@ -101,12 +101,14 @@ def choose(
     back = left_out(scores, both.heads)
     used = (both.source, both.encoder) if back else (given.start, given.encoder)
     origin = both.source if both.source in model.KNOWN else Path(both.source).name
-    if scores is None and back and not stop.requested:
-        yield Notice(
-            f"Too few strokes tell whether {what} is better than where it started; training starts from {origin}"
-        )
+    if scores is None and not back:
+        return given
     if scores is None:
-        return _begin(*used) if back else given
+        if not stop.requested:
+            yield Notice(
+                f"Too few strokes tell whether {what} is better than where it started; training starts from {origin}"
+            )
+        return _begin(*used)
     after, before = (float(np.mean(s)) for s in scores)
     if back:
         than = "no better" if both.heads else "worse"

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from napari_sslseg.errors import UserError
 from napari_sslseg.gui import axes, layers, marks, origin
+from napari_sslseg.gui.using import check_idle, check_written
 from napari_sslseg.image import Image
 
 if TYPE_CHECKING:
@@ -93,15 +93,13 @@ def set_spacing(desk: "Desk", id: str, spacing: Mapping[str, float], unit: str) 
 
 
 def _check_still(desk: "Desk", id: str) -> None:
-    if desk.session.running is not None:
-        raise UserError("Something is running", "An image is changed when nothing else runs", "Stop it first, or wait")
-    if not desk.canvas.painting.flush():
-        raise UserError(f"What is painted on {id} is not on disk yet", "It has to be first", "Wait a moment")
+    check_idle(desk, "An image is changed")
+    check_written(desk, id)
 
 
 def _remove(desk: "Desk", id: str, keep: tuple[str, ...] = ()) -> None:
     viewer, project = desk.canvas.viewer, desk.session.needed_project
-    for layer in [x for x in viewer.layers if marks.belongs(x, project)]:
-        found = marks.mark_of(layer)
-        if found is not None and found.image == id and found.role not in keep:
+    kept = [x for role in keep for x in marks.marked(viewer, project, id, role)]
+    for layer in marks.marked(viewer, project, id, None):
+        if layer not in kept:
             viewer.layers.remove(layer)

@@ -120,8 +120,7 @@ def layer_data(image: Image, metadata: dict[str, Any] | None = None) -> list[Lay
     place: dict[str, Any] = {"scale": image.spacing, "units": [known_unit(image.unit)] * len(image.spacing)}
     place |= {"metadata": metadata or {}, "axis_labels": tuple(a.lower() for a in image.axes[1:])}
     if image.rgb:
-        order = (*range(1, image.data.ndim), 0)
-        return [(image.data.transpose(order), {"name": image.name, "rgb": True, **place}, "image")]
+        return [(axes.array_of(image)[0], {"name": image.name, "rgb": True, **place}, "image")]
     if image.channels == 1:
         return [(image.data[0], {"name": image.name, "rgb": False, **place}, "image")]
     channels = [image.data[c] for c in range(image.channels)]

@@ -69,7 +69,7 @@ def mark(project: Project, id: str, role: str) -> dict[str, Any]:
     return {KEY: {"project": str(project.path.resolve()), "image": id, "role": role}}
 
 
-def marked(viewer: ViewerModel, project: Project, id: str | None, role: str) -> list[Any]:
+def marked(viewer: ViewerModel, project: Project, id: str | None, role: str | None) -> list[Any]:
     """Find the layers that have a role for an image.
 
     Parameters
@@ -80,8 +80,8 @@ def marked(viewer: ViewerModel, project: Project, id: str | None, role: str) -> 
         The project.
     id : str, optional
         The image; None for all.
-    role : str
-        The role.
+    role : str, optional
+        The role; None for all.
 
     Returns
     -------
@@ -90,7 +90,8 @@ def marked(viewer: ViewerModel, project: Project, id: str | None, role: str) -> 
     """
     path = str(project.path.resolve())
     found = ((layer, mark_of(layer)) for layer in viewer.layers)
-    return [x for x, m in found if m and m.project == path and m.role == role and (id is None or m.image == id)]
+    ours = ((x, m) for x, m in found if m and m.project == path)
+    return [x for x, m in ours if role in (None, m.role) and id in (None, m.image)]
 
 
 def belongs(layer: Layer, project: Project | None) -> bool:

@@ -56,7 +56,7 @@ def use(desk: "Desk", chosen: Sequence[Sequence[ImageLayer]], then: Callable[[],
             file, said = found if found is not None else (None, {})
             large = file is None and _bytes(image) > LARGE
             if large:
-                _check_idle(desk, f"{image.name} is large, and is copied")
+                check_idle(desk, f"{image.name} is large, and is copied")
             ready(desk, image, file)
             if rest := [Path(f) for f in group[0].metadata.get(REST, ())]:
                 more.append(_many(desk, rest, said))
@@ -156,8 +156,7 @@ def take_out(desk: "Desk", id: str) -> None:
         If what was painted on it cannot be written.
     """
     entry = desk.session.needed_project.entry(id)
-    if not desk.canvas.painting.flush():
-        raise UserError(f"What is painted on {id} is not on disk yet", "It has to be first", "Wait a moment")
+    check_written(desk, id)
     let_go(desk, entry)
     desk.session.take_out(id)
     desk.canvas.show_current()
@@ -175,13 +174,11 @@ def let_go(desk: "Desk", entry: ImageEntry) -> None:
         The image.
     """
     viewer, project = desk.canvas.viewer, desk.session.needed_project
-    for layer in [x for x in viewer.layers if marks.belongs(x, project)]:
-        found = marks.mark_of(layer)
-        if found is None or found.image != entry.id:
-            continue
-        if found.role != "image":
+    shown = marks.marked(viewer, project, entry.id, "image")
+    for layer in marks.marked(viewer, project, entry.id, None):
+        if layer not in shown:
             viewer.layers.remove(layer)
-            continue
+    for layer in shown:
         said = {k: v for k, v in layer.metadata.items() if k != marks.KEY}
         said |= {LEFT: entry.id, axes.KEY: axes_of(layer)}
         if Path(entry.source).is_absolute():
@@ -211,9 +208,42 @@ def _work_off(desk: "Desk", works: Sequence[Work], then: Callable[[], None] | No
     desk.run("images", begin, done, go_on)
 
 
-def _check_idle(desk: "Desk", what: str) -> None:
+def check_idle(desk: "Desk", what: str) -> None:
+    """Check that no job runs.
+
+    Parameters
+    ----------
+    desk : Desk
+        The desk.
+    what : str
+        What is to be done, as the beginning of a sentence.
+
+    Raises
+    ------
+    UserError
+        If one does.
+    """
     if desk.session.running is not None:
         raise UserError("Something is running", f"{what} when nothing else runs", "Stop it first, or wait")
+
+
+def check_written(desk: "Desk", id: str) -> None:
+    """Check that all that is painted is on disk, and write what is not.
+
+    Parameters
+    ----------
+    desk : Desk
+        The desk.
+    id : str
+        The image that it is asked for.
+
+    Raises
+    ------
+    UserError
+        If it cannot be written.
+    """
+    if not desk.canvas.painting.flush():
+        raise UserError(f"What is painted on {id} is not on disk yet", "It has to be first", "Wait a moment")
 
 
 def _bytes(image: Image) -> int:
@@ -264,7 +294,7 @@ def use_region(desk: "Desk", group: Sequence[ImageLayer]) -> None:
     group : sequence of napari.layers.Image
         The layers of the image that is not used yet; none for the current image of the project.
     """
-    _check_idle(desk, "A region is copied")
+    check_idle(desk, "A region is copied")
     if not group and not desk.ready():
         return
     session, viewer = desk.session, desk.canvas.viewer

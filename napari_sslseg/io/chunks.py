@@ -2,7 +2,6 @@
 
 import itertools
 import secrets
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from napari_sslseg.errors import StoppedError
 from napari_sslseg.image import Image
 from napari_sslseg.io.atomic import exchange, flush, remove, remove_beside, replacing, storage_errors
 from napari_sslseg.io.lazy import SMALL, LazyArray
-from napari_sslseg.job import Job, Progress, Rhythm, Stop
+from napari_sslseg.job import Clock, Job, Stop
 
 CHUNK = 512  # px: side of a chunk, which is of one plane
 WRITTEN = 0.9  # of the work of copying an image, before it is made sure that the disk has it
@@ -213,7 +212,7 @@ def write_image(path: Path, image: Image, stop: Stop) -> Job[None]:
 def _copy_image(path: Path, image: Image, stop: Stop) -> Job[None]:
     shape = tuple(image.data.shape)
     corners = list(itertools.product(range(shape[0]), range(0, shape[-2], CHUNK), range(0, shape[-1], CHUNK)))
-    began, rhythm, total = time.monotonic(), Rhythm(), image.planes * len(corners)
+    text, clock, total = f"copying {image.name}", Clock(), image.planes * len(corners)
     array: Any = _create(path, shape, image.data.dtype)
     for z in range(image.planes):
         _look(stop, image)
@@ -222,16 +221,14 @@ def _copy_image(path: Path, image: Image, stop: Stop) -> Job[None]:
             _look(stop, image)
             at = (c, slice(y, y + CHUNK), slice(x, x + CHUNK))
             array[at if len(shape) == 3 else (at[0], z, *at[1:])] = plane[at]
-            if rhythm.due():
-                done = WRITTEN * (z * len(corners) + n) / total
-                left = (time.monotonic() - began) * (1 - done) / done
-                yield Progress(done, f"copying {image.name}", left)
+            if (event := clock.event(text, WRITTEN * (z * len(corners) + n) / total)) is not None:
+                yield event
     array.attrs.update(axes=image.axes, spacing=list(image.spacing), unit=image.unit, rgb=image.rgb)
     for n, file in enumerate(files := [file for file in path.rglob("*") if file.is_file()]):
         _look(stop, image)
         flush(file)
-        if rhythm.due():
-            yield Progress(WRITTEN + (1 - WRITTEN) * n / len(files), f"copying {image.name}")
+        if (event := clock.event(text, WRITTEN + (1 - WRITTEN) * n / len(files))) is not None:
+            yield event
 
 
 def _look(stop: Stop, image: Image) -> None:
