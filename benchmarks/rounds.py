@@ -32,6 +32,11 @@ SIDE = 64
 EARLY = 5  # rounds after which everything is loaded that will be
 
 
+def megabytes(*processes: psutil.Process) -> float:
+    """Memory that processes hold."""
+    return round(sum(p.memory_info().rss for p in processes) / 2**20, 1)
+
+
 def state(viewer: Any, dock: Any) -> dict[str, float]:
     """What there is now."""
     from qtpy.QtCore import QCoreApplication, QEvent, QObject, QTimer
@@ -40,12 +45,11 @@ def state(viewer: Any, dock: Any) -> dict[str, float]:
     kind = QEvent.Type.DeferredDelete
     QCoreApplication.sendPostedEvents(None, getattr(kind, "value", kind))
     gc.collect()
-    here = psutil.Process()
     objects = [o for o in gc.get_objects() if isinstance(o, QObject)]
     owned = dock.desk.findChildren(QObject)
     return {
-        "window_mb": round(here.memory_info().rss / 2**20, 1),
-        "job_mb": round(sum(c.memory_info().rss for c in here.children()) / 2**20, 1),
+        "window_mb": megabytes(psutil.Process()),
+        "job_mb": megabytes(*psutil.Process().children()),
         "threads": threading.active_count(),
         "layers": len(viewer.layers),
         "objects": len(objects),
@@ -118,10 +122,11 @@ def measure(rounds: int, real: bool) -> dict[str, Any]:
 def taken() -> dict[str, float]:
     """What the Pythons started from here hold, and what is taken of the graphics card."""
     gc.collect()
+    others = psutil.Process().children()
     held = {
-        "here_mb": round(psutil.Process().memory_info().rss / 2**20, 1),
-        "job_mb": round(sum(c.memory_info().rss for c in psutil.Process().children()) / 2**20, 1),
-        "job_threads": sum(c.num_threads() for c in psutil.Process().children()),
+        "here_mb": megabytes(psutil.Process()),
+        "job_mb": megabytes(*others),
+        "job_threads": sum(c.num_threads() for c in others),
         "threads": threading.active_count(),
     }
     asked = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits", "--id=0"]

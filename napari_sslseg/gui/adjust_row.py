@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
 from napari_sslseg.gui import object_table
 from napari_sslseg.gui.adjusting import Adjusting
 from napari_sslseg.gui.desk import Desk
+from napari_sslseg.gui.fold import Fold
 from napari_sslseg.gui.listen import listen
 from napari_sslseg.gui.slider import Slider
 from napari_sslseg.refinement_file import Settings
@@ -35,10 +36,7 @@ class AdjustRow(QWidget):
     def __init__(self, desk: Desk) -> None:
         super().__init__()
         self._desk, self._adjusting = desk, Adjusting.of(desk)
-        self.fold = QPushButton()
-        self.fold.setText("Adjust ▸")
-        self.fold.setCheckable(True)
-        self.fold.setToolTip("Change the masks while you look: surer, smoother, without specks, parted")
+        self.fold = Fold("Adjust", "Change the masks while you look: surer, smoother, without specks, parted")
         self.objects = QPushButton("Objects…")
         self.objects.setToolTip("A table of all objects: sizes, places, brightness; to save as a CSV file")
         self.content = QWidget()
@@ -106,7 +104,6 @@ class AdjustRow(QWidget):
 
     def _unfold(self, shown: bool) -> None:
         self.content.setVisible(shown)
-        self.fold.setText("Adjust ▾" if shown else "Adjust ▸")
         self._adjusting.watch(shown)
 
     def _size(self, position: int) -> float:

@@ -11,6 +11,7 @@ from napari_sslseg.errors import UserError
 from napari_sslseg.gui import axes, correcting, layers, marks
 from napari_sslseg.gui.add_button import AddButton
 from napari_sslseg.gui.desk import Desk
+from napari_sslseg.gui.fold import Fold
 from napari_sslseg.gui.image_list import ROLE, ImageList, Key
 from napari_sslseg.gui.kind import Kind
 from napari_sslseg.gui.listen import listen
@@ -20,7 +21,6 @@ from napari_sslseg.gui.using import REST, take_out, use_region
 from napari_sslseg.project import Project
 from napari_sslseg.stages import Stage, stage
 
-AXES = "Axes ▸"
 FILES = 24  # as many files are opened to describe them; of more, the project says enough
 
 
@@ -43,9 +43,7 @@ class ImagesStep(QWidget):
         self.add = AddButton(desk.memory)
         self.region = QPushButton("Only this region")
         self.region.setToolTip("Make an image of its own of what is in the view; of a stack, in all planes")
-        self.fold = QPushButton(AXES)
-        self.fold.setCheckable(True)
-        self.fold.setToolTip("Put axes or pixel size of the selected images right")
+        self.fold = Fold("Axes", "Put axes or pixel size of the selected images right")
         self.out = QPushButton("Take out")
         self.out.setToolTip(
             "Take the selected images out of the project: to do without them, or to give painted ones other axes.\n"
@@ -120,7 +118,6 @@ class ImagesStep(QWidget):
     def _show_kind(self) -> None:
         self._show_out()
         unfolded, used, project = self.fold.isChecked(), self._used(), self._desk.session.project
-        self.fold.setText(AXES.replace("▸", "▾") if unfolded else AXES)
         self.kind.show_layers(next(iter(self._chosen()), []))
         if project is not None and used and unfolded and not self._chosen():
             with suppress(UserError):  # its file is gone

@@ -8,6 +8,7 @@ from napari_sslseg.config import Registry
 from napari_sslseg.errors import ConfigError
 from napari_sslseg.gui.curve import Curve
 from napari_sslseg.gui.desk import Desk
+from napari_sslseg.gui.fold import Fold
 from napari_sslseg.gui.forms import Form
 from napari_sslseg.gui.glimpse import Glimpse
 from napari_sslseg.gui.lengths import Lengths
@@ -59,10 +60,7 @@ class LearnStep(QWidget):
         self.length = Lengths(self.form.config().minutes)
         self.sees = SightsRow(desk)
         self.denoised = self.sees.denoised
-        self.advanced = QPushButton()
-        self.advanced.setText("Advanced ▸")
-        self.advanced.setCheckable(True)
-        self.advanced.setToolTip("Everything else that can be set; the defaults are sensible")
+        self.advanced = Fold("Advanced", "Everything else that can be set; the defaults are sensible")
         self.anew = QPushButton()
         self.anew.setText("↺ Anew")
         self.anew.setToolTip("Begin from the start instead; what was learnt so far is used until that is done")
@@ -94,7 +92,7 @@ class LearnStep(QWidget):
         self.panel.stopped.connect(self._desk.stop)
         self.anew.clicked.connect(self.begin_anew)
         self.length.chosen.connect(self._length_chosen)
-        self.advanced.toggled.connect(self._unfold)
+        self.advanced.toggled.connect(self.fold.setVisible)
         self.resuming.found.connect(self._left_off)
         self.paces.changed.connect(self.refresh)
         self.destroyed.connect(self.paces.leave)
@@ -105,10 +103,6 @@ class LearnStep(QWidget):
         listen(self, session.activity_changed, self._activity_changed)
         for signal in (session.project_changed, session.images_changed):
             listen(self, signal, self.resuming.read)
-
-    def _unfold(self, shown: bool) -> None:
-        self.fold.setVisible(shown)
-        self.advanced.setText("Advanced ▾" if shown else "Advanced ▸")
 
     def _length_chosen(self, minutes: float) -> None:
         with telling():

@@ -3,6 +3,7 @@
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_sslseg.gui.desk import Desk
+from napari_sslseg.gui.fold import Fold
 from napari_sslseg.gui.listen import listen
 from napari_sslseg.gui.sights import Sights, sights_of
 from napari_sslseg.io.header import read_config, read_names
@@ -24,10 +25,9 @@ class SightsRow(QWidget):
         super().__init__()
         self._desk = desk
         self.sights: Sights = sights_of(desk)
-        self.fold = QPushButton()
-        self.fold.setText("What it sees ▸")
-        self.fold.setCheckable(True)
-        self.fold.setToolTip("See your image through the eyes of the computer, before it has learnt and after")
+        self.fold = Fold(
+            "What it sees", "See your image through the eyes of the computer, before it has learnt and after"
+        )
         self.colours = QPushButton("Colours")
         self.colours.setToolTip("What the computer takes for alike gets the same colour, in the plane you look at")
         self.alike = QPushButton("Find alike")
@@ -78,11 +78,7 @@ class SightsRow(QWidget):
         whole.addLayout(self.top)
         whole.addWidget(self.inside)
         self.inside.hide()
-        self.fold.toggled.connect(self._unfold)
-
-    def _unfold(self, shown: bool) -> None:
-        self.inside.setVisible(shown)
-        self.fold.setText("What it sees ▾" if shown else "What it sees ▸")
+        self.fold.toggled.connect(self.inside.setVisible)
 
     def _moved(self) -> None:
         if self.fold.isChecked():

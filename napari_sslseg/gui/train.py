@@ -5,6 +5,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel, QPushButton, QVBoxLayou
 from napari_sslseg.contents import Round
 from napari_sslseg.gui.compare_row import CompareRow
 from napari_sslseg.gui.desk import Desk
+from napari_sslseg.gui.fold import Fold
 from napari_sslseg.gui.forms import Form
 from napari_sslseg.gui.learn import component_names
 from napari_sslseg.gui.listen import listen
@@ -41,10 +42,7 @@ class TrainStep(QWidget):
             self.task.addItem(text, task)
         self.form = Form(FinetuneConfig, choices=component_names())
         self.form.widget.hide()
-        self.advanced = QPushButton()
-        self.advanced.setText("Advanced ▸")
-        self.advanced.setCheckable(True)
-        self.advanced.setToolTip("Everything else that can be set; the defaults are sensible")
+        self.advanced = Fold("Advanced", "Everything else that can be set; the defaults are sensible")
         self.plot = ScorePlot()
         self.scores = QLabel()
         self.scores.setWordWrap(True)
@@ -89,7 +87,7 @@ class TrainStep(QWidget):
         self.panel.started.connect(self.start)
         self.panel.stopped.connect(self._desk.stop)
         self.task.currentIndexChanged.connect(self._task_chosen)
-        self.advanced.toggled.connect(self._unfold)
+        self.advanced.toggled.connect(self.form.widget.setVisible)
         self.live.toggled.connect(self._follow)
         self.back.clicked.connect(self.go_back)
         self.comparison.button.clicked.connect(self.compare)
@@ -106,10 +104,6 @@ class TrainStep(QWidget):
             session.event,
         ):
             listen(self, signal, self.refresh)
-
-    def _unfold(self, shown: bool) -> None:
-        self.form.widget.setVisible(shown)
-        self.advanced.setText("Advanced ▾" if shown else "Advanced ▸")
 
     def _follow(self, on: bool) -> None:
         with telling():
