@@ -176,7 +176,7 @@ def choice(looks: list[Look], kind: str, kept: int) -> str:
     if kept == 0:
         most = max(k.value for k in looks if k.step)
         return (
-            f"Pretraining made the encoder worse on your strokes ({most:.3f} at best, {value:.3f} before); "
+            f"Pretraining made it worse on your strokes ({most:.3f} at best, {value:.3f} before); "
             "the starting weights are kept"
         )
     return (

@@ -12,6 +12,7 @@ from torch import Tensor
 from napari_sslseg import distributed
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.checkpoint import Checkpoint
+from napari_sslseg.encoders import Encoder
 from napari_sslseg.errors import LabelError
 from napari_sslseg.image import Image
 from napari_sslseg.job import Job, Metric, Notice, Rhythm, Stop
@@ -19,7 +20,7 @@ from napari_sslseg.labelled import Labelled, collect
 from napari_sslseg.looks import Look, advice, better, choice, collapsed, flat
 from napari_sslseg.loop import AUTOSAVE, Schedule, Training
 from napari_sslseg.magnify import magnified, magnify
-from napari_sslseg.model import Network
+from napari_sslseg.model import Features, Network
 from napari_sslseg.probe import StrokeProbe, StructureProbe
 from napari_sslseg.runtime import Runtime
 from napari_sslseg.settings import FinetuneConfig
@@ -52,7 +53,7 @@ class Watch:
     also : tuple of str, optional
         Names of weights of the method that are kept beside the network's.
     still : bool, optional
-        Whether the encoder stays as it is, so that one look says all.
+        Whether the encoder stays as it is and the head learns: then what the head makes of it is looked at.
     """
 
     def __init__(
@@ -67,8 +68,10 @@ class Watch:
         also: tuple[str, ...] = (),
         still: bool = False,
     ) -> None:
-        self._also, self._still = also, still
+        self._also = also
         self.network = copy.deepcopy(network).requires_grad_(False).eval()
+        self.of = "head" if still else "encoder"
+        self._learns: Encoder = Features(self.network) if still else self.network.encoder
         piece = replace(piece, side=max(1, piece.side // network.multiple) * network.multiple)
         self._structure = StructureProbe(images, piece, machine.numbers(20))
         around = Surround.of(network.encoder)
@@ -88,10 +91,11 @@ class Watch:
         Returns
         -------
         dict
-            ``kind`` of the probe, ``looks``, the step that is ``kept`` and a ``digest`` of the strokes.
+            ``kind`` of the probe, what it is a probe ``of``, ``looks``, the step that is ``kept`` and a ``digest`` of
+            the strokes.
         """
-        digest = self._strokes.digest if self._strokes else ""
-        return {"kind": self.kind, "digest": digest, "kept": self.kept, "looks": [asdict(k) for k in self.looks]}
+        said = {"kind": self.kind, "of": self.of, "digest": self._strokes.digest if self._strokes else ""}
+        return {**said, "kept": self.kept, "looks": [asdict(k) for k in self.looks]}
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the best weights by name.
@@ -104,7 +108,8 @@ class Watch:
         return {f"best.{k}": v for k, v in self.best.items()}
 
     def restore(self, stored: Checkpoint) -> None:
-        """Go on from what was stored; if the strokes have changed since, the probe begins anew.
+        """Go on from what was stored; if the strokes have changed since, or something else was looked at, the probe
+        begins anew.
 
         Parameters
         ----------
@@ -112,7 +117,8 @@ class Watch:
             Holds what `history` and `tensors` returned.
         """
         said = stored.history.get("probe")
-        if said and said["digest"] == self.history()["digest"]:
+        now = self.history()
+        if said and (said["digest"], said.get("of", "encoder")) == (now["digest"], now["of"]):
             self.looks = [Look(**{**k, "folds": tuple(k["folds"])}) for k in said["looks"]]
             self.kept, self.best = said["kept"], stored.part("best")
 
@@ -190,7 +196,7 @@ class Watch:
             The weights to keep, on the CPU.
         """
         if self.looks[-1].step != training.step:
-            if self.finished or self._still:
+            if self.finished:
                 yield from self._look(training)
             elif self.kept == self.looks[-1].step:
                 self._take(training)
@@ -203,7 +209,7 @@ class Watch:
         began = time.perf_counter()
         if not start:
             self._take(training)
-        found = self.looks[-1] if self._still and self.looks else self._measured()
+        found = self._measured()
         self._cost = distributed.greatest(time.perf_counter() - began)
         training.seconds += self._cost
         step, seconds = (0, 0.0) if start else (training.step, training.seconds)
@@ -212,9 +218,8 @@ class Watch:
         self.looks.append(now)
         if better(self.looks, self.kind):
             self._keep(training, step)
-        if not self._still:  # a curve that cannot move tells nothing
-            yield Metric("probe", now.value, step)
-            yield Metric("rank", now.rank, step)
+        yield Metric("probe", now.value, step)
+        yield Metric("rank", now.rank, step)
         if collapsed(self.looks) and not before:
             yield Notice(
                 f"The features are collapsing (effective rank {now.rank:.1f}, {self.looks[0].rank:.1f} at the start): "
@@ -232,9 +237,9 @@ class Watch:
         self.best = {k: v.detach().cpu().clone() for k, v in best.items()}
 
     def _measured(self) -> Look:
-        """What the probes say of the encoder now."""
-        found = self._structure.measure(self.network.encoder, self._magnification)
-        measured = self._strokes.measure([self.network.encoder], self._magnification) if self._strokes else None
+        """What the probes say of what learns now."""
+        found = self._structure.measure(self._learns, self._magnification)
+        measured = self._strokes.measure([self._learns], self._magnification) if self._strokes else None
         folds = measured[0] if measured else ()
         value = float(np.mean(folds)) if folds else found.dse
         return Look(0, 0.0, value, found.rank, found.inter, found.intra, found.dimension, folds)
@@ -242,8 +247,6 @@ class Watch:
     def _next(self, training: Training, schedule: Schedule) -> float:
         """The part of the schedule after which to look again; of a run by steps it depends on steps alone."""
         last = self.looks[-1]
-        if self._still:
-            return 1.0
         if schedule.steps is not None:
             return min(1.0, (last.step + _within(int(GROWTH * last.step), LEAST_STEPS, MOST_STEPS)) / schedule.steps)
         gap = max(self._cost / SHARE, _within(GROWTH * last.seconds, LEAST_SECONDS, MOST_SECONDS))

@@ -122,6 +122,40 @@ def test_a_stopped_run_resumes_with_its_probe_bit_for_bit():
     assert same(resumed.weights, whole.weights)
 
 
+@pytest.fixture
+def from_another(tmp_path):
+    """A start that knows something, so that `recall` keeps its encoder and its head learns."""
+    path = tmp_path / "first.safetensors"
+    learn(steps=2).save(path)
+    return {"steps": 6, "method": "recall", "start": str(path)}
+
+
+def test_where_only_the_head_learns_the_probe_looks_at_what_the_head_makes_of_it(from_another):
+    heard, image = [], disks()[0]
+    config = PretrainConfig(**SMALL | from_another)
+    learned = run(pretrain([image], config, labels=labels()), heard.append)
+    assert learned.config["pretrain"]["encoder_rate"] == 0
+    assert learned.history["probe"]["of"] == "head"
+    assert [e.step for e in heard if isinstance(e, Metric) and e.name == "probe"] == [0, 2, 4, 6]
+    ranks = [k["rank"] for k in learned.history["probe"]["looks"]]
+    assert len(set(ranks)) == 4  # of an encoder that stays as it is there would be one
+
+
+def test_a_run_of_the_head_is_resumed_bit_for_bit_and_one_that_was_looked_at_otherwise_anew(from_another):
+    kept, stop, config = [], Stop(), PretrainConfig(**SMALL | from_another)
+    whole = run(pretrain([disks()[0]], config, labels=labels()))
+    for event in pretrain([disks()[0]], config, labels=labels(), stop=stop, keep=kept.append):
+        if isinstance(event, Metric) and event.name == "loss" and event.step >= 3:
+            stop.request()
+    resumed = run(pretrain([disks()[0]], config, labels=labels(), resume=kept[-1]))
+    assert values(resumed) == values(whole)
+    assert same(resumed.weights, whole.weights)
+    del kept[-1].history["probe"]["of"]  # as it was stored when the encoder was looked at
+    anew = run(pretrain([disks()[0]], config, labels=labels(), resume=kept[-1]))
+    assert [k["step"] for k in anew.history["probe"]["looks"]][:2] == [0, kept[-1].history["steps"]]
+    assert [k["step"] for k in resumed.history["probe"]["looks"]][:2] == [0, 2]
+
+
 def test_best_weights_from_before_a_stop_are_still_kept_after_it(said):
     said[:] = [0.5, 0.9, 0.6]
     stop, kept = Stop(), []
