@@ -4,6 +4,7 @@
 
 Pretrains on the training images of a task with its strokes, stores the weights at each look of the probe, and scores
 each of them twice on images that no stroke lies in: a pixel classifier over the frozen encoder, and a short training.
+Where only the head learns, as in `recall` from the starter, the probe looks at the head, and only training can tell.
 The test split is never opened. Says the rank correlation of each probe with each score over the run, and what would
 have been lost against the best checkpoint by keeping the last one, by the probe's choice and by stopping on its advice.
 """
@@ -23,7 +24,7 @@ from pixels import Bench, chances
 from pixels import score as score_pixels
 from scipy.stats import spearmanr
 
-from napari_sslseg import looks, model, pretraining, watch
+from napari_sslseg import looks, model, pretraining, starter, watch
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.job import Stop, run
@@ -97,7 +98,9 @@ def main() -> None:
     p.add_argument("--checks", type=int, default=5)
     p.add_argument("--train", type=int, default=0, help="steps of training from each checkpoint; 0 for none")
     p.add_argument("--pretrain", default="base", help="settings as of ablation.py, such as x:pretrain.method=dense")
+    p.add_argument("--starter", type=Path, default=starter.FILE, help="another starter than the one that ships")
     options = p.parse_args()
+    starter.FILE = options.starter
     sys.path.insert(0, str(options.bench))
     import fewlabel
 
@@ -115,7 +118,8 @@ def main() -> None:
             checkpoint = Checkpoint(weights, config)
             row = {"task": name, "seed": seed, "step": look.step, "strokes": look.value if look.folds else None}
             row |= {"dse": look.inter - look.intra + look.dimension, "rank": look.rank}
-            row["pixels"] = frozen(bench, checkpoint, seed)
+            still = bool(rows) and result.config["pretrain"]["encoder_rate"] == 0  # the encoder is what it was
+            row["pixels"] = rows[0]["pixels"] if still else frozen(bench, checkpoint, seed)
             if options.train:
                 row["trained"] = trained(fewlabel, task, painted, checkpoint, options.train, seed)
             rows.append(row)

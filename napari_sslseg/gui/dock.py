@@ -14,6 +14,7 @@ from napari_sslseg.gui.bubble import Bubble, Offer
 from napari_sslseg.gui.desk import Desk, desk_of
 from napari_sslseg.gui.drops import Drops
 from napari_sslseg.gui.elided import Elided
+from napari_sslseg.gui.folding import Folding
 from napari_sslseg.gui.forms import Form
 from napari_sslseg.gui.images import ImagesStep
 from napari_sslseg.gui.keeping import keep_folds, keep_forms
@@ -143,6 +144,7 @@ class Dock(QWidget):
 
     def _bring(self, step: str) -> QWidget:
         """Bring a step into view."""
+        self._folding.unfold(step)
         self._area.ensureWidgetVisible(self.panels[step])
         return self.panels[step]
 
@@ -151,8 +153,9 @@ class Dock(QWidget):
         forms: dict[str, Form[Any]] = {"learn": self.learn.form, "machine": self.learn.runtime}
         keep_forms({**forms, "train": self.train.form, "result": self.result.form}, memory, self)
         titles = {name: panel.title for name, panel in self.panels.items()}
+        self._folding = Folding(self.desk.session, titles, self._area)
         parts = {"learn": self.learn.advanced, "sees": self.learn.sees.fold, "train": self.train.advanced}
-        keep_folds(titles, {**parts, "adjust": self.result.adjust.fold}, memory)
+        keep_folds(titles, {**parts, "adjust": self.result.adjust.fold}, memory, passing=self._folding.folded)
         self.destroyed.connect(memory.flush)
 
     def event(self, event: QEvent) -> bool:

@@ -1,6 +1,6 @@
 """Keeping: connects widgets with the memory, which gives them back tomorrow what the user left in them today."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from qtpy.QtCore import QObject
@@ -49,7 +49,13 @@ def keep_forms(forms: Mapping[str, Form[Any]], memory: Memory, owner: QObject) -
         restore()
 
 
-def keep_folds(titles: Mapping[str, QAbstractButton], folds: Mapping[str, QAbstractButton], memory: Memory) -> None:
+def keep_folds(
+    titles: Mapping[str, QAbstractButton],
+    folds: Mapping[str, QAbstractButton],
+    memory: Memory,
+    *,
+    passing: Container[str] = (),
+) -> None:
     """Remember which steps the user folded, and which parts of them were unfolded.
 
     Parameters
@@ -60,12 +66,16 @@ def keep_folds(titles: Mapping[str, QAbstractButton], folds: Mapping[str, QAbstr
         What unfolds parts that are folded at first.
     memory : Memory
         The memory.
+    passing : container of str, optional
+        Steps that folded by themselves, as they are at the moment: that is not remembered.
     """
     for kept, buttons, usual in (("folded", titles, True), ("unfolded", folds, False)):
-        _keep_checked(kept, buttons, usual, memory)
+        _keep_checked(kept, buttons, usual, memory, passing)
 
 
-def _keep_checked(kept: str, buttons: Mapping[str, QAbstractButton], usual: bool, memory: Memory) -> None:
+def _keep_checked(
+    kept: str, buttons: Mapping[str, QAbstractButton], usual: bool, memory: Memory, passing: Container[str]
+) -> None:
     """Remember which buttons are not as usual."""
     said = memory.user.get(kept, list[object]())
     for name, button in buttons.items():
@@ -73,7 +83,8 @@ def _keep_checked(kept: str, buttons: Mapping[str, QAbstractButton], usual: bool
             button.setChecked(not usual)
 
     def store() -> None:
-        memory.keep_of_user(kept, [name for name, button in buttons.items() if button.isChecked() != usual])
+        changed = [name for name, button in buttons.items() if button.isChecked() != usual and name not in passing]
+        memory.keep_of_user(kept, changed)
 
     for button in buttons.values():
         button.toggled.connect(store)
