@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from qtpy.QtGui import QCursor
 
 from napari_sslseg.gui.desk import Desk
