@@ -12,7 +12,7 @@ runs (``training``), and while a line is drawn each second: in napari before the
 how many lines, and how many of them while it ran): drawing a frame takes napari itself some time, and without a
 graphics card much. ``stroke_ms``: median time of a stroke through real mouse events (press, 20 moves, release, and what
 they set off) in a napari without the plugin (``alone``, and with a layer of masks beside, ``two``) and on the layer of
-the plugin with the dock open; ``stroke_cpu_ms``: the same in time of the process, which what else the machine does
+the plugin with the dock open, at the same times; ``stroke_cpu_ms``: the same in time of the process, which what else the machine does
 touches less; ``move_ms``: the median of its moves alone, from the mouse to the drawn frame; ``ratio``, ``cpu_ratio``
 and ``move_ratio``: each of these to ``alone``. ``dock_s``: from asking for the dock until it is to be seen and clicked,
 by the clock and the process.
@@ -156,6 +156,7 @@ def measure(seconds: float, count: int) -> dict[str, Any]:
     for value in ("1", "2"):
         hand.key(value)
         bench.line(labels)
+    hand.choose("How long to learn", "Thorough")  # it is paused as soon as all is measured
     hand.click("▶ Learn")
     hand.until(lambda: hand.shows("Learning curve"), 300, "learning is under way")
     strokes["training"] = [bench.timed(labels) for _ in range(count)]
@@ -163,11 +164,12 @@ def measure(seconds: float, count: int) -> dict[str, Any]:
     hand.click("Live")
     hand.until(lambda: any(x.name == "eye live" for x in bench.viewer.layers), 300, "there are live masks")
     gaps["both"] = beat.of(seconds, lambda: bench.line(labels))
+    strokes["both"] = [bench.timed(labels) for _ in range(count)]
     hand.click("❚❚ Pause")
     hand.until(hand.idle, 300, "learning has ended")
     gaps["live"] = beat.of(seconds, lambda: bench.line(labels))
     strokes["live"] = [bench.timed(labels) for _ in range(count)]
-    gaps["live_predicting"], meanwhile = _predicting(bench, beat, labels, seconds)
+    gaps["live_predicting"], strokes["live_predicting"], meanwhile = _predicting(bench, beat, labels, seconds)
     clock, process, move = (
         {k: round(statistics.median(x[i] for x in v), 1) for k, v in strokes.items()} for i in range(3)
     )
@@ -186,8 +188,11 @@ def measure(seconds: float, count: int) -> dict[str, Any]:
     }
 
 
-def _predicting(bench: Bench, beat: Beat, labels: Any, seconds: float) -> tuple[dict[str, float], list[int]]:
-    """Gaps while a stack is predicted and lines are drawn on an image beside it, and of how many lines how many were.
+def _predicting(
+    bench: Bench, beat: Beat, labels: Any, seconds: float
+) -> tuple[dict[str, float], list[tuple[float, ...]], list[int]]:
+    """Gaps while a stack is predicted and lines are drawn on an image beside it, of how many lines how many were, and
+    what lines took until the prediction ended.
 
     The network is one of a moment's training: how long a plane takes does not depend on what was learnt.
     """
@@ -210,9 +215,11 @@ def _predicting(bench: Bench, beat: Beat, labels: Any, seconds: float) -> tuple[
         ran.append("Stop" in button.text())
         bench.line(labels)
 
-    found = beat.of(seconds, line)
+    found, strokes = beat.of(seconds, line), []
+    while "Stop" in button.text():
+        strokes.append(bench.timed(labels))
     hand.until(hand.idle, 300, "the prediction has ended")
-    return found, [len(ran), sum(ran)]
+    return found, strokes[:-1], [len(ran), sum(ran)]  # the prediction may have ended during the last one
 
 
 def _ratios(times: dict[str, float]) -> dict[str, float]:

@@ -30,8 +30,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from hand import Hand
 
 IMAGES = Path(__file__).parent / "images"
-PICTURES = ("1-images", "2-learn", "3-paint", "live", "4-train", "5-result", "where-next", "window")
-SIZE = (1280, 1130)
+STEPS = ("1-images", "2-learn", "3-paint", "live", "4-train", "5-result", "where-next", "window")
+MORE = ("tour", "colours", "alike", "adjust", "objects", "light", "small")
+PICTURES = (*STEPS, *MORE)
+SIZE, SMALL = (1280, 1130), (1280, 720)
+GLAND = (400, 290)  # px, a place in it
 ALIKE = 8  # of 255: colours that are so near to each other count as one
 HALF = 25  # s after which a picture is taken of what runs for a minute
 CONTROL = Qt.KeyboardModifier.ControlModifier
@@ -81,6 +84,62 @@ class Story:
         if seconds is not None:
             self.hand.click("❚❚ Pause")
         self.hand.until(self.hand.idle, 300, "learning has ended")
+
+    def greet(self) -> None:
+        """Look at the first text of the tour, or decline it."""
+        if "tour" in self.pictures:
+            self.hand.click("Show me how")
+            self.hand.until(lambda: self.hand.sees("1 of 5"), 20, "the tour has begun")
+            self.picture("tour")
+            self.hand.click("End")
+        else:
+            self.hand.click("No, thanks")
+
+    def look(self) -> None:
+        """Look at the image through the eyes of the network."""
+        if not {"colours", "alike"} & set(self.pictures):
+            return
+        self.hand.click("What it sees ▸")
+        self.hand.click("Colours")
+        self.hand.until(lambda: any(x.name == "ihc colours" for x in self.viewer.layers), 100, "there are colours")
+        self.picture("colours")
+        self.hand.click("Colours")
+        self.hand.click("Find alike")
+        self.hand.until(lambda: any(x.name == "ihc alike" for x in self.viewer.layers), 100, "one can click")
+        self.hand.point(self.viewer.layers["ihc"], GLAND)
+        self.picture("alike")
+        self.hand.key(Qt.Key.Key_Escape)
+        self.hand.click("What it sees ▾")
+
+    def adjust(self) -> None:
+        """Look at masks while they are smoothed."""
+        if "adjust" in self.pictures:
+            self.hand.click("Adjust ▸")
+            self.hand.click("Smooth")
+            self.hand.rest(2)
+            self.picture("adjust")
+            self.hand.click("Reset")
+            self.hand.click("Adjust ▾")
+
+    def more(self) -> None:
+        """The table of objects, the light theme, and a small window."""
+        if "objects" in self.pictures:
+            self.hand.click("Objects…")
+            self.hand.until(lambda: self.hand.sees("Save"), 100, "there is a table")
+            self.hand.rest(2)
+            self.picture("objects")
+        if "small" in self.pictures:
+            self.viewer.window.resize(*SMALL)
+            self.hand.fit()
+            self.hand.key("3")
+            self.hand.stroke(self.layer("labels"), [(300, 180), (330, 200)])
+            self.hand.rest(2)
+            self.picture("small")
+            self.viewer.window.resize(*SIZE)
+        if "light" in self.pictures:
+            self.viewer.theme = "light"
+            self.hand.fit()
+            self.picture("light")
 
     def name_classes(self) -> None:
         """Give the two classes that there are their names, and add a third."""
@@ -197,9 +256,10 @@ def shown(pictures: tuple[str, ...], learn: float | None, train: float | None) -
     story = Story(pictures)
     story.open()
     story.picture("1-images")
-    story.hand.click("No, thanks")
+    story.greet()
     story.hand.click("Use these images")
     story.learn(learn)
+    story.look()
     story.hand.click("✎ Paint on this image")
     story.name_classes()
     story.paint(slice(0, None, 2))
@@ -209,9 +269,11 @@ def shown(pictures: tuple[str, ...], learn: float | None, train: float | None) -
     story.train(train)
     story.hand.click("Live")
     story.picture("5-result")
+    story.adjust()
     story.correct()
     story.train(train)
     story.picture("window")
+    story.more()
     story.close()
     return story.reached
 
