@@ -14,8 +14,8 @@ graphics card much. ``stroke_ms``: median time of a stroke through real mouse ev
 they set off) in a napari without the plugin (``alone``, and with a layer of masks beside, ``two``) and on the layer of
 the plugin with the dock open, at the same times; ``stroke_cpu_ms``: the same in time of the process, which what else
 the machine does touches less; ``move_ms``: the median of its moves alone, from the mouse to the drawn frame; ``ratio``,
-``cpu_ratio`` and ``move_ratio``: each of these to ``alone``. ``dock_s``: from asking for the dock until it is to be seen
-and clicked, by the clock and the process.
+``cpu_ratio`` and ``move_ratio``: each of these to ``alone``. ``dock_s``: from asking for the dock until it is to be
+seen and clicked, by the clock and the process.
 """
 
 import argparse
