@@ -27,6 +27,7 @@ from napari_sslseg.gui.result import ResultStep
 from napari_sslseg.gui.style import FOCUS
 from napari_sslseg.gui.tour import Tour
 from napari_sslseg.gui.train import TrainStep
+from napari_sslseg.gui.warming import warm
 from napari_sslseg.stages import STEPS
 
 
@@ -140,6 +141,7 @@ class Dock(QWidget):
         set_order(self)
         self.desk.attach()
         self.destroyed.connect(self.desk.detach)
+        warm(self)
         gc.collect()  # else Python does, soon after so many new objects, and perhaps in the midst of a stroke
 
     def _bring(self, step: str) -> QWidget:
