@@ -15,7 +15,9 @@ from napari_sslseg.errors import LabelError, ProjectError
 from napari_sslseg.image import Image
 from napari_sslseg.io import chunks, read_image
 from napari_sslseg.io.atomic import exchange, remove, storage_errors
+from napari_sslseg.io.lazy import LazyArray
 from napari_sslseg.io.locks import FOLDER, alone
+from napari_sslseg.io.on_disk import OnDisk
 from napari_sslseg.job import Job, Stop, run
 
 WAIT = 60.0  # s, for somebody else who writes all of a stack
@@ -281,6 +283,24 @@ class LabelShelf:
         self._seen[id] = self._last(id)
         return chunks.read(self.place(id)).astype(self.dtype, copy=False) if self.place(id).exists() else None
 
+    def opened(self, id: str, dtype: npt.DTypeLike) -> OnDisk | None:
+        """Open an array, to read what is asked for when it is asked for.
+
+        Parameters
+        ----------
+        id : str
+            Image id.
+        dtype : dtype
+            As what to read it.
+
+        Returns
+        -------
+        OnDisk, optional
+            ([Z,] Y, X); None if nothing was written yet. It may go on giving what was there when it was opened.
+        """
+        place = self.place(id)
+        return OnDisk(LazyArray(chunks.opened(place), place), dtype) if place.exists() else None
+
     def changed(self, ids: Iterable[str]) -> tuple[str, ...]:
         """Say which arrays another window or command wrote since they were read here.
 
@@ -314,6 +334,21 @@ class LabelShelf:
             return self._noted(id).read_bytes()
         except OSError:  # nobody has written yet
             return b""
+
+    def version(self, id: str) -> str:
+        """Name what an array is now.
+
+        Parameters
+        ----------
+        id : str
+            Image id.
+
+        Returns
+        -------
+        str
+            Another one after each writing.
+        """
+        return self._last(id).hex()
 
     def planes(self, id: str) -> tuple[int, ...]:
         """Say in which planes something may be other than 0, without reading any.

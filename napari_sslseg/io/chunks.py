@@ -176,6 +176,22 @@ def read(path: Path, region: Region | None = None) -> npt.NDArray[Any]:
     return values
 
 
+def opened(path: Path) -> Any:
+    """Open an array, to read parts of it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The zarr folder.
+
+    Returns
+    -------
+    zarr.Array
+        What reads pixels when sliced.
+    """
+    return zarr.open_array(path, mode="r")
+
+
 def write_image(path: Path, image: Image, stop: Stop) -> Job[None]:
     """Copy an image, plane by plane, so that one larger than memory can be copied too.
 
