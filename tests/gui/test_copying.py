@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_sslseg.errors import StorageError
-from napari_sslseg.gui import axes, commands, using
+from napari_sslseg.gui import axes, commands, layers, using
 from napari_sslseg.gui.dock import Dock
 from napari_sslseg.image import Image
 from napari_sslseg.io import chunks
@@ -234,6 +234,32 @@ def test_a_large_image_that_comes_back_with_other_axes_brings_what_was_painted(
     (entry,) = dock.desk.session.needed_project.images
     assert (entry.id, entry.axes) == ("stack", "CTYX")
     assert viewer.layers["stack labels"].data[2, 9, 9] == 1
+
+
+def test_channels_are_put_together_beside_the_window(
+    dock: Dock, viewer: Any, go: Gate, qtbot: Any, monkeypatch: Any
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (2, 4, 40, 32), np.uint8)
+    for name, channel in zip(("red", "green"), pixels, strict=True):
+        viewer.add_image(channel, name=name, metadata={layers.KEY: "pair"})
+    stack, whole = np.stack, list[str]()
+
+    def watched(*arguments: Any, **options: Any) -> Any:
+        found = stack(*arguments, **options)
+        if found.nbytes >= pixels.nbytes:
+            whole.append(threading.current_thread().name)
+        return found
+
+    monkeypatch.setattr(np, "stack", watched)
+    dock.images.panel.button.click()
+    copying(dock, qtbot, "red")
+    end(dock, go, qtbot)
+    assert whole == []  # it is plane by plane, and in no thread all of it
+    (entry,) = dock.desk.session.needed_project.images
+    assert (entry.channels, entry.shape) == (2, (4, 40, 32))
+    monkeypatch.undo()
+    copy = Project.open(dock.desk.session.needed_project.path).image("red")
+    np.testing.assert_array_equal(np.asarray(copy.data), pixels)
 
 
 def test_an_image_that_is_closed_while_it_is_copied_is_in_the_project(
