@@ -15,9 +15,8 @@ from napari_sslseg.catalogue import Catalogue
 from napari_sslseg.contents import Contents, ImageEntry, Round, joined
 from napari_sslseg.errors import LabelError, ProjectError
 from napari_sslseg.image import Image
-from napari_sslseg.io.atomic import remove
 from napari_sslseg.io.on_disk import OnDisk
-from napari_sslseg.job import Stop, run
+from napari_sslseg.job import Job, Stop, run
 from napari_sslseg.overlay import Box
 from napari_sslseg.regions import Region
 from napari_sslseg.shelves import LabelShelf
@@ -164,24 +163,59 @@ class Project(Catalogue):
         ProjectError
             If something was painted, boxed or predicted on it.
         """
+        return run(self.change_axes(id, image, file, read_as))
+
+    def change_axes(
+        self, id: str, image: Image, file: Path | None = None, read_as: str | None = None, *, stop: Stop | None = None
+    ) -> Job[ImageEntry]:
+        """Do what `set_axes` does as a job, for an image whose copying takes long; a copy that it had is removed.
+
+        Parameters
+        ----------
+        id : str
+            Its id.
+        image : Image
+            Its pixels, with other axes.
+        file : Path, optional
+            Its file, where that gives the image when it is read; a copy is made if not given.
+        read_as : str, optional
+            Axes of the array in the file.
+        stop : Stop, optional
+            Looked at several times a second.
+
+        Yields
+        ------
+        Progress
+            How much is copied.
+
+        Returns
+        -------
+        ImageEntry
+            Its entry from now on.
+
+        Raises
+        ------
+        ProjectError
+            If something was painted, boxed or predicted on it.
+        StoppedError
+            If it was stopped; then the project is as it was.
+        """
         self.refresh()
         self.check_bare(id)
-        copy = None if file is not None else run(self._images.copy(image, Stop()))
-        try:
-            with self._newest():
-                self.check_bare(id)
-                known = self.entry(id)
-                if file is not None:
-                    new = self._images.refer(id, image, file, read_as)
-                else:
-                    assert copy is not None, "made above"
-                    new = self._images.keep(id, image, copy, beside=True)
-                if new.shape != known.shape:
-                    self._labels.drop_empty(id)
-                return self._added(known, new)
-        finally:
+
+        def name(copy: Path | None) -> tuple[ImageEntry, ImageEntry]:
+            self.check_bare(id)
+            known = self.entry(id)
             if copy is not None:
-                remove(copy)
+                new = self._images.keep(id, image, copy, beside=True)
+            else:
+                assert file is not None, "else a copy was made"
+                new = self._images.refer(id, image, file, read_as)
+            if new.shape != known.shape:
+                self._labels.drop_empty(id)
+            return known, new
+
+        return (yield from self._copied(image if file is None else None, name, stop or Stop()))
 
     def check_bare(self, id: str) -> None:
         """Check that nothing lies on an image that has its shape.

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -167,7 +168,30 @@ class ImageShelf:
             source, n = f"images/{id}-{n}.zarr", n + 1
         with storage_errors(self.path):
             exchange(copy, self.path / source)
-        return self._remembered(id, image, source)
+        entry = self._remembered(id, image, source)
+        if isinstance(image.data, LazyArray) and image.data.path.resolve().is_relative_to(self.path.resolve()):
+            self.close(id)  # else it would be read from the copy that it was made of
+        return entry
+
+    def discard(self, copies: Iterable[Path], entries: Iterable[ImageEntry]) -> None:
+        """Remove copies that nothing refers to; files elsewhere are nobody's to remove.
+
+        Who reads one just now is told that it is gone: it goes as a whole.
+
+        Parameters
+        ----------
+        copies : iterable of Path
+            Folders, which need not exist.
+        entries : iterable of ImageEntry
+            All images of the project, and those that were taken out.
+        """
+        own, used = (self.path / "images").resolve(), {self.place(entry) for entry in entries}
+        for copy in {copy.resolve() for copy in copies} - used:
+            if copy.parent == own and copy.exists():
+                aside = copy.with_name(f".{secrets.token_hex(8)}.old")
+                with suppress(OSError):  # some systems keep what is open; then it stays
+                    copy.rename(aside)
+                    remove(aside)
 
     def close(self, id: str) -> None:
         """Forget an open image.
