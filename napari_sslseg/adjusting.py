@@ -6,14 +6,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from napari_sslseg import originals
-from napari_sslseg.job import Job, Progress, Rhythm, Stop
+from napari_sslseg import originals, vast
+from napari_sslseg.job import Job, Notice, Progress, Rhythm, Stop
 from napari_sslseg.measuring import Table, measure_objects
 from napari_sslseg.project import Project
 from napari_sslseg.refining import Known, refine
 from napari_sslseg.settings import AS_PREDICTED, Refinement
 
 MOST = 2**26  # voxels of a stack whose objects are refined while one looks
+TOO_LARGE = "a plane of it is too large to be adjusted: that needs all of the plane in memory"
 
 Masks = npt.NDArray[Any]
 
@@ -21,8 +22,9 @@ Masks = npt.NDArray[Any]
 class Adjusted(NamedTuple):
     """Refined masks of a plane.
 
-    `labels` (Y, X) is None where nothing was predicted, or the stack is too large to be refined while one looks
-    (`large`). `sure` says whether there is something from which masks can be made surer or less sure.
+    `labels` (Y, X) is None where nothing was predicted, or the stack is too large to be refined while one looks, or a
+    plane to be refined at all (`large`). `sure` says whether there is something from which masks can be made surer or
+    less sure.
     """
 
     labels: Masks | None
@@ -58,6 +60,8 @@ class Adjuster:
         Adjusted
             The refined plane.
         """
+        if vast.large(project.entry(id).shape[-2:]):
+            return Adjusted(None, False, True)
         through = originals.whole(project, id)
         if through and np.prod(project.entry(id).shape, dtype=np.int64) > MOST:
             return Adjusted(None, True, True)
@@ -140,12 +144,13 @@ def adjust_project(project: Project, settings: Refinement, *, stop: Stop | None 
         yield Progress(k / len(ids), id)
         if stop.requested:
             return done
-        if settings == AS_PREDICTED:
-            originals.restore(project, id)
-        else:
-            for share in _adjust(project, id, settings, stop):
-                if rhythm.due():
-                    yield Progress((k + share) / len(ids), id)
+        if settings != AS_PREDICTED and vast.large(project.entry(id).shape[-2:]):
+            yield Notice(f"{id} is left as it is: {TOO_LARGE}.")
+            continue
+        plain = settings == AS_PREDICTED
+        for share in originals.restore(project, id, stop) if plain else _adjust(project, id, settings, stop):
+            if rhythm.due():
+                yield Progress((k + share) / len(ids), id)
         done += not stop.requested
     yield Progress(1.0, "done", 0.0)
     return done

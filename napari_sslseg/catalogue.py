@@ -1,7 +1,7 @@
 """Catalogue: the folder of a project and its images: those it works with, and those that were taken out."""
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +11,14 @@ from napari_sslseg.contents import FILE, Contents, ContentsFile, ImageEntry
 from napari_sslseg.errors import ProjectError
 from napari_sslseg.image import Image
 from napari_sslseg.io import read_image
-from napari_sslseg.io.atomic import remove, storage_errors
+from napari_sslseg.io.atomic import storage_errors
 from napari_sslseg.io.locks import alone
 from napari_sslseg.job import Job, Stop, run
 from napari_sslseg.shelves import ImageShelf, free_id
 
 LOCK = "project"
+
+Name = Callable[[Path | None], tuple[ImageEntry | None, ImageEntry]]
 
 
 class Catalogue:
@@ -283,16 +285,33 @@ class Catalogue:
             If it was stopped; then the project is as it was.
         """
         self.refresh()
-        copy = None
+
+        def name(copy: Path | None) -> tuple[ImageEntry | None, ImageEntry]:
+            known = self._before(image, was)
+            return known, self._images.put(self._id(image, known), image, copy, known)
+
+        needed = not self._images.copied(self._before(image, was), image)
+        return (yield from self._copied(image if needed else None, name, stop or Stop()))
+
+    def _copied(self, image: Image | None, name: Name, stop: Stop) -> Job[ImageEntry]:
+        """Copy an image, if one is given, and put it into the project while nobody else changes that.
+
+        `name` gives the copy its name, and says which entry takes the place of which. Of the copy, and of the one that
+        is given up for it if `name` keeps another image, nothing is left that nothing refers to; until the project
+        refers to the new one, the old one stays.
+        """
+        copies: list[Path] = []
         try:
-            if not self._images.copied(self._before(image, was), image):
-                copy = yield from self._images.copy(image, stop or Stop())
+            if image is not None:
+                copies.append((yield from self._images.copy(image, stop)))
             with self._newest():
-                known = self._before(image, was)
-                return self._added(known, self._images.put(self._id(image, known), image, copy, known))
+                known, entry = name(copies[0] if copies else None)
+                if known in self.images:
+                    copies.append(self._images.place(known))
+                copies.append(self._images.place(entry))
+                return self._added(known, entry)
         finally:
-            if copy is not None:
-                remove(copy)
+            self._images.discard(copies, (*self.images, *self.left))
 
     def _before(self, image: Image, was: str | None) -> ImageEntry | None:
         return next((e for e in self.left if e.id == was and e.shape == image.shape), None)

@@ -3,11 +3,13 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from napari_sslseg import vast
 from napari_sslseg.errors import ProjectError, StorageError
 from napari_sslseg.io import write_labels
 from napari_sslseg.io.files import is_medical
+from napari_sslseg.io.growing import Growing
 from napari_sslseg.io.receipts import Receipts
-from napari_sslseg.job import Job, Notice, Progress, Stop
+from napari_sslseg.job import Job, Notice, Progress, Stop, share
 from napari_sslseg.project import Project
 
 
@@ -26,7 +28,8 @@ def targets(project: Project, out: Path, ids: Iterable[str] | None = None) -> di
     Returns
     -------
     dict of str to Path
-        A TIFF file an image, or NIfTI if the image is; it may be there already.
+        A TIFF file an image, or NIfTI if the image is, or an OME-Zarr folder of masks that are too large for memory;
+        it may be there already.
 
     Raises
     ------
@@ -55,6 +58,8 @@ def export_masks(
     stop: Stop | None = None,
 ) -> Job[list[Path]]:
     """Write the masks of images to TIFF files, with the pixel size of the images; of NIfTI images to NIfTI files.
+
+    Those that are too large for memory are written piece by piece to an OME-Zarr folder each.
 
     Parameters
     ----------
@@ -94,14 +99,22 @@ def export_masks(
         if stop is not None and stop.requested:
             break
         yield Progress(k / len(work), id)
-        masks, entry = project.prediction(id), project.entry(id)
-        if masks is None:
-            continue
-        like = project.path / entry.source
-        write_labels(file, masks, spacing=entry.spacing, unit=entry.unit, like=like if like.exists() else None)
+        entry = project.entry(id)
+        if vast.large(entry.shape):
+            part = k / len(work), (k + 1) / len(work)
+            if not (yield from share(_write_large(project, id, file, stop or Stop()), *part)):
+                break
+            planes = {box[0].start for box in project.masked_boxes(id)}
+            lacking = len(entry.shape) == 3 and len(planes) < entry.shape[0]
+        else:
+            masks, like = project.prediction(id), project.path / entry.source
+            if masks is None:
+                continue
+            write_labels(file, masks, spacing=entry.spacing, unit=entry.unit, like=like if like.exists() else None)
+            lacking = masks.ndim == 3 and not all(plane.any() for plane in masks)
         receipts.note(file)
         written.append(file)
-        if masks.ndim == 3 and not all(plane.any() for plane in masks):
+        if lacking:
             yield Notice(f"{id}: planes without masks are 0")
     without = [id for id in wanted if id not in work]
     if without:
@@ -109,7 +122,26 @@ def export_masks(
     return written
 
 
+def _write_large(project: Project, id: str, file: Path, stop: Stop) -> Job[bool]:
+    """Write masks piece by piece; stopped, the same call goes on with the next piece, unless they changed."""
+    entry, masks = project.entry(id), project.masks(id)
+    if masks is None:
+        return False
+    asked = [project.masked(id)]
+    growing = Growing.open(file, entry.shape, masks.dtype, spacing=entry.spacing, unit=entry.unit, asked=asked)
+    while growing.done < len(growing.pieces):
+        if stop.requested:
+            yield Notice(f"{id}: {growing.done} of {len(growing.pieces)} pieces are written; the same again goes on.")
+            return False
+        yield Progress(growing.done / len(growing.pieces), f"{id}, piece {growing.done + 1} of {len(growing.pieces)}")
+        growing.write(masks[growing.pieces[growing.done]])
+    growing.finish()
+    return True
+
+
 def _kind(project: Project, id: str) -> str:
     """Suffix of the file for the masks of an image."""
+    if vast.large(project.entry(id).shape):
+        return ".ome.zarr"
     source = project.entry(id).source
     return ".nii.gz" if source and is_medical(project.path / source) else ".tif"

@@ -27,7 +27,8 @@ def predict_project(
 ) -> Job[list[Prediction]]:
     """Predict images of a project with its latest round, or the earlier one that was chosen.
 
-    The masks of each image are on disk as soon as it is done. How probable each class is is kept too, packed and
+    The masks of each image are on disk as soon as it is done; of much, as soon as a plane is done, and what is returned
+    says only that they are `written`. How probable each class is is kept too, packed and
     rounded, so that masks can be refined later; not of a part.
 
     Parameters
@@ -70,12 +71,19 @@ def predict_project(
     def keep(prediction: Prediction) -> Prediction:
         if prediction.box is not None:
             return _keep_part(project, prediction)
-        shares.keep(prediction.image, prediction.planes)
-        project.write_prediction(prediction.image, prediction.labels, prediction.planes)
+        if prediction.planes != ():  # else it was stopped in the middle of a vast plane
+            shares.keep(prediction.image, prediction.planes)
+        if not prediction.written:
+            project.write_prediction(prediction.image, prediction.labels, prediction.planes)
         if prediction.uncertainty is not None:
             known = replace(prediction.uncertainty, model=model.parent.name)
             uncertainty_files.write(project, prediction.image, known)
         return prediction
+
+    def write(part: Prediction) -> None:
+        if part.box is None or part.box.top == 0:
+            originals.forget(project, part.image, part.planes)
+        project.write_prediction(part.image, part.labels, part.planes, part.box)
 
     found = yield from predict(
         images,
@@ -85,6 +93,7 @@ def predict_project(
         boxes=boxes,
         take=shares.take,
         keep=keep,
+        write=write,
         runtime=runtime,
         stop=stop,
     )
@@ -99,10 +108,8 @@ def _keep_part(project: Project, prediction: Prediction) -> Prediction:
     assert prediction.box is not None, "it is of a part"
     id, labels, box = prediction.image, prediction.labels, prediction.box
     planes = prediction.planes or (range(len(labels)) if labels.ndim == 3 else (None,))
-    before = project.prediction(id) if project.task == "instance" else None
-    if before is not None:  # objects that reach beyond the part are cut at its border
-        before[prediction.place(before.ndim)] = 0
-        most = max(1, int(before.max()))
+    if project.task == "instance":  # objects that reach beyond the part are cut at its border
+        most = max(1, project.greatest(id, prediction.planes, box))
         labels = np.where(labels > 1, labels.astype(np.uint32) + (most - 1), labels)
     for k, z in enumerate(planes):
         originals.take_part(project, id, z, box, labels if z is None else labels[k])

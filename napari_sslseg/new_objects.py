@@ -200,14 +200,14 @@ class _Found:
         return self._table[1]
 
 
-def piece_around(plane: Masks, y: int, x: int) -> tuple[Part, npt.NDArray[np.bool_]]:
-    """Find the connected pixels (8 neighbours) of one class around a pixel.
+def piece_around(masks: Masks, at: tuple[int, ...]) -> tuple[Part, npt.NDArray[np.bool_]]:
+    """Find the connected pixels (8 neighbours) of one class around a pixel, in its plane.
 
     Parameters
     ----------
-    plane : numpy.ndarray
-        (Y, X) classes.
-    y, x : int
+    masks : numpy.ndarray
+        ([Z,] Y, X) classes.
+    at : tuple of int
         The pixel.
 
     Returns
@@ -222,15 +222,13 @@ def piece_around(plane: Masks, y: int, x: int) -> tuple[Part, npt.NDArray[np.boo
     LabelError
         If they reach further than can be searched at once.
     """
-    side = REACH // 4
+    side, (y, x), shape = REACH // 4, at[-2:], masks.shape[-2:]
     while True:
-        box = tuple(
-            slice(max(0, p - side // 2), min(n, p + side // 2)) for p, n in zip((y, x), plane.shape, strict=True)
-        )
-        numbered, _ = ndimage.label(plane[box] == plane[y, x], np.ones((3, 3)))
+        box = tuple(slice(max(0, p - side // 2), min(n, p + side // 2)) for p, n in zip((y, x), shape, strict=True))
+        numbered, _ = ndimage.label(masks[at[:-2] + box] == masks[at], np.ones((3, 3)))
         wanted = numbered == numbered[y - box[0].start, x - box[1].start]
-        ends = ((box[0].start, wanted[0]), (plane.shape[0] - box[0].stop, wanted[-1]))
-        sides = ((box[1].start, wanted[:, 0]), (plane.shape[1] - box[1].stop, wanted[:, -1]))
+        ends = ((box[0].start, wanted[0]), (shape[0] - box[0].stop, wanted[-1]))
+        sides = ((box[1].start, wanted[:, 0]), (shape[1] - box[1].stop, wanted[:, -1]))
         if not any(beyond and line.any() for beyond, line in (*ends, *sides)):
             return box, wanted
         if side >= REACH:

@@ -2,16 +2,18 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_sslseg import vast
 from napari_sslseg.instances import ObjectSize
 from napari_sslseg.io import chunks
 from napari_sslseg.io.atomic import remove, write_text
+from napari_sslseg.job import Stop
 from napari_sslseg.overlay import Box
 from napari_sslseg.project import Project
 from napari_sslseg.refining import Known
@@ -88,12 +90,7 @@ class Shares:
         if id == self._id:
             self._planes = {z: plane for z, plane in self._planes.items() if planes is None or z in planes}
             self._store()
-        place = _shelf(self._project).place(id)
-        if place.exists() and self._all(id):
-            remove(place)
-        elif place.exists():
-            for z in self._asked[id]:
-                _clear(place, _region(self._project, id, z))
+        forget(self._project, id, None if self._all(id) else self._asked[id])
 
     def _shape(self, id: str) -> tuple[int, ...]:
         return (len(self._said["values"] or ()), *(1, *self._project.entry(id).shape)[-3:])
@@ -119,7 +116,8 @@ class Shares:
                 chunks.create(place, self._shape(id), np.uint8)
             for z, plane in planes.items():
                 chunks.write(place, plane[:, None], (slice(None), slice(z, z + 1), slice(None), slice(None)))
-            write_text(about, json.dumps({**self._said, "whole": self._all(id)}))
+            through = self._all(id) and not vast.large(self._shape(id)[1:])  # of larger ones objects are of a plane
+            write_text(about, json.dumps({**self._said, "whole": through}))
 
 
 def known(project: Project, id: str, z: int | None) -> Known:
@@ -240,17 +238,17 @@ def use(project: Project, id: str, z: int | None, refined: Masks) -> None:
     before, entry, region = masks(project, id, z), project.entry(id), _region(project, id, z)
     if before is None:
         return
-    whens = _when(project, id)
+    when = max(f.stat().st_mtime for f in _files(project, id, z) or _files(project, id))
     shape = tuple(len(range(*s.indices(n))) for s, n in zip(region, entry.shape, strict=True))
     _shelf(project).write(entry, before.reshape(shape), region)
     _used(project).write(entry, refined.reshape(shape), region)
-    for file in _files(project, id):  # by these times it is known which round predicted
-        if file.stat().st_mtime > whens:
-            os.utime(file, (whens, whens))
+    for file in _files(project, id, z):  # by these times it is known which round predicted
+        if file.stat().st_mtime > when:
+            os.utime(file, (when, when))
 
 
-def restore(project: Project, id: str) -> None:
-    """Use the masks as they were predicted again.
+def restore(project: Project, id: str, stop: Stop) -> Iterator[float]:
+    """Use the masks as they were predicted again, plane by plane.
 
     Parameters
     ----------
@@ -258,12 +256,44 @@ def restore(project: Project, id: str) -> None:
         The project.
     id : str
         Image id.
+    stop : Stop
+        To end early; the planes that are done are as they were predicted.
+
+    Yields
+    ------
+    float
+        The share that is done, 0 to 1.
     """
-    if _shelf(project).place(id).exists():
-        found = masks(project, id)
+    original = _shelf(project).place(id)
+    planes = chunks.planes(original) if original.exists() else ()
+    for k, z in enumerate(planes):
+        if stop.requested:
+            return
+        found = masks(project, id, z)
         if found is not None:
-            use(project, id, None, found)
-        remove(_shelf(project).place(id))
+            use(project, id, z, found)
+            _clear(original, _region(project, id, z))
+        yield (k + 1) / len(planes)
+    remove(original)
+
+
+def forget(project: Project, id: str, planes: tuple[int, ...] | None) -> None:
+    """Forget what masks were before they were refined, since others are written in their place.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+    id : str
+        Image id.
+    planes : tuple of int, optional
+        Their planes; all if not given.
+    """
+    place = _shelf(project).place(id)
+    if planes is None:
+        remove(place)
+    for z in set(planes or ()) & set(chunks.planes(place) if place.exists() else ()):
+        _clear(place, _region(project, id, z))
 
 
 def refined(project: Project) -> tuple[str, ...]:
@@ -350,9 +380,7 @@ def _clear(place: Path, region: tuple[slice, ...]) -> None:
     chunks.write(place, np.zeros_like(chunks.read(place, region)), region)
 
 
-def _files(project: Project, id: str) -> list[Path]:
-    return [f for f in _used(project).place(id).rglob("*") if f.is_file()]
-
-
-def _when(project: Project, id: str) -> float:
-    return max(f.stat().st_mtime for f in _files(project, id))
+def _files(project: Project, id: str, z: int | None = None) -> list[Path]:
+    """The files of masks; of a plane of a stack only those that it is in."""
+    place, deep = _used(project).place(id), len(project.entry(id).shape) == 3
+    return [f for f in (place / "c" / str(z) if deep and z is not None else place).rglob("*") if f.is_file()]

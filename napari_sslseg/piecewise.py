@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_sslseg import vast
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.errors import ImageError
 from napari_sslseg.image import Image
@@ -15,8 +16,6 @@ from napari_sslseg.job import Job, Notice, Stop, share
 from napari_sslseg.overlay import Box
 from napari_sslseg.predicting import predict
 from napari_sslseg.settings import PredictConfig, RuntimeConfig
-
-MOST = 2**28  # pixels of an image that is predicted at once: its masks take half a GiB
 
 
 def in_pieces(image: Image, target: Path, checkpoint: Checkpoint) -> bool:
@@ -36,8 +35,7 @@ def in_pieces(image: Image, target: Path, checkpoint: Checkpoint) -> bool:
     bool
         True if it is.
     """
-    large = int(np.prod(image.data.shape[1:], dtype=np.int64)) > MOST
-    return large and suffix(target).endswith(".zarr") and checkpoint.config["object_size"] is None
+    return vast.large(image.shape) and suffix(target).endswith(".zarr") and checkpoint.config["object_size"] is None
 
 
 def predict_into(

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,10 +14,11 @@ from napari_sslseg.augment import Orientation
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.errors import CheckpointError, ImageError
 from napari_sslseg.image import Image
-from napari_sslseg.job import Clock, Device, Job, Progress, Stop
+from napari_sslseg.job import Clock, Device, Job, Notice, Progress, Stop
 from napari_sslseg.magnify import magnify, reduce
 from napari_sslseg.overlay import Box
 from napari_sslseg.prediction import Prediction
+from napari_sslseg.rows import Rows
 from napari_sslseg.runtime import Runtime
 from napari_sslseg.segmenter import Segmenter
 from napari_sslseg.settings import PredictConfig, RuntimeConfig
@@ -26,6 +28,7 @@ OBJECT_CLASSES = ("background", "core", "contour")
 
 Take = Callable[[str, int, int, npt.NDArray[np.float32]], None]
 Keep = Callable[[Prediction], Prediction]
+Write = Callable[[Prediction], None]
 
 
 def predict(
@@ -37,6 +40,7 @@ def predict(
     boxes: dict[str, Box] | None = None,
     take: Take | None = None,
     keep: Keep | None = None,
+    write: Write | None = None,
     runtime: RuntimeConfig | None = None,
     stop: Stop | None = None,
 ) -> Job[list[Prediction]]:
@@ -60,6 +64,9 @@ def predict(
         all that is predicted but parts.
     keep : callable, optional
         Is given what was predicted of an image as soon as that is done; what it returns is returned.
+    write : callable, optional
+        Is given masks as they come, plane by plane or in bands of a vast one, where all that is asked for is more than
+        is held in memory; then what is returned says that they are `written`. Not of parts, nor with probabilities.
     runtime : RuntimeConfig, optional
         Device and seed.
     stop : Stop, optional
@@ -99,35 +106,49 @@ def predict(
     if network.dimensions == 3:
         volumes.checked(images)
     done: list[Prediction] = []
-    work = [tuple(sorted((planes or {}).get(i.name) or range(i.planes))) for i in images]
-    cuts = [_Cut.of(i, (boxes or {}).get(i.name), config.overlap) for i in images]
-    sizes = [len(zs) * c.pixels for zs, c in zip(work, cuts, strict=True)]
-    _check_room(sum(sizes), checkpoint, config)
-    total, before, clock = sum(sizes), 0.0, Clock()
-    for image, zs, cut, size in zip(images, work, cuts, sizes, strict=True):
-        one = _Image(image, zs, cut, segmenter, checkpoint, config, take)
-        for share in one.run(stop):
-            if (event := clock.event(image.name, (before + share * size) / total)) is not None:
+    work = [
+        _Work(
+            image,
+            tuple(sorted((planes or {}).get(image.name) or range(image.planes))),
+            _Cut.of(image, (boxes or {}).get(image.name), config.overlap),
+            checkpoint.config["object_size"] is not None,
+        )
+        for image in images
+    ]
+    total, before, clock = sum(one.pixels for one in work), 0.0, Clock()
+    if write is not None and vast.large((total,)) and not config.probabilities:
+        work = [one if one.cut.wanted else one._replace(write=write) for one in work]
+    _check_room(work, checkpoint, config)
+    for one in work:
+        if one.apart:
+            yield Notice(f"{one.image.name} is so large that its objects are told apart plane by plane.")
+        made = _Image(one, segmenter, checkpoint, config, take)
+        for share in made.run(stop):
+            if (event := clock.event(one.image.name, (before + share * one.pixels) / total)) is not None:
                 yield event
-        if one.finished or not stop.requested:
-            done.append(keep(one.result()) if keep else one.result())
+        if made.begun or not stop.requested:
+            done.append(keep(made.result()) if keep else made.result())
         if stop.requested:
             return done
-        before += size
+        before += one.pixels
+        del made  # and all that it holds, before the next one
     yield Progress(1.0, "done", 0.0)
     return done
 
 
-def _check_room(pixels: int, checkpoint: Checkpoint, config: PredictConfig) -> None:
+def _check_room(work: "list[_Work]", checkpoint: Checkpoint, config: PredictConfig) -> None:
     """Refuse what would not fit into memory, before the system ends the process for it."""
+    pixels = sum(one.pixels for one in work if one.write is None)
+    pixels += max((one.held for one in work if one.write is not None), default=0)
     kept = config.probabilities or checkpoint.config["object_size"] is not None
     needed, free = pixels * (2 + 2 * len(checkpoint.config["values"]) * kept), vast.free()
     if needed > free:
         raise ImageError(
             f"Masks of {pixels / 1e6:,.0f} million pixels were asked for, which take {needed / 2**30:.1f} GiB",
             f"This machine has {free / 2**30:.1f} GiB of memory left",
-            "Predict fewer images or planes at a time, or a part of them; classes of zarr images are written to disk "
-            "piece by piece by the command predict, or under Export… by Predict a folder…",
+            f"{'Leave probabilities out, or predict' if config.probabilities else 'Predict'} fewer images or planes "
+            "at a time, or a part of them; classes of zarr images are written to disk piece by piece by the command "
+            "predict, or under Export… by Predict a folder…",
         )
 
 
@@ -167,6 +188,43 @@ class _Cut(NamedTuple):
         return Box(top - first, left - before, bottom - first, right - before).slices
 
 
+class _Work(NamedTuple):
+    """What is predicted of an image, and who takes masks as they come."""
+
+    image: Image
+    zs: tuple[int, ...]
+    cut: _Cut
+    objects: bool
+    write: Write | None = None
+
+    @property
+    def pixels(self) -> int:
+        """How many pixels are looked at."""
+        return len(self.zs) * self.cut.pixels
+
+    @property
+    def stack(self) -> bool:
+        """Whether objects of all of a stack are looked for."""
+        every = self.image.data.ndim == 4 and len(self.zs) == self.image.planes
+        return self.objects and every and self.cut.wanted is None
+
+    @property
+    def apart(self) -> bool:
+        """Whether objects of all of a stack are not followed through its planes, since they would not fit."""
+        return self.stack and self.write is not None and vast.large(self.image.shape)
+
+    @property
+    def through(self) -> bool:
+        """Whether objects are followed through planes, so that none is known before the last one is."""
+        return self.stack and not self.apart
+
+    @property
+    def held(self) -> int:
+        """How many pixels of masks are in memory at once where these are handed on."""
+        plane = self.cut.pixels if self.objects else min(self.cut.pixels, vast.MOST)
+        return self.pixels if self.through else plane
+
+
 def _factor(image: Image, said: Mapping[str, Any]) -> float:
     """By how much an image is resized so that its objects are as large as painted ones."""
     if not said.get("grains") or image.channels * math.prod(image.shape) > grain.MOST:
@@ -178,19 +236,13 @@ class _Image:
     """Prediction of one image: fills label and probability arrays band by band."""
 
     def __init__(
-        self,
-        whole: Image,
-        zs: tuple[int, ...],
-        cut: _Cut,
-        segmenter: Segmenter,
-        checkpoint: Checkpoint,
-        config: PredictConfig,
-        take: Take | None,
+        self, work: _Work, segmenter: Segmenter, checkpoint: Checkpoint, config: PredictConfig, take: Take | None
     ) -> None:
-        image, said = cut.of_image(whole), checkpoint.config
-        self.whole, self.cut, self.take = whole, cut, take if cut.wanted is None else None
+        whole, cut, said = work.image, work.cut, checkpoint.config
+        self.work, self.whole, self.cut, self.zs, self.through = work, whole, cut, work.zs, work.through
+        self.image, self.segmenter, self.config = (image := cut.of_image(whole)), segmenter, config
+        self.take = take if cut.wanted is None else None
         self.times = int(said.get("magnification", 1))
-        self.image, self.zs, self.segmenter, self.config = image, zs, segmenter, config
         self.by, self.parts = _factor(whole, said), list[npt.NDArray[np.float32]]()
         sized = grain.resized(image, self.by)
         self.rows = sized.shape[-2]
@@ -200,13 +252,17 @@ class _Image:
         self.flips = config.flips and Orientation.of(said["finetune"]).free
         self.values = np.asarray(said["values"], np.uint16)
         self.size = instances.ObjectSize(**said["object_size"]).reduced(self.by) if said["object_size"] else None
-        shape = (len(zs), *image.shape[-2:])
+        self.names = OBJECT_CLASSES if self.size else tuple(str(v) for v in self.values)
+        self.handed: Rows | None = None
+        if work.write is not None and not self.through:
+            self.handed = Rows(image.shape[-2:], self._hand_on, whole=self.size is not None)
+        shape = (len(work.zs) if self.handed is None else 0, *image.shape[-2:])
         self.labels = np.zeros(shape, np.uint16)
-        self.through = self.size is not None and image.data.ndim == 4 and len(zs) == image.planes and not cut.wanted
         self.finished: list[int] = []  # which of the planes
+        self.begun = False  # whether anything is to be kept
         self.uncertainty = None if cut.wanted else Uncertainty.empty(len(self.values), image.shape)
         self.probabilities: npt.NDArray[np.float16] | None = None
-        if config.probabilities or self.size:
+        if (config.probabilities or self.size) and self.handed is None:
             self.probabilities = np.zeros((len(self.values), *shape), np.float16)
 
     def run(self, stop: Stop) -> Iterator[float]:
@@ -221,7 +277,7 @@ class _Image:
         if self.through and not stop.requested and self.probabilities is not None and self.size is not None:
             found = instances.separate(self.probabilities, self.size, self.image.spacing)
             self.labels = found.astype(np.uint16 if found.max() < 2**16 else np.uint32)
-            self.finished = list(range(len(self.zs)))
+            self.finished, self.begun = list(range(len(self.zs))), True
 
     def _fill(self, k: int, top: int, band: npt.NDArray[np.float32]) -> None:
         band = reduce(band, self.times)  # a magnified plane is one tile, so the band is all of it
@@ -237,34 +293,55 @@ class _Image:
             rows, columns = range(first, first + band.shape[1]), range(left, left + band.shape[2])
             expected = self.segmenter.atlas.over(self.whole.shape, [z], rows, columns)[:, 0]
             band = self.segmenter.atlas.weigh(band, expected)
-        self.labels[k, at] = self.values[band.argmax(0)]
         if self.uncertainty is not None:
             self.uncertainty.add(z, top, band)
         if self.take is not None:
             self.take(self.image.name, z, top, band)
+        if self.handed is not None:
+            if self.handed.add(k, top, band.astype(np.float16) if self.size else self.values[band.argmax(0)]):
+                self.finished.append(k)
+            return
+        self.labels[k, at] = self.values[band.argmax(0)]
         if self.probabilities is not None:
             self.probabilities[:, k, at] = band
         if top + band.shape[1] == self.labels.shape[1] and not self.through:
-            self._finish(k)
+            if self.probabilities is not None and self.size is not None:
+                self.labels[k] = self._separated(self.probabilities[:, k])
+            self.finished.append(k)
+            self.begun = True
 
-    def _finish(self, k: int) -> None:
-        if self.probabilities is not None and self.size is not None:
-            self.labels[k] = instances.separate(self.probabilities[:, k], self.size, self.image.spacing[-2:])
-        self.finished.append(k)
+    def _separated(self, probabilities: npt.NDArray[np.float16]) -> npt.NDArray[Any]:
+        assert self.size is not None, "objects are looked for"
+        return instances.separate(probabilities, self.size, self.image.spacing[-2:])
+
+    def _hand_on(self, k: int, box: Box, found: npt.NDArray[Any]) -> None:
+        """Let masks of a part of a plane go."""
+        assert self.work.write is not None, "somebody takes them"
+        labels, planes = self._separated(found) if self.size else found, None
+        if self.image.data.ndim == 4:
+            labels, planes = labels[None], (self.zs[k],)
+        self.work.write(Prediction(self.image.name, labels, self.names, planes=planes, box=box))
+        self.begun = True
 
     def result(self) -> Prediction:
         """Put together what is finished."""
-        names = OBJECT_CLASSES if self.size else tuple(str(v) for v in self.values)
         probabilities: npt.NDArray[Any] | None = self.probabilities if self.config.probabilities else None
         labels, planes = self.labels, None
         if len(self.finished) < self.image.planes:
             planes = tuple(self.zs[k] for k in self.finished)
             if self.uncertainty is not None:
                 self.uncertainty.forget(sorted(set(self.zs) - set(planes)))
-            labels = labels[self.finished]
+            labels = labels[self.finished] if self.handed is None else labels
             probabilities = probabilities[:, self.finished] if probabilities is not None else None
-        if self.image.data.ndim == 3:
+        if self.image.data.ndim == 3 and self.handed is None:
             labels, probabilities = labels[0], probabilities[:, 0] if probabilities is not None else None
         at = (..., *self.cut.inner)
         probabilities = probabilities[at] if probabilities is not None else None
-        return Prediction(self.image.name, labels[at], names, probabilities, planes, self.uncertainty, self.cut.wanted)
+        found = Prediction(
+            self.image.name, labels[at], self.names, probabilities, planes, self.uncertainty, self.cut.wanted
+        )
+        if self.work.write is None:
+            return found
+        if self.handed is None:
+            self.work.write(found)
+        return replace(found, labels=np.zeros((0,) * found.labels.ndim, found.labels.dtype), written=True)

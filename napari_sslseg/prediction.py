@@ -31,6 +31,8 @@ class Prediction:
         How unsure it is, in squares; None of a part.
     box : Box, optional
         The part of each of these planes that was predicted; None for all of it.
+    written : bool, optional
+        Whether the masks were handed on as they came, since all of them take much room; then `labels` is empty.
     """
 
     image: str
@@ -40,6 +42,7 @@ class Prediction:
     planes: tuple[int, ...] | None = None
     uncertainty: Uncertainty | None = None
     box: Box | None = None
+    written: bool = False
 
     def place(self, axes: int) -> tuple[Any, ...]:
         """Say where in an array of the whole image it belongs.

@@ -15,8 +15,8 @@ from napari_sslseg.catalogue import Catalogue
 from napari_sslseg.contents import Contents, ImageEntry, Round, joined
 from napari_sslseg.errors import LabelError, ProjectError
 from napari_sslseg.image import Image
-from napari_sslseg.io.atomic import remove
-from napari_sslseg.job import Stop, run
+from napari_sslseg.io.on_disk import OnDisk
+from napari_sslseg.job import Job, Stop, run
 from napari_sslseg.overlay import Box
 from napari_sslseg.regions import Region
 from napari_sslseg.shelves import LabelShelf
@@ -163,24 +163,59 @@ class Project(Catalogue):
         ProjectError
             If something was painted, boxed or predicted on it.
         """
+        return run(self.change_axes(id, image, file, read_as))
+
+    def change_axes(
+        self, id: str, image: Image, file: Path | None = None, read_as: str | None = None, *, stop: Stop | None = None
+    ) -> Job[ImageEntry]:
+        """Do what `set_axes` does as a job, for an image whose copying takes long; a copy that it had is removed.
+
+        Parameters
+        ----------
+        id : str
+            Its id.
+        image : Image
+            Its pixels, with other axes.
+        file : Path, optional
+            Its file, where that gives the image when it is read; a copy is made if not given.
+        read_as : str, optional
+            Axes of the array in the file.
+        stop : Stop, optional
+            Looked at several times a second.
+
+        Yields
+        ------
+        Progress
+            How much is copied.
+
+        Returns
+        -------
+        ImageEntry
+            Its entry from now on.
+
+        Raises
+        ------
+        ProjectError
+            If something was painted, boxed or predicted on it.
+        StoppedError
+            If it was stopped; then the project is as it was.
+        """
         self.refresh()
         self.check_bare(id)
-        copy = None if file is not None else run(self._images.copy(image, Stop()))
-        try:
-            with self._newest():
-                self.check_bare(id)
-                known = self.entry(id)
-                if file is not None:
-                    new = self._images.refer(id, image, file, read_as)
-                else:
-                    assert copy is not None, "made above"
-                    new = self._images.keep(id, image, copy, beside=True)
-                if new.shape != known.shape:
-                    self._labels.drop_empty(id)
-                return self._added(known, new)
-        finally:
+
+        def name(copy: Path | None) -> tuple[ImageEntry, ImageEntry]:
+            self.check_bare(id)
+            known = self.entry(id)
             if copy is not None:
-                remove(copy)
+                new = self._images.keep(id, image, copy, beside=True)
+            else:
+                assert file is not None, "else a copy was made"
+                new = self._images.refer(id, image, file, read_as)
+            if new.shape != known.shape:
+                self._labels.drop_empty(id)
+            return known, new
+
+        return (yield from self._copied(image if file is None else None, name, stop or Stop()))
 
     def check_bare(self, id: str) -> None:
         """Check that nothing lies on an image that has its shape.
@@ -284,6 +319,81 @@ class Project(Catalogue):
             ([Z,] Y, X) uint32, 0 in planes never predicted; None if nothing was predicted.
         """
         return self._predictions.read(id)
+
+    def masks(self, id: str) -> OnDisk | None:
+        """Open the latest masks of an image, which may be larger than memory; what is asked for is read then.
+
+        Parameters
+        ----------
+        id : str
+            Image id.
+
+        Returns
+        -------
+        OnDisk, optional
+            ([Z,] Y, X) uint32 of objects, uint16 of classes, as they are on the disk; None if nothing was predicted.
+        """
+        return self._predictions.opened(id, np.uint32 if self.task == "instance" else np.uint16)
+
+    def masked(self, id: str) -> str:
+        """Name what the masks of an image are now.
+
+        Parameters
+        ----------
+        id : str
+            Image id.
+
+        Returns
+        -------
+        str
+            Another one after each writing.
+        """
+        return self._predictions.version(id)
+
+    def masked_boxes(self, id: str) -> list[tuple[slice, ...]]:
+        """Say in which parts of an image there may be masks, without reading any.
+
+        Parameters
+        ----------
+        id : str
+            Image id.
+
+        Returns
+        -------
+        list of tuple of slice
+            Boxes ([Z,] Y, X), with start and stop.
+        """
+        return self._predictions.boxes(id)
+
+    def greatest(self, id: str, planes: tuple[int, ...] | None = None, box: Box | None = None) -> int:
+        """Find the greatest number in the masks of an image, piece by piece.
+
+        Parameters
+        ----------
+        id : str
+            Image id.
+        planes : tuple of int, optional
+            Planes whose part is left out; all if not given.
+        box : Box, optional
+            The part that is left out; none if not given.
+
+        Returns
+        -------
+        int
+            0 if nothing was predicted.
+        """
+        masks, most = self.masks(id), 0
+        for place in self.masked_boxes(id) if masks is not None else ():
+            assert masks is not None, "there are boxes"
+            part = masks[place]
+            if box is not None and (planes is None or place[0].start in planes):
+                rows, columns = (
+                    slice(max(0, b.start - p.start), max(0, b.stop - p.start))
+                    for b, p in zip(box.slices, place[-2:], strict=True)
+                )
+                part[..., rows, columns] = 0
+            most = max(most, int(part.max()))
+        return most
 
     def predicted(self, id: str) -> bool:
         """Tell whether an image has masks.

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from napari_sslseg.errors import LabelError, ProjectError
 from napari_sslseg.image import Image
 from napari_sslseg.io import chunks, read_image
 from napari_sslseg.io.atomic import exchange, remove, storage_errors
+from napari_sslseg.io.lazy import LazyArray
 from napari_sslseg.io.locks import FOLDER, alone
+from napari_sslseg.io.on_disk import OnDisk
 from napari_sslseg.job import Job, Stop, run
 
 WAIT = 60.0  # s, for somebody else who writes all of a stack
@@ -165,7 +168,30 @@ class ImageShelf:
             source, n = f"images/{id}-{n}.zarr", n + 1
         with storage_errors(self.path):
             exchange(copy, self.path / source)
-        return self._remembered(id, image, source)
+        entry = self._remembered(id, image, source)
+        if isinstance(image.data, LazyArray) and image.data.path.resolve().is_relative_to(self.path.resolve()):
+            self.close(id)  # else it would be read from the copy that it was made of
+        return entry
+
+    def discard(self, copies: Iterable[Path], entries: Iterable[ImageEntry]) -> None:
+        """Remove copies that nothing refers to; files elsewhere are nobody's to remove.
+
+        Who reads one just now is told that it is gone: it goes as a whole.
+
+        Parameters
+        ----------
+        copies : iterable of Path
+            Folders, which need not exist.
+        entries : iterable of ImageEntry
+            All images of the project, and those that were taken out.
+        """
+        own, used = (self.path / "images").resolve(), {self.place(entry) for entry in entries}
+        for copy in {copy.resolve() for copy in copies} - used:
+            if copy.parent == own and copy.exists():
+                aside = copy.with_name(f".{secrets.token_hex(8)}.old")
+                with suppress(OSError):  # some systems keep what is open; then it stays
+                    copy.rename(aside)
+                    remove(aside)
 
     def close(self, id: str) -> None:
         """Forget an open image.
@@ -281,6 +307,24 @@ class LabelShelf:
         self._seen[id] = self._last(id)
         return chunks.read(self.place(id)).astype(self.dtype, copy=False) if self.place(id).exists() else None
 
+    def opened(self, id: str, dtype: npt.DTypeLike) -> OnDisk | None:
+        """Open an array, to read what is asked for when it is asked for.
+
+        Parameters
+        ----------
+        id : str
+            Image id.
+        dtype : dtype
+            As what to read it.
+
+        Returns
+        -------
+        OnDisk, optional
+            ([Z,] Y, X); None if nothing was written yet. It may go on giving what was there when it was opened.
+        """
+        place = self.place(id)
+        return OnDisk(LazyArray(chunks.opened(place), place), dtype) if place.exists() else None
+
     def changed(self, ids: Iterable[str]) -> tuple[str, ...]:
         """Say which arrays another window or command wrote since they were read here.
 
@@ -314,6 +358,21 @@ class LabelShelf:
             return self._noted(id).read_bytes()
         except OSError:  # nobody has written yet
             return b""
+
+    def version(self, id: str) -> str:
+        """Name what an array is now.
+
+        Parameters
+        ----------
+        id : str
+            Image id.
+
+        Returns
+        -------
+        str
+            Another one after each writing.
+        """
+        return self._last(id).hex()
 
     def planes(self, id: str) -> tuple[int, ...]:
         """Say in which planes something may be other than 0, without reading any.

@@ -1,8 +1,10 @@
-"""Vast arrays of zeros, which may be larger than memory: they take room only where something is written."""
+"""Vast arrays: zeros that take room only where something is written, and from where on masks are not held in memory."""
 
+import math
 import mmap
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,24 @@ import numpy.typing as npt
 
 from napari_sslseg.errors import StorageError
 
+MOST = 2**28  # pixels of masks that are held in memory, where they take up to 1 GiB; of more, they are on the disk
 NORESERVE = 0x4000  # Linux: room is given page by page when it is written to, and not promised before
+
+
+def large(shape: Sequence[int]) -> bool:
+    """Tell whether masks are so large that they are written as they come, and read from the disk where one looks.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Their shape.
+
+    Returns
+    -------
+    bool
+        Whether they are.
+    """
+    return math.prod(shape) > MOST
 
 
 def zeros(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
@@ -71,4 +90,4 @@ def free() -> float:
         return float("inf")
 
 
-__all__ = ["free", "zeros"]
+__all__ = ["free", "large", "zeros"]

@@ -77,7 +77,7 @@ class TestClasses:
 
     def test_one_piece_of_a_class_is_filled(self, labels, masks):
         masks[0, 20] = 2
-        box, wanted = piece_around(masks, 4, 4)
+        box, wanted = piece_around(masks, (4, 4))
         found, _ = filled(labels, fill_classes(labels, masks, box, (1, 2, 3), wanted=wanted))
         np.testing.assert_array_equal(found == 2, (masks == 2) & (np.arange(20) > 0)[:, None])
         assert set(np.unique(found)) == {0, 2}
@@ -87,11 +87,11 @@ def test_a_piece_is_searched_as_far_as_it_reaches_and_no_further_than_can_be_don
     monkeypatch.setattr(new_objects, "REACH", 64)
     plane = np.ones((200, 200), np.uint16)
     plane[90:110, 90:125] = 2
-    box, wanted = piece_around(plane, 100, 100)
+    box, wanted = piece_around(plane, (100, 100))
     assert wanted.sum() == 20 * 35
     assert (plane[box][wanted] == 2).all()
     with pytest.raises(LabelError, match="further than 32 px"):
-        piece_around(plane, 50, 50)
+        piece_around(plane, (50, 50))
 
 
 @pytest.mark.usefixtures("piece")

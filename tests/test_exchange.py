@@ -12,7 +12,7 @@ import pytest
 import tifffile
 from scenes import disks, paint
 
-from napari_sslseg import piecewise
+from napari_sslseg import vast
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.errors import ImageError, LabelError, ProjectError, StorageError
 from napari_sslseg.exchange import add_images, add_labels, predict_files
@@ -358,7 +358,7 @@ def test_a_dicom_series_is_an_image_of_a_project(tmp_path, project):
 @pytest.fixture
 def pieces(monkeypatch):
     """Images of more than 4000 pixels are predicted in pieces of a plane of 32²."""
-    monkeypatch.setattr(piecewise, "MOST", 4000)
+    monkeypatch.setattr(vast, "MOST", 4000)
     monkeypatch.setattr(growing, "PIECE", {"Z": 1, "Y": 32, "X": 32})
     monkeypatch.setattr(zarr_format, "CHUNK", {"Z": 1, "Y": 32, "X": 32})
 

@@ -19,7 +19,7 @@ from napari_sslseg.annotation import LabelClass
 from napari_sslseg.contents import FILE, VERSION, Round
 from napari_sslseg.errors import ImageError, LabelError, ProjectError, StoppedError, StorageError
 from napari_sslseg.image import Image
-from napari_sslseg.io import chunks
+from napari_sslseg.io import chunks, read_image
 from napari_sslseg.io.atomic import REMOVING
 from napari_sslseg.job import Rhythm, Stop, run
 from napari_sslseg.project import Project
@@ -443,6 +443,114 @@ def test_axes_stay_where_something_lies_on_an_image(tmp_path, what):
     assert Project.open(project.path).entry("a") == entry
 
 
+@pytest.fixture
+def stacked(tmp_path, monkeypatch):
+    """A project with a copy of a stack, which is read as it is asked for, and its planes as channels."""
+    monkeypatch.setattr(chunks, "SMALL", 0)
+    project = Project.create(tmp_path / "p.sslseg")
+    project.add_image(picture("stack"))
+    project = again(project)
+    return project, Image(project.image("a").data[0], (0.5, 0.25), "µm", "a")
+
+
+def copies(project):
+    """All that is in the folder of images."""
+    return sorted(p.name for p in (project.path / "images").iterdir())
+
+
+def test_the_copy_with_the_axes_of_before_is_gone(stacked):
+    project, flat = stacked
+    pixels = np.asarray(project.image("a").data)
+    for axes, expected in ((flat, "a-2.zarr"), (Image(flat.data[None], (1.0,) * 3, "pixel", "a"), "a.zarr")):
+        entry = project.set_axes("a", axes)
+        assert entry.source == f"images/{expected}"
+        assert copies(project) == [expected]
+        for found in (project, again(project)):
+            np.testing.assert_array_equal(np.asarray(found.image("a").data).reshape(pixels.shape), pixels)
+
+
+def test_an_image_that_is_read_from_its_file_again_has_no_copy(tmp_path, stacked):
+    project, _ = stacked
+    path = write_tiff(tmp_path / "a.tif")
+    project.set_axes("a", replace(read_image(path), name="a"), path)
+    assert copies(project) == []
+    assert again(project).image("a").shape == (40, 30)
+    assert path.exists()
+
+
+def test_other_axes_are_asked_for_and_stopped_and_all_is_as_it_was(stacked):
+    project, flat = stacked
+    before, stop = project.entry("a"), Stop()
+    stop.request()
+    with pytest.raises(StoppedError):
+        run(project.change_axes("a", flat, stop=stop))
+    join_removing()
+    assert (again(project).entry("a"), copies(project)) == (before, ["a.zarr"])
+
+
+def join_removing():
+    """Wait until what was stopped is removed."""
+    for thread in threading.enumerate():
+        if thread.name == REMOVING:
+            thread.join()
+
+
+def test_other_axes_that_cannot_be_noted_leave_the_copy_that_was_there_and_no_other(stacked, monkeypatch):
+    project, flat = stacked
+    before = project.entry("a")
+
+    def fail(*_):
+        raise StorageError("The disk is full", "Some room is needed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(project._file), "write", fail)
+        with pytest.raises(StorageError):
+            project.set_axes("a", flat)
+    assert (again(project).entry("a"), copies(project)) == (before, ["a.zarr"])
+    assert np.asarray(project.image("a").data).shape == (1, 5, 40, 30)
+
+
+def test_the_copy_of_before_stays_until_the_project_refers_to_the_new_one(stacked, monkeypatch):
+    project, flat = stacked
+    seen = []
+    write = type(project._file).write
+
+    def watched(file, contents):
+        seen.append(copies(project))
+        write(file, contents)
+        seen.append(copies(project))
+
+    monkeypatch.setattr(type(project._file), "write", watched)
+    project.set_axes("a", flat)
+    assert seen == [["a-2.zarr", "a.zarr"]] * 2
+    assert copies(project) == ["a-2.zarr"]
+
+
+def test_a_copy_that_something_else_refers_to_stays(stacked):
+    project, flat = stacked
+    other = replace(project.entry("a"), id="b")
+    project._change(left=(other,))
+    project.set_axes("a", flat)
+    assert copies(project) == ["a-2.zarr", "a.zarr"]
+
+
+def test_who_reads_a_copy_that_is_gone_is_told(stacked):
+    project, flat = stacked
+    other = again(project).image("a")
+    project.set_axes("a", flat)
+    with pytest.raises(ImageError, match="a.zarr is gone or incomplete.*another copy has taken its place"):
+        other.read(3)
+
+
+def test_a_region_of_a_copy_is_read_from_its_own_copy(stacked):
+    project, flat = stacked
+    pixels = np.asarray(flat.data[:, :9, :9])
+    whole = project.image("a")
+    project.add_image(Image(whole.data[:, :, :9, :9], name="region"))
+    project.set_axes("a", flat)
+    np.testing.assert_array_equal(np.asarray(project.image("region").data[0]), pixels)
+
+
 def test_nothing_is_labelled_at_first(project):
     assert project.labelled() == ()
     assert not project.labels("a").any()
@@ -657,7 +765,7 @@ WRITER = """
 import itertools, sys
 import numpy as np
 from napari_sslseg.annotation import LabelClass
-from napari_sslseg.io import chunks
+from napari_sslseg.io import chunks, read_image
 from napari_sslseg.project import Project
 
 chunks.CHUNK = 16

@@ -1,5 +1,6 @@
 """Accept: masks become labels, in the layer that one paints on, as far as nothing is painted there."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,6 +10,7 @@ from napari.layers import Labels as LabelsLayer
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtGui import QKeySequence
 
+from napari_sslseg import vast
 from napari_sslseg.accepting import Filling, Outcome, Part, fill_classes
 from napari_sslseg.errors import UserError
 from napari_sslseg.gui import marks
@@ -20,6 +22,7 @@ from napari_sslseg.gui.turns import Turns
 from napari_sslseg.new_objects import fill_objects, piece_around
 from napari_sslseg.refinement_file import check_applied
 
+LABEL = 4  # bytes of memory a painted pixel takes
 WHOLE = 10**9  # px: the view is not cut
 
 
@@ -137,7 +140,9 @@ class Accept(QObject):
     def _everything(self, masks: Any, labels: Any) -> Filling:
         if masks.ndim == 3:
             check_applied(self._session.needed_project)
-        return self._fill(masks, labels, tuple(slice(0, n) for n in masks.shape))
+        box = tuple(slice(0, n) for n in masks.shape)
+        _check_room(self._session.current or "", box)
+        return self._fill(masks, labels, box)
 
     def _plane(self, masks: Any, labels: Any, *, seen: bool) -> Filling:
         view = self._canvas.view(WHOLE)
@@ -147,6 +152,7 @@ class Accept(QObject):
         box = self._shown(masks, z)
         if seen:
             box = (*box[:-2], _both(box[-2], top, bottom), _both(box[-1], left, right))
+        _check_room(self._session.current or "", box)
         return self._fill(masks, labels, box)
 
     def _one(self, masks: Any, labels: Any, position: Any) -> Filling:
@@ -157,14 +163,14 @@ class Accept(QObject):
         box = self._shown(masks, plane)
         if self._session.needed_project.task == "instance":
             return self._fill(masks, labels, box, at=at)
-        part, wanted = piece_around(masks[plane] if len(at) == 3 else masks, *at[-2:])
+        part, wanted = piece_around(masks, at)
         return self._fill(masks, labels, (*box[:-2], *part), wanted=wanted)
 
     def _shown(self, masks: Any, z: int) -> Part:
         """All of a plane, or the part of it that live masks cover."""
-        plane = masks[z] if masks.ndim == 3 else masks
-        sides = [slice(0, n) for n in plane.shape]
+        sides = [slice(0, n) for n in masks.shape[-2:]]
         if self._desk.live.on:
+            plane = masks[z] if masks.ndim == 3 else masks
             covered = [np.flatnonzero(plane.any(axis)) for axis in (1, 0)]
             sides = [slice(int(c[0]), int(c[-1]) + 1) if len(c) else slice(0, 0) for c in covered]
         return (slice(z, z + 1), *sides) if masks.ndim == 3 else tuple(sides)
@@ -221,3 +227,15 @@ class Accept(QObject):
 def _both(side: slice, first: int, last: int) -> slice:
     start = max(side.start, first)
     return slice(start, max(start, min(side.stop, last)))
+
+
+def _check_room(id: str, box: Part) -> None:
+    """Refuse to accept more than memory holds: what is painted is there, and once more as it is on the disk."""
+    pixels, free = math.prod(s.stop - s.start for s in box), vast.free()
+    if LABEL * pixels > free:
+        raise UserError(
+            f"Masks of {pixels / 1e6:,.0f} million pixels of {id} would become labels, which take "
+            f"{LABEL * pixels / 2**30:.1f} GiB of memory",
+            f"This machine has {free / 2**30:.1f} GiB left",
+            "Accept less: What I see, or a plane after the other; or export the masks, they are on the disk",
+        )

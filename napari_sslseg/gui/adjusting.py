@@ -8,20 +8,23 @@ import numpy as np
 from napari.layers import Labels as LabelsLayer
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_sslseg import originals, refinement_file
+from napari_sslseg import originals, refinement_file, vast
 from napari_sslseg.adjusting import Adjusted
 from napari_sslseg.errors import UserError
-from napari_sslseg.gui import marks
+from napari_sslseg.gui import marks, masks
 from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.refiner import Refiner, RemoteRefiner
 from napari_sslseg.gui.telling import tell, telling
 from napari_sslseg.gui.words import explained
 from napari_sslseg.gui.worker import JobWorker
 from napari_sslseg.image import PIXEL
+from napari_sslseg.io.on_disk import OnDisk
 from napari_sslseg.project import Project
 from napari_sslseg.refinement_file import Settings
 from napari_sslseg.settings import AS_PREDICTED, Refinement
 
+STACK = "This stack is large: what is set is seen once it is applied"
+PLANE = "All of a plane has to be in memory to be adjusted, and this one is too large. Use a part of it as an image"
 SAVED = 400  # ms without a change after which what is set is written
 
 
@@ -183,7 +186,17 @@ class Adjusting(QObject):
                 state.others = AS_PREDICTED if plain else None
                 state.planes.clear()
         self._kept = None
+        self._read_again()
         self._current_changed()
+
+    def _read_again(self) -> None:
+        """Let masks that are read from the disk where one looks be what they are there now."""
+        project = self._session.project
+        if project is None or not self._canvas.alive:
+            return
+        masks.read_again(self._canvas.viewer, project)
+        for layer in [x for x in self._layers if isinstance(x.data, OnDisk)]:
+            self._layers[layer] = Layer(self.settings.kept)
 
     # ---------------------------------------------------------------- question and answer
     @property
@@ -220,16 +233,24 @@ class Adjusting(QObject):
     def _returned(self, layer: LabelsLayer, asked: dict[str, Any], found: Adjusted) -> None:
         self._worker = None
         if asked["version"] == self._version and layer in self._layers and self._session.running != "result":
-            self._layers[layer].planes[asked["z"]] = asked["settings"]
-            large = "This stack is large: what is set is seen once it is applied" if found.large else ""
+            self._note(layer, asked["z"], asked["settings"])
+            large = ""
+            if found.large:
+                large = PLANE if vast.large(layer.data.shape[-2:]) else STACK
             if (self.sure, self.said) != (found.sure, large):
                 self.sure, self.said = found.sure, large
                 self.changed.emit()
-            if found.labels is not None:
+            if found.labels is not None or isinstance(layer.data, OnDisk):
                 _put(layer, asked["z"], found.labels)
                 self.shown.emit()
         if self._again:
             self.ask()
+
+    def _note(self, layer: LabelsLayer, z: int, settings: Refinement) -> None:
+        state = self._layers[layer]
+        if isinstance(layer.data, OnDisk):  # one plane is shown refined, and all others as they are on the disk
+            state.planes.clear()
+        state.planes[z] = settings
 
     def _errored(self, error: Exception) -> None:
         self._worker = None
@@ -260,6 +281,10 @@ class Adjusting(QObject):
 
 def _put(layer: LabelsLayer, z: int, labels: Any) -> None:
     data: Any = layer.data
+    if isinstance(data, OnDisk):
+        data.show(z, labels)
+        layer.refresh()
+        return
     plane = data[z] if data.ndim == 3 else data
     if (plane != labels).any():
         plane[...] = labels

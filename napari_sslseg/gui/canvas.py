@@ -150,9 +150,9 @@ class Canvas(QObject):
             return
         shown = layers.show_image(self.viewer, project, id)
         if id in self.session.predicted and not marks.marked(self.viewer, project, id, "result"):
-            kept = project.prediction(id)
+            kept = masks.kept(project, id)
             if kept is not None:
-                self.show([Prediction(id, kept)])
+                self.show([kept])
         for layer in self.viewer.layers:
             mark = marks.mark_of(layer)
             if mark is not None and mark.role not in ROLES:

@@ -1,10 +1,11 @@
 """Correcting: an image of the project gets other axes or another pixel size, and is shown so."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from napari_sslseg.gui import axes, layers, marks, origin
-from napari_sslseg.gui.using import check_idle, check_written
+from napari_sslseg.gui.telling import telling
+from napari_sslseg.gui.using import Work, check_idle, check_written, is_large, work_off
 from napari_sslseg.image import Image
 
 if TYPE_CHECKING:
@@ -13,28 +14,35 @@ if TYPE_CHECKING:
 SCALED = ("image", "labels", "result", "live", "unsure", "probability", "doubt", "objects", "validation")
 
 
-def set_axes(desk: "Desk", id: str, said: str) -> None:
-    """Give an image of the project other axes; it keeps its id.
+def set_axes(desk: "Desk", ids: Sequence[str], said: str) -> None:
+    """Give images of the project other axes; they keep their ids. Of a large one a copy is made beside the window.
+
+    What is wrong with one of them is told, and the others get theirs: if something lies on it that has its shape, or
+    something runs.
 
     Parameters
     ----------
     desk : Desk
         The desk.
-    id : str
-        The image.
+    ids : sequence of str
+        The images.
     said : str
-        One letter an axis of its array, as `axes.array_of` gives it; what it cannot be is left out.
-
-    Raises
-    ------
-    UserError
-        If something lies on the image that has its shape, or something runs.
+        One letter an axis of the array of each, as `axes.array_of` gives it; an image that it cannot be stays as it is.
     """
+    copies = list[Work]()
+    for id in ids:
+        with telling():
+            copies += _set_axes(desk, id, said)
+    work_off(desk, copies)
+
+
+def _set_axes(desk: "Desk", id: str, said: str) -> list[Work]:
+    """Give an image other axes; or say what is to be done for that."""
     session, project = desk.session, desk.session.needed_project
     image = project.image(id)
     array, now = axes.array_of(image)
     if said == now or said not in axes.choices(array.shape):
-        return
+        return []
     _check_still(desk, id)
     project.check_bare(id)
     was = dict(zip(image.axes[1:], image.spacing, strict=True))
@@ -43,12 +51,23 @@ def set_axes(desk: "Desk", id: str, said: str) -> None:
     place = project.path / project.entry(id).source
     own = place.resolve().is_relative_to(project.path.resolve())
     found = None if own else origin.read_as(place.resolve(), said, new)
-    painting = bool(marks.marked(desk.canvas.viewer, project, id, "labels"))
+    if found is None and is_large(new):
+        return [(lambda stop: project.change_axes(id, new, stop=stop), lambda _: _show_anew(desk, id, session.refresh))]
+    _show_anew(desk, id, lambda: session.set_axes(id, new, *(found or ())))
+    return []
+
+
+def _show_anew(desk: "Desk", id: str, change: Callable[[], None]) -> None:
+    """Take away what shows an image, have it changed, and show it as it is then."""
+    if not desk.alive:
+        change()
+        return
+    painting = bool(marks.marked(desk.canvas.viewer, desk.session.needed_project, id, "labels"))
     _remove(desk, id)
     try:
-        session.set_axes(id, new, *(found or ()))
+        change()
     finally:
-        if session.current == id:
+        if desk.session.current == id:
             desk.canvas.look_at(id)
             if painting:
                 desk.canvas.painting.annotate()

@@ -35,7 +35,8 @@ class ExportButton(QPushButton):
         self.this = self._action(
             menu,
             "Masks of this image…",
-            "One TIFF file, or NIfTI of a NIfTI or DICOM image; each pixel is the number of its class or object",
+            "One TIFF file, NIfTI of a NIfTI or DICOM image, OME-Zarr of one that is too large for memory;\n"
+            "each pixel is the number of its class or object",
         )
         self.all = self._action(menu, "Masks of all images…", "One file for each image that has masks (Ctrl+Shift+E)")
         menu.addSeparator()

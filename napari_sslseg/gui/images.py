@@ -153,9 +153,8 @@ class ImagesStep(QWidget):
         for group in self._chosen():
             if said in axes.choices(axes.shape_of(group[0]), single=len(group) == 1):
                 axes.say(group, said)
-        for id in self._used() if not self._chosen() else ():
-            with telling():
-                correcting.set_axes(self._desk, id, said)
+        if not self._chosen():
+            correcting.set_axes(self._desk, self._used(), said)
         self.refresh()
 
     def _place(self, spacing: Mapping[str, float], unit: str) -> None:

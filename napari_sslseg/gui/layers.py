@@ -17,6 +17,7 @@ from napari_sslseg.gui import axes
 from napari_sslseg.gui.marks import mark, mark_of, marked
 from napari_sslseg.gui.origin import KEY
 from napari_sslseg.image import Image
+from napari_sslseg.io.channels import joined
 from napari_sslseg.project import Project
 
 CHOOSE = "Choose below the list of images what its axes are"
@@ -89,11 +90,8 @@ def image_from(layers: Sequence[ImageLayer]) -> Image:
     parts = [layer.data[0] if layer.multiscale else layer.data for layer in layers]
     said = axes.axes_of(first)
     data, letters = parts[0], said
-    if len(parts) > 1:
-        import dask.array
-
-        lazy = any(not isinstance(p, np.ndarray) for p in parts)
-        data, letters = (dask.array.stack(parts) if lazy else np.stack(parts)), "C" + said
+    if len(parts) > 1:  # put together plane by plane by who reads it: all at once would hold up the window
+        data, letters = joined(parts, first.name), "C" + said
     spacing, unit = axes.place_of(first, said)
     try:
         return Image.from_array(data, letters, spacing=spacing, unit=unit, name=first.name)

@@ -11,6 +11,7 @@ from napari.utils.colormaps import Colormap
 
 from napari_sslseg import vast
 from napari_sslseg.gui import layers, marks, overlays
+from napari_sslseg.io.on_disk import OnDisk
 from napari_sslseg.prediction import Prediction
 from napari_sslseg.project import Project
 
@@ -63,18 +64,67 @@ def show(viewer: ViewerModel, project: Project, predictions: Sequence[Prediction
         viewer.layers.selection.active = active
 
 
+def kept(project: Project, id: str) -> Prediction | None:
+    """Return the masks of an image that are on the disk; of a large one without reading any.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+    id : str
+        The image.
+
+    Returns
+    -------
+    Prediction, optional
+        None if nothing was predicted.
+    """
+    if vast.large(project.entry(id).shape):
+        return Prediction(id, np.zeros(0, np.uint16), written=True) if project.predicted(id) else None
+    found = project.prediction(id)
+    return Prediction(id, found) if found is not None else None
+
+
+def read_again(viewer: ViewerModel, project: Project) -> None:
+    """Show large masks, which are read where one looks, as they are on the disk now.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        The viewer.
+    project : Project
+        The project.
+    """
+    for layer in marks.marked(viewer, project, None, "result"):
+        mark = marks.mark_of(layer)
+        found = project.masks(mark.image) if mark is not None and isinstance(layer.data, OnDisk) else None
+        if found is not None:
+            layer.data, layer.editable = found, False
+
+
 def _show_masks(viewer: ViewerModel, project: Project, prediction: Prediction, look: Look) -> None:
-    found = marks.marked(viewer, project, prediction.image, "result")
+    shape, found = project.entry(prediction.image).shape, marks.marked(viewer, project, prediction.image, "result")
+    if vast.large(shape):
+        masks: Any = project.masks(prediction.image)  # all that is there, and so what was predicted now
+        if masks is None:
+            return
+    else:
+        known = kept(project, prediction.image) if prediction.written else prediction
+        if known is None:
+            return
+        kind = np.uint32 if project.task == "instance" else np.uint16
+        masks = found[0].data if found else vast.zeros(shape, kind)
+        masks[known.place(len(shape))] = known.labels
     if found:
-        found[0].data[prediction.place(found[0].data.ndim)] = prediction.labels
+        if found[0].data is not masks:
+            found[0].data = masks
+        found[0].editable = not vast.large(shape)
         found[0].refresh()
         return
     below = layers.show_image(viewer, project, prediction.image)
-    shape = project.entry(prediction.image).shape
-    masks = vast.zeros(shape, np.uint32 if project.task == "instance" else np.uint16)
-    masks[prediction.place(masks.ndim)] = prediction.labels
     metadata = marks.mark(project, prediction.image, "result")
     layer = LabelsLayer(masks, name=f"{prediction.image} masks", metadata=metadata, **layers.geometry(below[0]))
+    layer.editable = not vast.large(shape)
     colour(layer, project)
     style(layer, look)
     viewer.layers.insert(viewer.layers.index(below[-1]) + 1, layer)

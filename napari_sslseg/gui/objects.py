@@ -8,6 +8,7 @@ import numpy as np
 from napari.layers import Shapes
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_sslseg import vast
 from napari_sslseg.gui import layers, marks
 from napari_sslseg.gui.adjusting import Adjusting
 from napari_sslseg.gui.desk import Desk
@@ -18,6 +19,8 @@ from napari_sslseg.measuring import Table, write_table
 SETTLE = 150  # ms after a change of the masks until they are measured
 AROUND = 1.0  # px between an object and the box drawn around it
 COLOUR = "#ffffff"
+STACK = "All of this stack is too large to be measured at once. Without “all planes” the plane you look at is measured"
+PLANE = "This plane is too large to be measured at once. Use a part of it as an image: Only this region, in step 1"
 
 
 class Objects(QObject):
@@ -139,6 +142,10 @@ class Objects(QObject):
             self._take(None, None, "There are no masks yet: predict first")
             return
         z = None if layer.ndim == 2 or self.all_planes else self._adjusting.plane()
+        shape = project.entry(id).shape
+        if vast.large(shape if z is None else shape[-2:]):
+            self._take(None, None, PLANE if vast.large(shape[-2:]) else STACK)
+            return
         refiner, asked = self._adjusting.refiner, {"id": id, "z": z, **self._adjusting.asked}
         if self.table is not None and (project.path, asked) == self._measured:
             return

@@ -6,6 +6,7 @@ import numpy as np
 from napari.layers import Labels as LabelsLayer
 from napari.utils.transforms import Affine
 
+from napari_sslseg import vast
 from napari_sslseg.adjusting import MOST
 from napari_sslseg.gui import layers, masks
 from napari_sslseg.gui.desk import Desk
@@ -15,6 +16,7 @@ from napari_sslseg.gui.worker import JobWorker
 from napari_sslseg.measuring import Numbered
 
 LARGE = "This stack is large: its objects are shown plane by plane, and not in 3-D"
+PLANE = "This plane is too large for its objects to be told apart, which needs all of it in memory"
 NONE = "There are no masks of this plane yet: predict it first"
 
 
@@ -86,8 +88,9 @@ class Parts(Laid):
         self._again = False
         if project is None or id is None or self._session.running == "result":
             return  # it is asked again when these masks are there
-        if z is None and np.prod(project.entry(id).shape, dtype=np.int64) > MOST:
-            self.said = LARGE
+        shape = project.entry(id).shape
+        if (z is None and np.prod(shape, dtype=np.int64) > MOST) or vast.large(shape[-2:]):
+            self.said = PLANE if vast.large(shape[-2:]) else LARGE
             if id in self._laid:
                 self.take_off(id)
             return

@@ -54,7 +54,7 @@ def use(desk: "Desk", chosen: Sequence[Sequence[ImageLayer]], then: Callable[[],
             image = layers.image_from(group)
             found = reference(group[0], axes_of(group[0]) if len(group) == 1 else None, image)
             file, said = found if found is not None else (None, {})
-            large = file is None and _bytes(image) > LARGE
+            large = file is None and is_large(image)
             if large:
                 check_idle(desk, f"{image.name} is large, and is copied")
             ready(desk, image, file)
@@ -68,7 +68,7 @@ def use(desk: "Desk", chosen: Sequence[Sequence[ImageLayer]], then: Callable[[],
     finally:  # of what comes after an image that cannot be used, nothing is; what came before it is
         desk.canvas.follow()
         desk.jobs.start()
-        _work_off(desk, [*copies, *more], then if copies else None)
+        work_off(desk, [*copies, *more], then if copies else None)
     return bool(copies)
 
 
@@ -188,8 +188,18 @@ def let_go(desk: "Desk", entry: ImageEntry) -> None:
 
 
 # -------------------------------------------------------------------- what takes its time: large images, many files
-def _work_off(desk: "Desk", works: Sequence[Work], then: Callable[[], None] | None) -> None:
-    """Run jobs one after the other, and then what comes next; a stop or a failure ends it all."""
+def work_off(desk: "Desk", works: Sequence[Work], then: Callable[[], None] | None = None) -> None:
+    """Run jobs one after the other, and then what comes next; a stop or a failure ends it all.
+
+    Parameters
+    ----------
+    desk : Desk
+        The desk.
+    works : sequence of Work
+        What makes each job, and what is given its result.
+    then : callable, optional
+        What comes next.
+    """
     if not works:
         if then is not None and desk.alive:
             then()
@@ -203,7 +213,7 @@ def _work_off(desk: "Desk", works: Sequence[Work], then: Callable[[], None] | No
 
     def go_on() -> None:
         if not stops[0].requested:
-            _work_off(desk, others, then)
+            work_off(desk, others, then)
 
     desk.run("images", begin, done, go_on)
 
@@ -246,8 +256,20 @@ def check_written(desk: "Desk", id: str) -> None:
         raise UserError(f"What is painted on {id} is not on disk yet", "It has to be first", "Wait a moment")
 
 
-def _bytes(image: Image) -> int:
-    return math.prod(image.data.shape) * int(image.data.dtype.itemsize)
+def is_large(image: Image) -> bool:
+    """Tell whether copying an image takes so long that it is done beside the window.
+
+    Parameters
+    ----------
+    image : Image
+        The image.
+
+    Returns
+    -------
+    bool
+        Whether it does.
+    """
+    return math.prod(image.data.shape) * int(image.data.dtype.itemsize) > LARGE
 
 
 def _copy(desk: "Desk", group: Sequence[ImageLayer], image: Image, was: str | None) -> Work:

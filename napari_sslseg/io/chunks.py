@@ -176,6 +176,22 @@ def read(path: Path, region: Region | None = None) -> npt.NDArray[Any]:
     return values
 
 
+def opened(path: Path) -> Any:
+    """Open an array, to read parts of it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The zarr folder.
+
+    Returns
+    -------
+    zarr.Array
+        What reads pixels when sliced.
+    """
+    return zarr.open_array(path, mode="r")
+
+
 def write_image(path: Path, image: Image, stop: Stop) -> Job[None]:
     """Copy an image, plane by plane, so that one larger than memory can be copied too.
 
@@ -236,6 +252,20 @@ def _look(stop: Stop, image: Image) -> None:
         raise StoppedError(f"Copying {image.name} was stopped", "There is nothing to keep", "Start it again")
 
 
+class _Copy:
+    """The pixels of a copy, as long as it is there: zarr takes chunks that are gone for zeros."""
+
+    def __init__(self, array: Any, path: Path) -> None:
+        self._array, self._path = array, path
+        self.shape, self.ndim, self.dtype, self.chunks = array.shape, array.ndim, array.dtype, array.chunks
+
+    def __getitem__(self, key: Region) -> npt.NDArray[Any]:
+        found = np.asarray(self._array[key])
+        if not self._path.exists():
+            raise FileNotFoundError("another copy has taken its place")
+        return found
+
+
 def read_image(path: Path, name: str) -> Image:
     """Open the copy of an image; a large one is read when it is needed.
 
@@ -252,7 +282,7 @@ def read_image(path: Path, name: str) -> Image:
         As it was copied.
     """
     array: Any = zarr.open_array(path, mode="r")
-    pixels: Any = LazyArray(array, path)
+    pixels: Any = LazyArray(_Copy(array, path), path)
     said = dict(array.attrs)
     if pixels.nbytes <= SMALL:
         pixels = np.asarray(pixels)

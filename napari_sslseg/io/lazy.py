@@ -44,6 +44,11 @@ class LazyArray:
         return len(self._order)
 
     @property
+    def path(self) -> Path:
+        """Its file."""
+        return self._path
+
+    @property
     def size(self) -> int:
         """Number of elements."""
         return int(np.prod(self.shape, dtype=np.int64))

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from napari_sslseg.errors import StorageError
-from napari_sslseg.gui import axes, commands, using
+from napari_sslseg.gui import axes, commands, layers, using
 from napari_sslseg.gui.dock import Dock
 from napari_sslseg.image import Image
 from napari_sslseg.io import chunks
 from napari_sslseg.job import Job, Stop
 from napari_sslseg.project import Project
 
-from .test_images import click_row, rows
+from .test_images import choose_axes, click_row, rows
 from .test_jobs import done
 
 
@@ -236,6 +236,32 @@ def test_a_large_image_that_comes_back_with_other_axes_brings_what_was_painted(
     assert viewer.layers["stack labels"].data[2, 9, 9] == 1
 
 
+def test_channels_are_put_together_beside_the_window(
+    dock: Dock, viewer: Any, go: Gate, qtbot: Any, monkeypatch: Any
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (2, 4, 40, 32), np.uint8)
+    for name, channel in zip(("red", "green"), pixels, strict=True):
+        viewer.add_image(channel, name=name, metadata={layers.KEY: "pair"})
+    stack, whole = np.stack, list[str]()
+
+    def watched(*arguments: Any, **options: Any) -> Any:
+        found = stack(*arguments, **options)
+        if found.nbytes >= pixels.nbytes:
+            whole.append(threading.current_thread().name)
+        return found
+
+    monkeypatch.setattr(np, "stack", watched)
+    dock.images.panel.button.click()
+    copying(dock, qtbot, "red")
+    end(dock, go, qtbot)
+    assert whole == []  # it is plane by plane, and in no thread all of it
+    (entry,) = dock.desk.session.needed_project.images
+    assert (entry.channels, entry.shape) == (2, (4, 40, 32))
+    monkeypatch.undo()
+    copy = Project.open(dock.desk.session.needed_project.path).image("red")
+    np.testing.assert_array_equal(np.asarray(copy.data), pixels)
+
+
 def test_an_image_that_is_closed_while_it_is_copied_is_in_the_project(
     dock: Dock, image: Any, viewer: Any, go: Gate, qtbot: Any
 ) -> None:
@@ -272,3 +298,83 @@ def test_a_stop_is_heard_while_a_region_is_copied(dock: Dock, image: Any, viewer
     dock.images.panel.button.click()
     done(dock, qtbot)
     assert on_disk(dock) == []
+
+
+# -------------------------------------------------------------------- other axes of an image that is kept as a copy
+@pytest.fixture
+def kept(dock: Dock, viewer: Any, go: Gate, qtbot: Any) -> Dock:
+    """The dock with a large stack that the project has a copy of, and one that is its twin."""
+    for name in ("stack", "twin"):
+        viewer.add_image(np.random.default_rng(0).integers(0, 255, (5, 40, 32), np.uint8), name=name)
+    go.set()
+    dock.images.panel.button.click()
+    done(dock, qtbot)
+    dock.images.list.setCurrentRow(0)
+    dock.images.fold.click()
+    go.clear()
+    return dock
+
+
+def sources(dock: Dock) -> list[str]:
+    """Where the images of the project are, and all copies that there are."""
+    project = Project.open(dock.desk.session.needed_project.path)
+    found = [e.source for e in project.images]
+    assert sorted(found) == sorted(f"images/{p.name}" for p in project.path.glob("images/*"))
+    return found
+
+
+def test_other_axes_are_given_to_a_large_copy_while_the_window_answers(
+    kept: Dock, viewer: Any, go: Gate, qtbot: Any
+) -> None:
+    pixels = np.array(viewer.layers["stack"].data)
+    kept.desk.paint()
+    choose_axes(kept, "CYX")
+    copying(kept, qtbot, "stack")
+    assert {"stack", "stack labels"} <= {x.name for x in viewer.layers}  # as it was until now
+    kept.paint.panel.title.click()
+    assert kept.paint.panel.content.isHidden()
+    end(kept, go, qtbot)
+    assert sources(kept) == ["images/stack-2.zarr", "images/twin.zarr"]
+    assert [x.name for x in viewer.layers if x.visible] == [*(f"stack {c}" for c in range(1, 6)), "stack labels"]
+    assert viewer.layers["stack labels"].data.shape == (40, 32)
+    np.testing.assert_array_equal(np.asarray(kept.desk.session.needed_project.image("stack").data), pixels)
+    assert kept.images.kind.axes.currentData() == "CYX"
+
+
+def test_other_axes_that_are_stopped_leave_the_image_as_it_was(kept: Dock, viewer: Any, go: Gate, qtbot: Any) -> None:
+    choose_axes(kept, "CYX")
+    copying(kept, qtbot, "stack")
+    kept.images.panel.button.click()
+    done(kept, qtbot)
+    assert sources(kept) == ["images/stack.zarr", "images/twin.zarr"]
+    assert kept.desk.session.needed_project.entry("stack").axes == "CZYX"
+    assert viewer.layers["stack"].visible
+
+
+def test_several_large_copies_get_other_axes_one_after_the_other(kept: Dock, go: Gate, qtbot: Any) -> None:
+    go.set()
+    kept.images.list.selectAll()
+    choose_axes(kept, "TYX")
+    qtbot.waitUntil(lambda: [e.axes for e in on_disk_entries(kept)] == ["CTYX"] * 2, timeout=5000)
+    done(kept, qtbot)
+    assert sources(kept) == ["images/stack-2.zarr", "images/twin-2.zarr"]
+
+
+def on_disk_entries(dock: Dock) -> Any:
+    """The images of the project, as another window finds them."""
+    return Project.open(dock.desk.session.needed_project.path).images
+
+
+def test_what_is_painted_while_a_copy_with_other_axes_is_made_stays(
+    kept: Dock, viewer: Any, go: Gate, said: list[str], qtbot: Any
+) -> None:
+    kept.desk.paint()
+    choose_axes(kept, "CYX")
+    copying(kept, qtbot, "stack")
+    viewer.layers["stack labels"].paint((2, 9, 9), 1)
+    assert kept.desk.canvas.painting.flush()
+    end(kept, go, qtbot)
+    assert "stack has strokes" in said[-1]
+    assert sources(kept) == ["images/stack.zarr", "images/twin.zarr"]
+    assert kept.desk.session.needed_project.labels("stack")[2, 9, 9] == 1
+    assert viewer.layers["stack labels"].data[2, 9, 9] == 1
