@@ -14,6 +14,7 @@ from napari_sslseg.io import read_image
 from napari_sslseg.io.atomic import remove, storage_errors
 from napari_sslseg.io.locks import alone
 from napari_sslseg.job import Job, Stop, run
+from napari_sslseg.likeness import alike, turned
 from napari_sslseg.shelves import ImageShelf, free_id
 
 LOCK = "project"
@@ -246,7 +247,8 @@ class Catalogue:
         image : Image
             The image.
         was : str, optional
-            Id of an image that was taken out and is this one; labels of the same shape come back with it.
+            Id of an image that was taken out and is this one; labels of the same shape come back with it, unless its
+            axes are in another order now.
 
         Returns
         -------
@@ -283,19 +285,20 @@ class Catalogue:
             If it was stopped; then the project is as it was.
         """
         self.refresh()
-        copy = None
+        copy, stop = None, stop or Stop()
+        known = next((e for e in self.left if e.id == was and e.shape == image.shape), None)
+        old = self._images.copied(known)
+        if old is not None and turned(old, image):
+            known = old = None  # what is painted lies on pixels in another order
         try:
-            if not self._images.copied(self._before(image, was), image):
-                copy = yield from self._images.copy(image, stop or Stop())
+            if old is None or not (yield from alike(old, image, stop)):
+                copy = yield from self._images.copy(image, stop)
             with self._newest():
-                known = self._before(image, was)
+                known = known if known in self.left else None  # else somebody else used it meanwhile
                 return self._added(known, self._images.put(self._id(image, known), image, copy, known))
         finally:
             if copy is not None:
                 remove(copy)
-
-    def _before(self, image: Image, was: str | None) -> ImageEntry | None:
-        return next((e for e in self.left if e.id == was and e.shape == image.shape), None)
 
     def _id(self, image: Image, known: ImageEntry | None) -> str:
         """An image that was known keeps its id, labels and predictions."""
