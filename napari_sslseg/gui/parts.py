@@ -7,6 +7,7 @@ from napari.layers import Labels as LabelsLayer
 from napari.utils.transforms import Affine
 
 from napari_sslseg.adjusting import MOST
+from napari_sslseg.errors import StoppedError
 from napari_sslseg.gui import layers, masks
 from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.laid import Laid
@@ -122,7 +123,8 @@ class Parts(Laid):
         self._worker = None
         if self.on:
             self.turn(False)
-            tell(error)
+            if not isinstance(error, StoppedError):
+                tell(error)
 
     # ---------------------------------------------------------------- the layer
     def _show(self, id: str, z: int | None, found: Numbered) -> None:
