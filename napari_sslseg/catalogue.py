@@ -14,6 +14,7 @@ from napari_sslseg.io import read_image
 from napari_sslseg.io.atomic import storage_errors
 from napari_sslseg.io.locks import alone
 from napari_sslseg.job import Job, Stop, run
+from napari_sslseg.likeness import alike, turned
 from napari_sslseg.shelves import ImageShelf, free_id
 
 LOCK = "project"
@@ -248,7 +249,8 @@ class Catalogue:
         image : Image
             The image.
         was : str, optional
-            Id of an image that was taken out and is this one; labels of the same shape come back with it.
+            Id of an image that was taken out and is this one; labels of the same shape come back with it, unless its
+            axes are in another order now.
 
         Returns
         -------
@@ -285,13 +287,18 @@ class Catalogue:
             If it was stopped; then the project is as it was.
         """
         self.refresh()
+        stop = stop or Stop()
+        left = next((e for e in self.left if e.id == was and e.shape == image.shape), None)
+        old = self._images.copied(left)
+        if old is not None and turned(old, image):
+            left = old = None  # what is painted lies on pixels in another order
+        needed = old is None or not (yield from alike(old, image, stop))
 
         def name(copy: Path | None) -> tuple[ImageEntry | None, ImageEntry]:
-            known = self._before(image, was)
+            known = left if left in self.left else None  # else somebody else used it meanwhile
             return known, self._images.put(self._id(image, known), image, copy, known)
 
-        needed = not self._images.copied(self._before(image, was), image)
-        return (yield from self._copied(image if needed else None, name, stop or Stop()))
+        return (yield from self._copied(image if needed else None, name, stop))
 
     def _copied(self, image: Image | None, name: Name, stop: Stop) -> Job[ImageEntry]:
         """Copy an image, if one is given, and put it into the project while nobody else changes that.
@@ -312,9 +319,6 @@ class Catalogue:
                 return self._added(known, entry)
         finally:
             self._images.discard(copies, (*self.images, *self.left))
-
-    def _before(self, image: Image, was: str | None) -> ImageEntry | None:
-        return next((e for e in self.left if e.id == was and e.shape == image.shape), None)
 
     def _id(self, image: Image, known: ImageEntry | None) -> str:
         """An image that was known keeps its id, labels and predictions."""

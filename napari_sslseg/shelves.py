@@ -79,23 +79,22 @@ class ImageShelf:
         self._open[id] = entry, image
         return entry
 
-    def copied(self, known: ImageEntry | None, image: Image) -> bool:
-        """Tell whether the folder has a copy of an image already, with the same axes.
+    def copied(self, known: ImageEntry | None) -> Image | None:
+        """Open the copy that the folder has of an image.
 
         Parameters
         ----------
         known : ImageEntry, optional
-            What was remembered of it before.
-        image : Image
-            The image.
+            What was remembered of the image.
 
         Returns
         -------
-        bool
-            Whether it has.
+        Image, optional
+            None if there is none.
         """
-        copied = known is not None and not Path(known.source).is_absolute() and self.place(known).exists()
-        return known is not None and copied and (known.axes, known.channels) == (image.axes, image.channels)
+        if known is None or Path(known.source).is_absolute() or not self.place(known).exists():
+            return None
+        return chunks.read_image(self.place(known), known.id)
 
     def copy(self, image: Image, stop: Stop) -> Job[Path]:
         """Copy an image into the folder, where nothing refers to it yet.
@@ -122,7 +121,7 @@ class ImageShelf:
         return place
 
     def put(self, id: str, image: Image, copy: Path | None, known: ImageEntry | None = None) -> ImageEntry:
-        """Give a copy of an image its name, beside a copy of it with other axes.
+        """Give a copy of an image its name, beside a copy of it with other axes or pixels.
 
         Parameters
         ----------
@@ -131,16 +130,16 @@ class ImageShelf:
         image : Image
             The image.
         copy : Path, optional
-            What `copy` made; made now where there is none, and no other one that is as good.
+            What `copy` made; None where the copy that is known is the same, and made now where none is known.
         known : ImageEntry, optional
-            What was remembered of it before; a copy with the same axes is used again.
+            What was remembered of it before.
 
         Returns
         -------
         ImageEntry
             What to remember of it.
         """
-        if known is not None and self.copied(known, image):
+        if known is not None and copy is None:
             return self._remembered(id, image, known.source)
         return self.keep(id, image, copy or run(self.copy(image, Stop())), beside=known is not None)
 

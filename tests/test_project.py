@@ -396,6 +396,38 @@ def test_a_copy_that_was_taken_out_comes_back_and_may_have_other_axes(tmp_path, 
     np.testing.assert_array_equal(found.data, image.data)
 
 
+@pytest.mark.parametrize("order", [(0, 2, 1, 3), (0, 1, 3, 2), (1, 0, 2, 3)])
+def test_a_copy_whose_axes_changed_places_is_another_image(tmp_path, order):
+    pixels = np.random.default_rng(0).integers(0, 255, (6,) * 4, np.uint8)
+    project, image = Project.create(tmp_path / "p.sslseg"), Image(pixels, name="a")
+    project.add_image(image)
+    project.write_labels("a", np.ones((6, 6, 6), np.uint16))
+    project.take_out("a")
+    entry = project.add_image(replace(image, data=pixels.transpose(order)), was="a")
+    assert (entry.id, [e.id for e in project.left]) == ("a-2", ["a"])  # what is painted would lie elsewhere
+    np.testing.assert_array_equal(Project.open(project.path).image("a-2").data, pixels.transpose(order))
+    assert project.add_image(image, was="a").source == "images/a.zarr"
+    assert project.labelled() == ("a",)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_a_copy_whose_pixels_changed_is_made_anew_and_keeps_its_labels(tmp_path, dtype):
+    pixels = np.random.default_rng(0).integers(0, 255, (1, 5, 40, 30)).astype(dtype)
+    if dtype == np.float32:
+        pixels[0, 0, 0, 0] = np.nan  # is the same each time
+    project, image = Project.create(tmp_path / "p.sslseg"), Image(pixels, name="a")
+    project.add_image(image)
+    project.write_labels("a", np.ones((5, 40, 30), np.uint16))
+    project.take_out("a")
+    assert project.add_image(replace(image, data=pixels.copy()), was="a").source == "images/a.zarr"
+    project.take_out("a")
+    changed = pixels.copy()
+    changed[0, 4, 39, 29] += 1
+    entry = project.add_image(replace(image, data=changed), was="a")
+    assert (entry.id, entry.source, project.labelled()) == ("a", "images/a-2.zarr", ("a",))
+    np.testing.assert_array_equal(Project.open(project.path).image("a").data, changed)
+
+
 def test_a_file_that_was_taken_out_may_come_back_as_a_copy(tmp_path, project):
     tifffile.imwrite(tmp_path / "b.tif", np.zeros((40, 30), np.uint16))
     project.add_file(tmp_path / "b.tif")

@@ -374,13 +374,13 @@ def test_predicting_a_volume_stops_within_a_box(trained):
 def test_painted_objects_of_one_plane_are_found_in_three_dimensions():
     image, truth = balls(12, 64, apart=2.0, objects=True)
     labels = np.zeros_like(truth)
-    labels[6] = truth[6]
+    labels[6], labels[0] = truth[6], truth[0]  # in plane 0 there is ground only, which tells how deep they reach
     trained = train([(image, Annotation(labels, "instance"))], steps=60, rate=3e-3)
     found = run(predict([image], trained, PredictConfig(tile=64, overlap=16)))[0]
     whole = average_precision([(found.labels, truth)])
     assert whole.predicted == whole.true == 9  # not one for each plane, nor all of them one
     assert average_precision([(found.labels[6], truth[6])]).at_50 == 1
-    assert whole.at_50 > 0.5  # how deep they reach is only learnt by and by; 0.4 with the spacing left out
+    assert whole.at_50 > 0.6  # 0.8 to 1 of seven seeds; 0.29 at most where plane 6 is repeated above and below
 
 
 def test_training_on_volumes_starts_from_what_was_pretrained(tmp_path, monkeypatch):

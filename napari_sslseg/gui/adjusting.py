@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sslseg import originals, refinement_file, vast
 from napari_sslseg.adjusting import Adjusted
-from napari_sslseg.errors import UserError
+from napari_sslseg.errors import StoppedError, UserError
 from napari_sslseg.gui import marks, masks
 from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.refiner import Refiner, RemoteRefiner
@@ -254,6 +254,8 @@ class Adjusting(QObject):
 
     def _errored(self, error: Exception) -> None:
         self._worker = None
+        if isinstance(error, StoppedError):
+            return
         if isinstance(error, UserError):
             self.said = explained(error)
             self.changed.emit()

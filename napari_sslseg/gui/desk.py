@@ -383,11 +383,11 @@ class Desk(QObject):
             self.jobs.close()
 
     def close(self) -> None:
-        """Stop the running job and write what was painted; what the job made stays in the project."""
+        """Stop the running job and write what was painted; what the job made it keeps in the project by itself."""
         self.alive = False
         self.stop()
         self.live.close()
         self.canvas.painting.flush()
         self.memory.flush()
-        self._rest()
+        self.jobs.close()  # waiting for it would keep Python from ending, on a busy machine for a minute or more
         self.closed.emit()

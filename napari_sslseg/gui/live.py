@@ -9,7 +9,7 @@ from napari.layers import Labels as LabelsLayer
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sslseg import vast
-from napari_sslseg.errors import UserError
+from napari_sslseg.errors import StoppedError, UserError
 from napari_sslseg.gui import layers, marks, masks
 from napari_sslseg.gui.canvas import Canvas
 from napari_sslseg.gui.process import FOLLOWING, Call, Process
@@ -264,7 +264,8 @@ class Live(QObject):
             return
         self._reread = True  # whatever was under way, the next question says all
         if isinstance(error, UserError):
-            self._say(explained(error))
+            if not isinstance(error, StoppedError):  # it was turned off and on again
+                self._say(explained(error))
             if self._again:
                 self.ask()
         else:

@@ -9,6 +9,7 @@ from napari.layers import Shapes
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sslseg import vast
+from napari_sslseg.errors import StoppedError
 from napari_sslseg.gui import layers, marks
 from napari_sslseg.gui.adjusting import Adjusting
 from napari_sslseg.gui.desk import Desk
@@ -170,7 +171,8 @@ class Objects(QObject):
     def _errored(self, error: Exception) -> None:
         self._worker = None
         self._take(None, None, "")
-        tell(error)
+        if not isinstance(error, StoppedError):
+            tell(error)
 
     def _take(self, table: Table | None, of: tuple[Any, str, int | None] | None, said: str) -> None:
         before, same = self._box(), self._of == of

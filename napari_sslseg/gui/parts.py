@@ -8,6 +8,7 @@ from napari.utils.transforms import Affine
 
 from napari_sslseg import vast
 from napari_sslseg.adjusting import MOST
+from napari_sslseg.errors import StoppedError
 from napari_sslseg.gui import layers, masks
 from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.laid import Laid
@@ -125,7 +126,8 @@ class Parts(Laid):
         self._worker = None
         if self.on:
             self.turn(False)
-            tell(error)
+            if not isinstance(error, StoppedError):
+                tell(error)
 
     # ---------------------------------------------------------------- the layer
     def _show(self, id: str, z: int | None, found: Numbered) -> None:

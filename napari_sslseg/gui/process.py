@@ -14,7 +14,7 @@ import sys
 import threading
 from typing import IO, Any, NamedTuple
 
-from napari_sslseg.errors import UserError
+from napari_sslseg.errors import StoppedError, UserError
 from napari_sslseg.job import Job, Stop
 from napari_sslseg.project import Project
 
@@ -61,9 +61,13 @@ class Process:
 
     def start(self) -> None:
         """Start the other Python now, so that it is ready when the first job comes."""
+        self._started()
+
+    def _started(self) -> tuple[IO[bytes] | None, "queue.SimpleQueue[Message]"]:
+        """Start it if it does not run, and say where messages go to and come from."""
         with self._lock:
             if self._process is not None and self._process.poll() is None:
-                return
+                return self._process.stdin, self._messages
             self._messages = queue.SimpleQueue()
             paths = os.pathsep.join(p for p in sys.path if p)
             self._process = subprocess.Popen(
@@ -76,13 +80,18 @@ class Process:
             threading.Thread(
                 target=_read, args=(self._process, self._messages), name="napari-sslseg process", daemon=True
             ).start()
+            return self._process.stdin, self._messages
 
     def close(self) -> None:
-        """Let the other Python end; a job that runs there is asked to stop, and keeps its best state."""
+        """Let the other Python end; a job that runs there is asked to stop, and keeps its best state by itself.
+
+        Nobody waits for that here: who runs it hears that it was stopped.
+        """
         with self._lock:
             process, self._process = self._process, None
-        if process is not None:
-            _close(process.stdin)
+            if process is not None:
+                _close(process.stdin)
+                self._messages.put(Message("closed"))
 
     def run(self, call: Call, project: Project, stop: Stop) -> Job[Any]:
         """Run a job in the other Python; what it makes is noted in the project here, its one writer.
@@ -105,10 +114,15 @@ class Process:
         -------
         object
             What the job returns.
+
+        Raises
+        ------
+        StoppedError
+            If it was stopped before it began, or the other Python was let go.
         """
-        self.start()
-        assert self._process is not None, "just started"
-        pipe, messages = self._process.stdin, self._messages
+        if stop.requested:
+            raise StoppedError("It was stopped before it began", "There is nothing to keep", "Start it again")
+        pipe, messages = self._started()
         _send(pipe, "run", call)
         asked = False
         while True:
@@ -123,7 +137,11 @@ class Process:
                 yield value
             elif kind == "keep":
                 name, argument = value
-                _send(pipe, "kept", getattr(project, name)(argument))
+                with self._lock:  # once it is let go it notes by itself what is not answered
+                    if messages is self._messages and self._process is not None:
+                        _send(pipe, "kept", getattr(project, name)(argument))
+            elif kind == "closed":
+                raise StoppedError("The computation was let go", "What it has so far is kept", "Start it again")
             elif kind == "return":
                 return value
             else:

@@ -1,5 +1,6 @@
 """Remote: the other end of `Process`: reads calls from its input, runs the jobs, writes what they say to its output."""
 
+import atexit
 import contextlib
 import importlib
 import os
@@ -109,6 +110,8 @@ def serve(wire: Wire, jobs: Any) -> None:
 
 def main() -> None:
     """Serve the process that started this one."""
+    # Last of all that is done at the end, so that torch is not taken apart: on a busy machine that takes minutes.
+    atexit.register(lambda: os._exit(hasattr(sys, "last_value")))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the window, which then says what to do
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what others print must not get between the messages

@@ -1,18 +1,18 @@
 """Strokes: what is painted on a bound Labels layer goes to the project at once, only where it changed."""
 
+import threading
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from napari.layers import Labels as LabelsLayer
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, QThread, QTimer, Signal
 
 from napari_sslseg.gui.saved import Saved
-from napari_sslseg.gui.writer import LabelWriter
+from napari_sslseg.gui.writer import DELAY, LabelWriter
 from napari_sslseg.overlay import Stroke
 
-DELAY = 120  # ms from a change to its writing
 Region = tuple[slice, ...]
 Labels = npt.NDArray[np.uint16]
 
@@ -111,7 +111,9 @@ class Strokes(QObject):
         self.layer, self.id = layer, id
         self.drawing = False  # whether the brush is on the canvas
         self._writer = writer
+        self._lock = threading.Lock()  # held while what is dirty changes, or what is known to be on the disk
         self._dirty: Region | None = None
+        self._untold: Region | None = None  # handed to the writer, and nobody was told
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(DELAY)
@@ -138,19 +140,31 @@ class Strokes(QObject):
                 self._touched(tuple(slice(0, n) for n in shape))
 
     def _touched(self, region: Region, key: Any = None) -> None:
-        self._dirty = union(self._dirty, region)
+        with self._lock:
+            self._dirty = union(self._dirty, region)
         if not self._timer.isActive():
             self._timer.start()
+        alone = not QThread.currentThread().loopLevel()  # in a script or a cell of a notebook no timer is heard
+        self._writer.expect(self.hand_over, soon=alone)
         self.wrote.emit(self.layer, key)
 
     def save(self) -> None:
-        """Hand what changed to the writer now."""
+        """Hand what changed to the writer now, and tell of it."""
         self._timer.stop()
-        if self._dirty is not None:
-            region, self._dirty = self._dirty, None
-            labels = self._labels.view(np.ndarray)
-            self._writer.put(self.id, labels, region, self._saved.swap(region, labels[region]))
-            self.saved.emit(Stroke(self.id, region, labels[region].copy()))
+        self.hand_over()
+        with self._lock:
+            region, self._untold = self._untold, None
+        if region is not None:
+            self.saved.emit(Stroke(self.id, region, self._labels.view(np.ndarray)[region].copy()))
+
+    def hand_over(self) -> None:
+        """Hand what changed to the writer, from any thread and without Qt, which may be gone."""
+        with self._lock:
+            if self._dirty is not None:
+                region, self._dirty = self._dirty, None
+                self._untold = union(self._untold, region)
+                labels = self._labels.view(np.ndarray)
+                self._writer.put(self.id, labels, region, self._saved.swap(region, labels[region]))
 
     def _drag(self, layer: LabelsLayer, event: Any) -> Iterator[None]:
         """Save at once when the brush is lifted."""
@@ -172,8 +186,9 @@ class Strokes(QObject):
         before : numpy.ndarray
             What it held before.
         """
-        self._dirty = union(self._dirty, region)
-        self._saved.swap(region, before)
+        with self._lock:
+            self._dirty = union(self._dirty, region)
+            self._saved.swap(region, before)
 
     def replace(self, labels: Labels, boxes: Iterable[Region]) -> None:
         """Show other labels, which are on disk already.
@@ -185,8 +200,9 @@ class Strokes(QObject):
         boxes : iterable of tuple of slice
             Where something may be painted in them.
         """
-        self._labels.view(np.ndarray)[...] = labels
-        self._saved = Saved(labels, boxes)
+        with self._lock:
+            self._labels.view(np.ndarray)[...] = labels
+            self._saved = Saved(labels, boxes)
         self.layer.refresh()
 
     def forget(self) -> None:

@@ -4,15 +4,18 @@ import itertools
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import QObject, Signal
 
 from napari_sslseg.annotation import BLOCK, count
+from napari_sslseg.io.ending import at_the_end
 from napari_sslseg.project import Project
 
+DELAY = 120  # ms from a change to its writing
 Labels = npt.NDArray[np.uint16]
 Region = tuple[slice, ...]
 
@@ -37,6 +40,8 @@ class LabelWriter(QObject):
         self._waiting: deque[tuple[str, Labels, Region, Labels, Labels]] = deque()
         self._counts: dict[str, dict[tuple[int, int, int], dict[int, int]]] = {}
         self._failed: set[str] = set()  # images of which not all is on disk
+        self._expected: set[Callable[[], None]] = set()  # who has something to put
+        self._hurried = False  # whether it is asked for at once
         self._change = threading.Condition()
         self._thread: threading.Thread | None = None
 
@@ -56,9 +61,30 @@ class LabelWriter(QObject):
         """
         with self._change:
             self._waiting.append((id, labels, region, labels[region].copy(), before))
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="napari-sslseg labels")
-                self._thread.start()
+            self._change.notify_all()
+            self._begin()
+
+    def expect(self, hand_over: Callable[[], None], *, soon: bool) -> None:
+        """Note that somebody has something to put; where Python ends before that, it is asked for.
+
+        Parameters
+        ----------
+        hand_over : callable
+            Puts what is to be written; called in any thread, and when Qt may be gone.
+        soon : bool
+            Whether to ask for it in a moment, since no event loop runs that would.
+        """
+        with self._change:
+            self._expected.add(hand_over)
+            _busy.add(self)
+            if soon:
+                self._begin()
+
+    def _begin(self) -> None:
+        _busy.add(self)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="napari-sslseg labels")
+            self._thread.start()
 
     def flush(self, seconds: float = 10.0) -> bool:
         """Wait until everything is on disk.
@@ -74,6 +100,10 @@ class LabelWriter(QObject):
             Whether everything is.
         """
         with self._change:
+            if self._expected or self._waiting:
+                self._begin()
+                self._hurried = True
+                self._change.notify_all()
             done = self._change.wait_for(lambda: self._thread is None, seconds)
         return done and not self._failed
 
@@ -90,8 +120,17 @@ class LabelWriter(QObject):
     def _work(self) -> None:
         while True:
             with self._change:
+                if self._expected:
+                    self._change.wait_for(lambda: self._waiting or self._hurried, DELAY / 1000)
+                expected, self._expected = self._expected, set()
+            for hand_over in expected:
+                hand_over()
+            with self._change:
                 if not self._waiting:
-                    self._thread = None
+                    if self._expected:
+                        continue
+                    self._thread, self._hurried = None, False
+                    _busy.discard(self)
                     self._change.notify_all()
                     return
                 id, labels, region, part, before = self._waiting.popleft()
@@ -99,10 +138,13 @@ class LabelWriter(QObject):
                 self._project.write_labels(id, part, region, before)
             except Exception as error:  # a full disk, a lost share: the user must hear of it
                 self._failed.add(id)
-                self.failed.emit(error, id, region, before)
+                with suppress(RuntimeError):  # Qt may be gone where Python ends
+                    self.failed.emit(error, id, region, before)
             else:
                 self._failed.discard(id)
-                self.written.emit(id, self._count(id, labels, region), time.time())
+                counts = self._count(id, labels, region)
+                with suppress(RuntimeError):
+                    self.written.emit(id, counts, time.time())
 
     def _count(self, id: str, labels: Labels, region: Region) -> dict[int, int]:
         """Count again in the squares that a region touches only."""
@@ -123,3 +165,12 @@ class LabelWriter(QObject):
         for counted in known.values():
             total.update(counted)
         return dict(total)
+
+
+_busy: set[LabelWriter] = set()  # while they have something to write
+
+
+@at_the_end
+def _finish() -> None:
+    for writer in tuple(_busy):
+        writer.flush()

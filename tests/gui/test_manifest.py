@@ -162,20 +162,57 @@ def test_a_window_that_is_closed_ends_python_cleanly() -> None:
 
 
 SCRIPT = """
+import os, signal, time
 import napari, numpy
+import qtpy
+from qtpy.QtCore import QEventLoop, QTimer
 
-viewer = napari.Viewer(show=False)
-viewer.add_image(numpy.eye(32), name="one")
-_, dock = viewer.window.add_plugin_dock_widget("napari-sslseg")
-dock.desk.paint()
-viewer.layers["one labels"].paint((20, 20), 2)
-viewer.close()
-print(dock.desk.session.project.path, flush=True)
+if qtpy.PYSIDE6:
+    from qtpy.shiboken import delete
+else:
+    from qtpy.sip import delete
+
+def paint(name):
+    viewer = napari.Viewer(show=False)
+    viewer.add_image(numpy.eye(32), name=name)
+    _, dock = viewer.window.add_plugin_dock_widget("napari-sslseg")
+    dock.desk.paint()
+    print(dock.desk.session.project.path, flush=True)
+    layer = viewer.layers[name + " labels"]
+    layer.paint((20, 20), 2)
+    layer.data_setitem((numpy.array([9]), numpy.array([9])), 2)
+    layer.fill((0, 31), 1)
+    return viewer, dock.desk.canvas.painting
+
+opened = []
+
+def slot():  # of an event loop that ends before its timers
+    try:
+        opened.append(paint("one"))
+    finally:
+        loop.quit()
+
+napari.qt.get_qapp()
+loop = QEventLoop()
 """
 
+ENDS = {
+    "the viewer is closed": 'paint("one")[0].close()',
+    "nothing more happens": 'viewer, _ = paint("one"); paint("two")',
+    "an event loop ends at once": "QTimer.singleShot(0, slot); loop.exec()",
+    "Qt is gone": "QTimer.singleShot(0, slot); loop.exec(); delete(opened[0][1])",
+    "it is killed": 'viewer, _ = paint("one"); time.sleep(1); os.kill(os.getpid(), signal.SIGTERM)',
+}
 
-def test_a_script_paints_without_running_napari() -> None:
-    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr
-    labels = Project.open(done.stdout.splitlines()[-1]).labels("one")
-    assert (labels[20, 20], labels[5, 5]) == (2, 0)
+
+@pytest.mark.parametrize("end", ENDS)
+def test_what_a_script_paints_is_on_the_disk_once_it_ends(end: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with out.open("w") as file:  # no pipe, which other processes hold open for longer
+        subprocess.run([sys.executable, "-c", SCRIPT + ENDS[end]], stdout=file, stderr=file, check=False, timeout=120)
+    said = out.read_text().splitlines()
+    projects = [Project.open(line) for line in said if Path(line).is_absolute() and line.endswith(".sslseg")]
+    assert len(projects) == 1 + ("two" in ENDS[end]), said
+    for project in projects:
+        labels = project.labels(project.images[0].id)
+        assert (labels[20, 20], labels[9, 9], labels[0, 31]) == (2, 2, 1), said

@@ -9,16 +9,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_sslseg.errors import LabelError, UserError
+from napari_sslseg.errors import LabelError, StoppedError, UserError
+from napari_sslseg.gui.desk import Desk
+from napari_sslseg.gui.dock import Dock
+from napari_sslseg.gui.jobs import RemoteJobs
 from napari_sslseg.gui.process import Call, Process
+from napari_sslseg.image import Image
 from napari_sslseg.job import Progress, Stop, run
 from napari_sslseg.project import Project
+from napari_sslseg.settings import PretrainConfig
 
-from .conftest import our_threads
+from .conftest import delete_later, our_threads
 
 JOBS = '''
 """Jobs that the other process runs in these tests."""
-import os, sys, time
+import atexit, os, sys, time
 import numpy as np
 from napari_sslseg.errors import LabelError
 from napari_sslseg.job import Progress
@@ -29,8 +34,15 @@ class SlowJobs:
         open(__file__ + ".loading", "w").close()
         time.sleep(60)
 
+class Held:
+    def __del__(self):
+        open(__file__ + ".apart", "w").close()
+
+HELD = Held()
+
 class Jobs:
     def load(self):
+        atexit.register(lambda: open(__file__ + ".ended", "w").close())
         print("not a message")
 
     def add(self, project, a, b, stop):
@@ -46,6 +58,11 @@ class Jobs:
         path.write_bytes(b"")
         project.set_pretrained(path)
         return project.add_round(Round(1, "1.safetensors", 0.5, {}, 2, True, 9, 9, 1.0, False))
+
+    def pretrain(self, project, stop, **settings):
+        yield Progress(0.5, "at work")
+        time.sleep(6)  # and looks at no stop, as on a busy machine
+        yield from self.wait(project, stop)
 
     def mistake(self, project, stop):
         yield Progress(0.0)
@@ -169,3 +186,39 @@ def test_if_the_window_is_gone_the_job_stops_and_keeps_its_result(
     qtbot.waitUntil(lambda: len(Project.open(project.path).rounds) == 1, timeout=10_000)
     assert Project.open(project.path).pretrained is not None
     job.close()
+
+
+def test_nobody_waits_for_a_job_once_the_window_is_closed(
+    process: Process, make_napari_viewer: Any, nothing_left: None, project: Project, qtbot: Any
+) -> None:
+    viewer, jobs = make_napari_viewer(), RemoteJobs()
+    jobs._process = process
+    project.add_image(Image(np.eye(32)[None], name="one"))
+    dock = Dock(viewer, Desk(viewer, jobs))
+    viewer.window.add_dock_widget(dock, name="SSL Segmentation")
+    dock.desk.open_project(project.path)
+    dock.desk.learn(PretrainConfig())
+    qtbot.waitUntil(lambda: dock.desk.session.activities["learn"].progress is not None, timeout=60_000)
+    viewer.close()
+    delete_later()
+    qtbot.waitUntil(lambda: not [t for t in our_threads() if not t.daemon], timeout=3_000)
+    assert not Project.open(project.path).rounds
+    qtbot.waitUntil(lambda: len(Project.open(project.path).rounds) == 1, timeout=30_000)
+    assert Project.open(project.path).pretrained is not None
+
+
+def test_what_is_stopped_before_it_begins_starts_no_process(process: Process, play: Any) -> None:
+    stop = Stop()
+    stop.request()
+    with pytest.raises(StoppedError):
+        play("add", stop=stop, a=1, b=1)
+    assert process._process is None
+
+
+def test_the_other_process_ends_without_taking_python_apart(process: Process, play: Any, tmp_path: Path) -> None:
+    play("add", a=1, b=1)
+    other = process._process
+    assert other is not None
+    process.close()
+    assert other.wait(20) == 0
+    assert sorted(file.suffix for file in tmp_path.glob("scripted_jobs.py.*")) == [".ended"]  # what has to be was done
