@@ -10,12 +10,12 @@ from typing import Any, Self
 from napari_sslseg.contents import FILE, Contents, ContentsFile, ImageEntry
 from napari_sslseg.errors import ProjectError
 from napari_sslseg.image import Image
+from napari_sslseg.image_shelf import ImageShelf, free_id
 from napari_sslseg.io import read_image
 from napari_sslseg.io.atomic import storage_errors
 from napari_sslseg.io.locks import alone
 from napari_sslseg.job import Job, Stop, run
 from napari_sslseg.likeness import alike, turned
-from napari_sslseg.shelves import ImageShelf, free_id
 
 LOCK = "project"
 

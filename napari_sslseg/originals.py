@@ -14,10 +14,10 @@ from napari_sslseg.instances import ObjectSize
 from napari_sslseg.io import chunks
 from napari_sslseg.io.atomic import remove, write_text
 from napari_sslseg.job import Stop
+from napari_sslseg.label_shelf import LabelShelf
 from napari_sslseg.overlay import Box
 from napari_sslseg.project import Project
 from napari_sslseg.refining import Known
-from napari_sslseg.shelves import LabelShelf
 
 MOST = 2**29  # bytes of probabilities that are kept of one image, before they are packed
 
