@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from napari_sslseg import model
+from napari_sslseg import model, starter
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.encoders import Encoder
 from napari_sslseg.errors import UserError
@@ -55,7 +55,8 @@ def choose(
     """Leave a pretrained encoder out if it is worse on the strokes at hand than the weights it started from.
 
     Where the encoder was kept as it was and only the head has learnt, the head is left out unless it is better: of one
-    that knew something before, training remembers less (docs/benchmarks.md). Strokes that are kept apart for the score
+    that knew something before, training remembers less; and always where objects are learnt and the starter's head
+    knows where they end, of which strokes say little (docs/benchmarks.md). Strokes that are kept apart for the score
     are not looked at.
 
     Parameters
@@ -92,6 +93,12 @@ def choose(
     both = _both(given.start, labelled.images[0].channels, machine)
     if both is None:
         return given
+    if both.heads and labelled.size is not None and model.origin(both.source) == starter.NAME:
+        origin = _named(both.source)
+        yield Notice(
+            f"For objects what was learnt is left out: {origin}, from which training starts, knows their outlines"
+        )
+        return _begin(both.source, both.encoder)
     probe, scores = StrokeProbe.make(labelled, machine.numbers(21), Surround.of(both.before)), None
     what = "what was learnt" if both.heads else "the pretrained encoder"
     if probe is not None:
@@ -100,7 +107,7 @@ def choose(
         scores = probe.measure([both.after, both.before], magnification, stop=stop, seconds=seconds)
     back = left_out(scores, both.heads)
     used = (both.source, both.encoder) if back else (given.start, given.encoder)
-    origin = both.source if both.source in model.KNOWN else Path(both.source).name
+    origin = _named(both.source)
     if scores is None and not back:
         return given
     if scores is None:
@@ -137,6 +144,10 @@ def left_out(scores: list[tuple[float, ...]] | None, heads: bool) -> bool:
     if scores is None:
         return heads
     return not worse(*reversed(scores)) if heads else worse(*scores)
+
+
+def _named(start: str) -> str:
+    return start if start in model.KNOWN else Path(start).name
 
 
 def _begin(start: str, encoder: str, after: float | None = None, before: float | None = None) -> Begin:

@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from scenes import annotated
+from skimage.measure import label
 
 from napari_sslseg import model, starting
+from napari_sslseg.annotation import Annotation
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.finetuning import finetune
 from napari_sslseg.job import Metric, Notice, Stop, run
@@ -157,6 +160,29 @@ def test_a_head_that_became_worse_is_left_out_and_that_is_said(heads):
     (text,) = notices(heard)
     assert text.startswith("On your strokes what was learnt is no better (")
     assert text.endswith("training starts from before-worse.safetensors instead")
+
+
+@pytest.mark.parametrize(("origin", "left_out"), [("starter", True), ("imagenet", False)])
+def test_of_objects_the_head_is_left_out_where_the_start_knows_outlines(heads, tmp_path, origin, left_out):
+    for name in ("before-better", "better"):
+        stored, file = Checkpoint.load(heads[name]), str(tmp_path / f"{name}.safetensors")
+        said = stored.config["pretrain"]
+        if name == "better":
+            said = {**said, "start": str(tmp_path / "before-better.safetensors")}
+        replace(stored, config={**stored.config, "origin": origin, "pretrain": said}).save(file)
+    image, _, truth = annotated()
+    objects = label(truth > 1) + 1  # whole objects from 2 on; the ground is 1
+    heard, machine = [], Runtime.make(RuntimeConfig(device="cpu"))
+    known = collect([(image, Annotation(objects.astype(np.uint16), "instance"))], 0.2)
+    better = str(tmp_path / "better.safetensors")
+    job = starting.choose(better, FinetuneConfig(steps=1), known, 1, machine, stop=Stop())
+    begin = run(job, heard.append)
+    told = [
+        text for text in notices(heard) if text.startswith("For objects what was learnt is left out: before-better")
+    ]
+    assert bool(told) == left_out
+    assert not left_out or begin.start == str(tmp_path / "before-better.safetensors")
+    assert not left_out or not began_with(Checkpoint({}, {}, {"begin": begin.compared}), better)
 
 
 @pytest.mark.parametrize("unknown", ["make", "measure"])

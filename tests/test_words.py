@@ -273,6 +273,11 @@ def look(step, value, rank=9.0):
             "There are too few strokes to tell whether what was learnt from your images helps: "
             "training does without it",
         ),
+        (
+            "For objects what was learnt is left out: starter, from which training starts, knows their outlines",
+            "For objects, what was learnt from your images is left out: training begins with what knows outlines "
+            "already",
+        ),
         ("The probe has been flat for 40 s: you can stop now", "It has learnt nothing new for 40 s: you can stop now"),
         (
             looks.choice([look(0, 0.5), look(100, 0.7), look(200, 0.6)], "strokes", 100),

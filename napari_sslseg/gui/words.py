@@ -49,6 +49,10 @@ NOTICES = (  # what jobs say of their work, and how the window says it
         "There are too few strokes to tell whether what was learnt from your images helps: training does without it",
     ),
     (
+        r"^For objects what was learnt is left out: .* knows their outlines",
+        "For objects, what was learnt from your images is left out: training begins with what knows outlines already",
+    ),
+    (
         r"^The pretrained encoder looks at volumes; .* one of planes is used\.",
         "What was learnt looks at whole stacks; while you paint, one that looks at planes is used.",
     ),
