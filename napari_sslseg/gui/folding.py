@@ -14,7 +14,8 @@ STEPS = ("images", "learn")  # what one is done with as soon as one paints
 class Folding:
     """Folds what is done once one paints, and unfolds it where it is needed again; what a hand did stays.
 
-    It happens after a stroke, with the pointer off the steps, so that nothing moves away under it.
+    It happens after a stroke, with the pointer off the steps, so that nothing moves away under it. The list of several
+    images stays: with it one goes from one to the next.
 
     Parameters
     ----------
@@ -54,9 +55,13 @@ class Folding:
         if not low or self._area.underMouse():
             return
         for name, title in self._titles.items():
-            done = stage(self._session, name)[0] is Stage.DONE
+            done = stage(self._session, name)[0] is Stage.DONE and not (name == "images" and self._several())
             if done and title.isChecked() and name not in self._by_hand:
                 self._set(name, False)
+
+    def _several(self) -> bool:
+        project = self._session.project
+        return project is not None and len(project.images) > 1
 
     def unfold(self, step: str | None = None) -> None:
         """Unfold what folded by itself.

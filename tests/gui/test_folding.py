@@ -107,6 +107,16 @@ def test_what_a_hand_unfolded_stays_unfolded(opened: Any, qtbot: Any) -> None:
     assert shown(dock) == ALL[1:]
 
 
+def test_the_list_of_several_images_stays(opened: Any, qtbot: Any) -> None:
+    dock = opened(500)
+    dock.desk.canvas.viewer.add_image(np.zeros((30, 30), np.uint8), name="another")
+    dock.images.panel.button.click()
+    assert len(dock.desk.session.needed_project.images) == 2
+    dock.paint.panel.button.click()
+    stroke(dock, qtbot)
+    assert shown(dock) == ALL
+
+
 def test_what_folds_by_itself_is_not_remembered(opened: Any, qtbot: Any) -> None:
     dock = opened(500)
     stroke(dock, qtbot)

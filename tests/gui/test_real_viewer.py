@@ -85,7 +85,7 @@ TRAIN = (*SMALL, ("pixels", "0"), ("hold out", "0"))  # what takes long is left 
 
 
 def advanced(hand: Hand, step: int, values: tuple[tuple[str, str], ...]) -> None:
-    """Set parameters under Advanced: 0 of step 2, 1 of step 4."""
+    """Set parameters under Advanced: 0 of step 2, -1 of step 4."""
     hand.click(hand.named("Advanced ▸")[step])
     if step == 0:
         hand.choose("encoder", "unet")
@@ -141,7 +141,7 @@ def test_a_session_by_mouse_and_keyboard(
     hand.click("Live")
 
     before = hand.done.total()
-    advanced(hand, 1, TRAIN)
+    advanced(hand, -1, TRAIN)
     short += hand.done.total() - before
     hand.click("▶ Train")
     hand.until(hand.idle, 120, "training has ended")

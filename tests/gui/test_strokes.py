@@ -44,6 +44,8 @@ def paint_on(window: Window, name: str, key: str, line: Any) -> None:
     viewer, dock, hand = window
     rows = [dock.images.list.item(i).text() for i in range(dock.images.list.count())]
     at = next(i for i, text in enumerate(rows) if text.startswith(name))
+    if not dock.images.list.isVisible():  # the step folded by itself
+        hand.click(dock.images.panel.title)
     hand.row(dock.images.list, dock.images.list.model().index(at, 0))
     hand.fit()
     if viewer.dims.ndim == 3:
