@@ -88,7 +88,7 @@ class Story:
     def greet(self) -> None:
         """Look at the first text of the tour, or decline it."""
         if "tour" in self.pictures:
-            self.hand.click("Show me how")
+            self.hand.click(self.hand.named("Show me how")[0])
             self.hand.until(lambda: self.hand.sees("1 of 5"), 20, "the tour has begun")
             self.picture("tour")
             self.hand.click("End")
@@ -122,12 +122,12 @@ class Story:
             self.hand.click("Adjust ▾")
 
     def more(self) -> None:
-        """The table of objects, the light theme, and a small window."""
-        if "objects" in self.pictures:
-            self.hand.click("Objects…")
-            self.hand.until(lambda: self.hand.sees("Save"), 100, "there is a table")
-            self.hand.rest(2)
-            self.picture("objects")
+        """The light theme, a small window, and the table of objects."""
+        if "light" in self.pictures:
+            self.viewer.theme = "light"
+            self.hand.fit()
+            self.picture("light")
+            self.viewer.theme = "dark"
         if "small" in self.pictures:
             self.viewer.window.resize(*SMALL)
             self.hand.fit()
@@ -136,10 +136,12 @@ class Story:
             self.hand.rest(2)
             self.picture("small")
             self.viewer.window.resize(*SIZE)
-        if "light" in self.pictures:
-            self.viewer.theme = "light"
+        if "objects" in self.pictures:
+            self.hand.click("Objects…")
+            self.hand.until(lambda: self.hand.sees("Save"), 100, "there is a table")
             self.hand.fit()
-            self.picture("light")
+            self.hand.rest(2)
+            self.picture("objects")
 
     def name_classes(self) -> None:
         """Give the two classes that there are their names, and add a third."""

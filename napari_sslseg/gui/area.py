@@ -1,6 +1,6 @@
 """Area: scrolls the steps up and down, and is never narrower than they can be; fonts that napari forgets follow."""
 
-from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtWidgets import (
     QAbstractSlider,
     QAbstractSpinBox,
@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
 
 NOTCH = 120  # what Qt counts for one notch of a wheel
 LINES = 3  # that one notch scrolls
+SOON, MARGIN = 50, 6  # ms after which what was unfolded has its place; px left around it
 
 
 class Area(QScrollArea):
@@ -44,6 +45,20 @@ class Area(QScrollArea):
         if inside is None:
             return super().minimumSizeHint()
         return QSize(inside.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width(), 60)
+
+    def show_whole(self, widget: QWidget) -> None:
+        """Scroll to a widget that has just been unfolded, as soon as it has its place.
+
+        Parameters
+        ----------
+        widget : QWidget
+            Inside of the area.
+        """
+        soon = QTimer(widget)
+        soon.setSingleShot(True)
+        soon.timeout.connect(lambda: self.ensureWidgetVisible(widget, 0, MARGIN) if widget.isVisible() else None)
+        soon.timeout.connect(soon.deleteLater)
+        soon.start(SOON)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Notice that what is inside wants another size, and that the wheel is to scroll and to change no value."""

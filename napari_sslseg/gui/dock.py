@@ -14,6 +14,7 @@ from napari_sslseg.gui.bubble import Bubble, Offer
 from napari_sslseg.gui.desk import Desk, desk_of
 from napari_sslseg.gui.drops import Drops
 from napari_sslseg.gui.elided import Elided
+from napari_sslseg.gui.fold import Fold
 from napari_sslseg.gui.folding import Folding
 from napari_sslseg.gui.forms import Form
 from napari_sslseg.gui.images import ImagesStep
@@ -156,8 +157,15 @@ class Dock(QWidget):
         keep_forms({**forms, "train": self.train.form, "result": self.result.form}, memory, self)
         titles = {name: panel.title for name, panel in self.panels.items()}
         self._folding = Folding(self.desk.session, titles, self._area)
-        parts = {"learn": self.learn.advanced, "sees": self.learn.sees.fold, "train": self.train.advanced}
-        keep_folds(titles, {**parts, "adjust": self.result.adjust.fold}, memory, passing=self._folding.folded)
+        parts: dict[str, tuple[Fold, QWidget]] = {
+            "learn": (self.learn.advanced, self.learn.fold),
+            "sees": (self.learn.sees.fold, self.learn.sees.inside),
+            "train": (self.train.advanced, self.train.form.widget),
+            "adjust": (self.result.adjust.fold, self.result.adjust.content),
+        }
+        for fold, content in parts.values():
+            fold.clicked.connect(lambda on, content=content: self._area.show_whole(content) if on else None)
+        keep_folds(titles, {name: part[0] for name, part in parts.items()}, memory, passing=self._folding.folded)
         self.destroyed.connect(memory.flush)
 
     def event(self, event: QEvent) -> bool:

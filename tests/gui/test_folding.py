@@ -133,3 +133,12 @@ def test_nothing_moves_away_under_the_pointer(opened: Any, qtbot: Any) -> None:
     qtbot.waitUntil(dock._area.underMouse, timeout=5000)
     stroke(dock, qtbot)
     assert shown(dock) == ALL
+
+
+def test_what_is_unfolded_in_a_low_window_is_scrolled_to(opened: Any, qtbot: Any) -> None:
+    dock = opened(500)
+    adjust = dock.result.adjust
+    dock._area.ensureWidgetVisible(adjust.fold)
+    assert not adjust.reset.visibleRegion().boundingRect().height()
+    adjust.fold.click()
+    qtbot.waitUntil(lambda: adjust.reset.visibleRegion().boundingRect().height() == adjust.reset.height(), timeout=3000)
