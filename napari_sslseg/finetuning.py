@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from napari_sslseg import atlas, augment, grain, loop, model, starter, starting, volumes
+from napari_sslseg import atlas, augment, grain, loop, model, starting, volumes
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.batches import Batches
 from napari_sslseg.checkpoint import Checkpoint
@@ -103,8 +103,7 @@ def finetune(
     with machine.torch_numbers(6):
         pixels = PixelClassifier(network.encoder, classes, times).to(machine.device)
     machine.compiled(network.encoder, network.head)
-    knows = labelled.size is not None and not deep and model.origin(begin) == starter.NAME
-    schedule = loop.Schedule(config.rate, config.minutes, config.steps, most=_most(labelled, config) if knows else None)
+    schedule = loop.Schedule(config.rate, config.minutes, config.steps)
     training = loop.Training.start(Segment(network, config), schedule)
     history: dict[str, Any] = {"score": None, "scores": {}, "held_out": len(labelled.apart), "begin": begun.compared}
     history |= {"chosen": None, "interval": None, "measures": {}, "evidence": None, "kept_apart": labelled.kept_apart}
@@ -150,11 +149,6 @@ def finetune(
     if segmenter.atlas is not None:
         segmenter.atlas = atlas.fit(labelled.strokes, labelled.images, labelled.values)
     done = min(1.0, schedule.fraction(training.step, training.seconds))
-    if schedule.most is not None and schedule.steps is None and training.step >= schedule.most:
-        yield Notice(
-            f"Training ended before its time: {_objects(labelled)} objects are painted, and each was looked at some "
-            f"{config.looks:.0f} times. More would be learnt by heart; paint more objects to train for longer."
-        )
     training.use_average()
     yield from validation.expect(segmenter.eval(), done)
     yield Progress(done, "done", 0.0)
@@ -188,15 +182,6 @@ def _add_pixels(
         learnt = columns.train(pixels, everything=False, stop=stop)
     share = config.pixels * (OBJECT_SHARE if labelled.size else 1.0)
     return (Segmenter(alone.network, pixels, share), columns) if learnt else (alone, None)
-
-
-def _most(labelled: Labelled, config: FinetuneConfig) -> int:
-    """Steps in which each painted object is looked at as often as is good."""
-    return max(1, round(config.looks * _objects(labelled) / config.batch))
-
-
-def _objects(labelled: Labelled) -> int:
-    return sum(v > 1 for a in labelled.annotations for v in a.values)
 
 
 def _magnification(start: str | None, images: list[Image]) -> int:

@@ -38,15 +38,12 @@ class Schedule:
         Length by steps.
     decay : float, optional
         Weight decay.
-    most : int, optional
-        Steps after which a run is over whose length is a time, however much of it is left.
     """
 
     rate: float
     minutes: float
     steps: int | None = None
     decay: float = 1e-4
-    most: int | None = None
 
     def fraction(self, step: int, seconds: float) -> float:
         """Say how much of the run is over.
@@ -63,10 +60,7 @@ class Schedule:
         float
             0 at the start, 1 or more at the end.
         """
-        if self.steps is not None:
-            return step / self.steps
-        spent = seconds / (60 * self.minutes)
-        return spent if self.most is None else max(spent, step / self.most)
+        return step / self.steps if self.steps is not None else seconds / (60 * self.minutes)
 
     def factor(self, fraction: float) -> float:
         """Give the learning rate as a share of its greatest: a short rise, then half a cosine.

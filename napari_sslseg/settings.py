@@ -69,9 +69,6 @@ class FinetuneConfig(Config):
         Length of the run; not used where `steps` is given.
     steps : int, optional
         Length of the run in steps.
-    looks : float
-        How many crops there are for each painted object, at most, in a run whose length is a time and that starts from
-        the starter, which knows objects: more are learnt by heart. For objects only.
     crop : int
         Side of a crop in pixels; a network that looks at volumes sees boxes of twice as many voxels as such a square.
     batch : int
@@ -112,7 +109,6 @@ class FinetuneConfig(Config):
     start: str = param("auto", "Starting weights, where nothing was pretrained; auto: the best there are")
     minutes: float = param(1.0, "How long to train", ge=0.01, le=100000, unit="min")
     steps: int | None = param(None, "How many steps to train, instead of a time", ge=1)
-    looks: float = param(50.0, "How often each painted object is looked at, at most", ge=1.0, le=1e6)
     crop: int = param(128, "Side of the square pieces that are looked at", ge=32, le=1024, unit="px")
     batch: int = param(8, "Pieces looked at in one step", ge=2, le=512)
     rate: float = param(1e-3, "Learning rate", ge=1e-7, le=1.0)
