@@ -169,7 +169,7 @@ def measure(seconds: float, count: int) -> dict[str, Any]:
     hand.until(hand.idle, 300, "learning has ended")
     gaps["live"] = beat.of(seconds, lambda: bench.line(labels))
     strokes["live"] = [bench.timed(labels) for _ in range(count)]
-    gaps["live_predicting"], strokes["live_predicting"], meanwhile = _predicting(bench, beat, labels, seconds)
+    gaps["live_predicting"], strokes["live_predicting"], meanwhile = _predicting(bench, beat, labels, seconds, count)
     clock, process, move = (
         {k: round(statistics.median(x[i] for x in v), 1) for k, v in strokes.items()} for i in range(3)
     )
@@ -189,10 +189,10 @@ def measure(seconds: float, count: int) -> dict[str, Any]:
 
 
 def _predicting(
-    bench: Bench, beat: Beat, labels: Any, seconds: float
+    bench: Bench, beat: Beat, labels: Any, seconds: float, count: int
 ) -> tuple[dict[str, float], list[tuple[float, ...]], list[int]]:
     """Gaps while a stack is predicted and lines are drawn on an image beside it, of how many lines how many were, and
-    what lines took until the prediction ended.
+    what lines took beside it.
 
     The network is one of a moment's training: how long a plane takes does not depend on what was learnt.
     """
@@ -216,8 +216,10 @@ def _predicting(
         bench.line(labels)
 
     found, strokes = beat.of(seconds, line), []
-    while "Stop" in button.text():
+    while "Stop" in button.text() and len(strokes) <= count:
         strokes.append(bench.timed(labels))
+    if "Stop" in button.text():
+        hand.click("■ Stop")
     hand.until(hand.idle, 300, "the prediction has ended")
     return found, strokes[:-1], [len(ran), sum(ran)]  # the prediction may have ended during the last one
 
