@@ -31,23 +31,19 @@ class Folding:
         self._session, self._titles, self._area = session, {name: titles[name] for name in STEPS}, area
         self._by_hand: set[str] = set()
         self.folded: set[str] = set()  # by themselves, and still so
-        self._moving = False
         for name, title in self._titles.items():
-            title.toggled.connect(lambda _=False, name=name: self._toggled(name))
+            title.clicked.connect(lambda _=False, name=name: self._clicked(name))
         listen(area, session.labels_changed, self.fold)
         listen(area, session.project_changed, self.unfold)
         listen(area, session.activity_changed, self.unfold)
 
-    def _toggled(self, name: str) -> None:
-        if not self._moving:
-            self._by_hand.add(name)
-            self.folded.discard(name)
+    def _clicked(self, name: str) -> None:
+        self._by_hand.add(name)
+        self.folded.discard(name)
 
     def _set(self, name: str, shown: bool) -> None:
-        self._moving = True
         (self.folded.discard if shown else self.folded.add)(name)
         self._titles[name].setChecked(shown)
-        self._moving = False
 
     def fold(self, *_: str) -> None:
         """Fold what is done, if not all steps can be seen at once."""

@@ -35,7 +35,7 @@ NOTICES = (  # what jobs say of their work, and how the window says it
         r"What was learnt until step \1 is kept: it was the best for your strokes",
     ),
     (
-        r"^Pretraining made (?:it|the encoder) worse on your strokes (\(.*\)); the starting weights are kept",
+        r"^Pretraining made it worse on your strokes (\(.*\)); the starting weights are kept",
         r"Learning from your images made it worse for your strokes \1: what was learnt is left out",
     ),
     (
