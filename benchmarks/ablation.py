@@ -142,6 +142,7 @@ def tested(fewlabel, task, painted: tuple, variant: dict, start: Path | None, ru
         **found.pop("score"),
         **{name: result["score"] for name, result in found.items()},
         "own_score": trained.history["score"],
+        "expected_iou": trained.history["measures"].get("expected_iou"),
         "begin": trained.history["begin"],
         "steps": trained.history["steps"],
     }

@@ -83,9 +83,9 @@ class Round:
     interval : tuple of float, optional
         Between which values the score lies, had other strokes been kept apart (95 %); None if that cannot be told.
     measures : dict
-        More scores. Of classes: by name ``dice`` and ``hausdorff`` (of validation boxes, in the unit of the images),
-        and the ``calibration_error``. Of objects: the share ``found``, and in validation boxes ``ap50``, ``ap`` and
-        ``panoptic_quality``.
+        More scores. Of classes: by name ``dice``, ``expected_iou`` in whole images (as `Outlook.iou`) and ``hausdorff``
+        (of validation boxes, in the unit of the images), and the ``calibration_error``. Of objects: the share
+        ``found``, and in validation boxes ``ap50``, ``ap`` and ``panoptic_quality``.
     kept_apart : str
         What the score rests on; only scores for which it is the same can be compared.
     """
@@ -104,6 +104,12 @@ class Round:
     interval: tuple[float, float] | None = None
     measures: dict[str, Any] = field(default_factory=dict)
     kept_apart: str = "strokes"
+
+    @property
+    def expected(self) -> float | None:
+        """Mean IoU to be expected in whole images; None where that cannot be told, or boxes tell it."""
+        found = self.measures.get("expected_iou")
+        return sum(found.values()) / len(found) if found and self.kept_apart == "strokes" else None
 
 
 @dataclass(frozen=True)

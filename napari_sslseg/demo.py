@@ -81,7 +81,8 @@ class DemoResult:
                 lines.append(f"  {name:20s} none, stopped before")
             else:
                 length = f"{r.steps} steps in {r.seconds:.0f} s, {r.held_out} strokes kept apart"
-                lines.append(f"  {name:20s} {r.score:.3f}  ({length})")
+                whole = f", about {r.expected:.2f} in whole images" if r.expected is not None else ""
+                lines.append(f"  {name:20s} {r.score:.3f}  ({length}{whole})")
         lines.append("One run of each, so a small difference means nothing.")
         lines += [f"Picture: {self.overlay}"] if self.overlay else []
         return "\n".join([*lines, f"Project: {self.project}"])

@@ -150,7 +150,8 @@ def finetune(
         segmenter.atlas = atlas.fit(labelled.strokes, labelled.images, labelled.values)
     done = min(1.0, schedule.fraction(training.step, training.seconds))
     training.use_average()
-    yield from validation.expect(segmenter.eval(), done)
+    if expected := (yield from validation.expect(segmenter.eval(), done)):
+        history["measures"] = {**history["measures"], "expected_iou": expected}
     yield Progress(done, "done", 0.0)
     described |= segmenter.describe()
     return Checkpoint(segmenter.tensors(), described, {**_history(training, history), "finished": done >= 1})

@@ -281,14 +281,15 @@ def scored(round: "Round") -> str:
     Returns
     -------
     str
-        Such as ``score 0.912, 0.87 to 0.95 (mean IoU, on 3 strokes kept apart)``.
+        Such as ``score 0.912, 0.87 to 0.95 (mean IoU, on 3 strokes kept apart), about 0.78 in whole images``.
     """
     if round.score is None:
         return f"no score ({'stopped before it' if round.held_out else 'no strokes could be kept apart'})"
     between = f", {round.interval[0]:.2f} to {round.interval[1]:.2f}" if round.interval else ""
     what = "mean overlap of objects" if "objects" in round.scores else "mean IoU"
     where = f"{count(round.held_out, 'stroke')} kept apart" if round.kept_apart == "strokes" else "validation boxes"
-    return f"score {round.score:.3f}{between} ({what}, on {where})"
+    expected = f", about {round.expected:.2f} in whole images" if round.expected is not None else ""
+    return f"score {round.score:.3f}{between} ({what}, on {where}){expected}"
 
 
 def measured(measures: Mapping[str, Any], unit: str) -> str:
@@ -309,6 +310,8 @@ def measured(measures: Mapping[str, Any], unit: str) -> str:
     texts = []
     if dice := measures.get("dice"):
         texts.append("Dice " + ", ".join(f"{name} {value:.3f}" for name, value in dice.items()))
+    if expected := measures.get("expected_iou"):
+        texts.append("about in whole images (IoU) " + ", ".join(f"{name} {v:.2f}" for name, v in expected.items()))
     if far := measures.get("hausdorff"):
         texts.append(
             f"outlines apart (95 %, {unit}) " + ", ".join(f"{name} {value:.3g}" for name, value in far.items())

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from napari_sslseg import frequencies, object_score
+from napari_sslseg import object_score, outlook
 from napari_sslseg.calibration import Calibration
 from napari_sslseg.image import Image
 from napari_sslseg.job import Job, Stop
@@ -110,8 +110,8 @@ class Validation:
         chosen = {"share": segmenter.share, "calibration": segmenter.calibration.to_dict()}
         return {**seen.score(self.labelled, segmenter.calibration), "chosen": chosen}
 
-    def expect(self, segmenter: Segmenter, done: float) -> Job[None]:
-        """Let a segmenter expect classes as often as it finds them in the images.
+    def expect(self, segmenter: Segmenter, done: float) -> Job[dict[str, float]]:
+        """Let a segmenter expect classes as often as it finds them in the images, and estimate how right it is there.
 
         Parameters
         ----------
@@ -124,14 +124,22 @@ class Validation:
         ------
         Event
             Progress.
+
+        Returns
+        -------
+        dict of str to float
+            IoU to be expected in whole images by label value, as `Outlook.iou`; empty where that cannot be told.
         """
         if self.weight == 0 or self.labelled.size is not None:
-            return
-        found = yield from frequencies.estimate(segmenter, self.pool, self.machine.numbers(9), self.stop, done)
-        if found is not None:
-            weight = self.weight * (1.0 if self.labelled.apart else UNCALIBRATED)
-            prior = tuple(share**weight for share in found)
-            segmenter.calibration = replace(segmenter.calibration, prior=prior)
+            return {}
+        seen = yield from outlook.look(segmenter, self.pool, self.machine.numbers(9), self.stop, done)
+        if seen is None:
+            return {}
+        weight = self.weight * (1.0 if self.labelled.apart else UNCALIBRATED)
+        prior = tuple(share**weight for share in seen.frequencies)
+        segmenter.calibration = replace(segmenter.calibration, prior=prior)
+        found = seen.iou(segmenter.calibration, segmenter.share) if self.labelled.apart else None
+        return {str(v): iou for v, iou in zip(self.labelled.values, found or (), strict=bool(found))}
 
 
 def restore(segmenter: Segmenter, chosen: Mapping[str, Any] | None) -> None:

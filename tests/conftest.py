@@ -15,11 +15,11 @@ os.environ["PYTEST_QT_API"] = os.environ["QT_API"]
 @pytest.fixture(scope="module")
 def briefly():
     """Training of a few steps is not followed by many: single pixels and class frequencies are learnt from little."""
-    from napari_sslseg import frequencies, pixel_classifier
+    from napari_sslseg import outlook, pixel_classifier
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pixel_classifier, "STEPS", 20)
-        patch.setattr(frequencies, "CROPS", 3)
+        patch.setattr(outlook, "CROPS", 3)
         yield
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scenes import annotated
 
-from napari_sslseg import atlas, frequencies, segmenter
+from napari_sslseg import atlas, outlook, segmenter
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.atlas import Atlas
 from napari_sslseg.finetuning import finetune
@@ -215,7 +215,7 @@ def test_the_score_and_the_frequencies_take_it_into_account():
     assert scores[1] > 0.9 > scores[0]
     only = Atlas(((5.0, *[0.0] * 9), (0.0,) * 10))  # the first class everywhere
     shares = [
-        run(frequencies.estimate(s, known.images, np.random.default_rng(0), Stop()))
+        run(outlook.look(s, known.images, np.random.default_rng(0), Stop())).frequencies
         for s in (blind, Segmenter(network, None, 0.0, atlas=only).eval())
     ]
     assert shares[1][0] > 0.9 > shares[0][0]

@@ -1,5 +1,7 @@
 """The demonstration: its strokes, its result and its picture, with runs of a few steps."""
 
+from dataclasses import replace
+
 import numpy as np
 import PIL.Image
 import pytest
@@ -82,6 +84,8 @@ def test_the_result_says_both_scores_and_where_to_look(finished):
         assert f"{name:20s} {r.score:.3f}  (4 steps in " in said
     assert f"Picture: {result.overlay}" in said
     assert f"Project: {result.project}" in said
+    known = replace(result.without, measures={"expected_iou": {"a": 0.6, "b": 0.84}})
+    assert "kept apart, about 0.72 in whole images)" in replace(result, without=known).text()
 
 
 def test_progress_never_falls_and_ends_at_one(finished):

@@ -1,6 +1,7 @@
 """What the command line shows of a job."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -88,6 +89,13 @@ def test_other_measures_are_said_where_there_are_any():
         "Dice cell 0.900; outlines apart (95 %, um) cell 2.35; calibration error 0.050"
     )
     assert measured({"found": 1.0, "ap50": 0.5}, "um") == "objects found 1.000; AP50 0.500"
+    assert measured({"expected_iou": {"a": 0.6, "b": 0.84}}, "um") == "about in whole images (IoU) a 0.60, b 0.84"
+
+
+def test_what_to_expect_in_whole_images_is_said_unless_boxes_tell_it():
+    known = replace(round_of(0.95, 3), measures={"expected_iou": {"a": 0.6, "b": 0.84}})
+    assert scored(known) == "score 0.950 (mean IoU, on 3 strokes kept apart), about 0.72 in whole images"
+    assert scored(replace(known, kept_apart="boxes 1f")) == "score 0.950 (mean IoU, on validation boxes)"
 
 
 def test_a_missing_score_says_why():

@@ -10,8 +10,8 @@ from scenes import annotated, objects
 
 from napari_sslseg import (
     columns,
-    frequencies,
     metrics,
+    outlook,
     pixel_classifier,
     segmenter,
     styles,
@@ -40,7 +40,7 @@ SMALL = {"encoder": "unet", "start": "random", "crop": 32, "batch": 4}
 @pytest.fixture(autouse=True)
 def few_pieces(monkeypatch):
     """Class frequencies are found in a few pieces, which is enough for small images."""
-    monkeypatch.setattr(frequencies, "CROPS", 3)
+    monkeypatch.setattr(outlook, "CROPS", 3)
 
 
 def classifier(classes=2):

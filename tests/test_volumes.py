@@ -384,7 +384,7 @@ def test_painted_objects_of_one_plane_are_found_in_three_dimensions():
 
 
 def test_training_on_volumes_starts_from_what_was_pretrained(tmp_path, monkeypatch):
-    monkeypatch.setattr("napari_sslseg.frequencies.CROPS", 1)
+    monkeypatch.setattr("napari_sslseg.outlook.CROPS", 1)
     image, annotation, _ = painted(8, 48, apart=4.0)
     learned = learn([image])
     learned.save(tmp_path / "start.safetensors")

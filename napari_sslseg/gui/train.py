@@ -48,7 +48,9 @@ class TrainStep(QWidget):
         self.scores.setWordWrap(True)
         self.scores.setToolTip(
             "Agreement with strokes that were kept apart (IoU, 0 to 1), round by round; of the last one, in brackets, "
-            "between which values it lies (95 %)"
+            "between which values it lies (95 %).\nStrokes lie where classes are easy to tell, so whole images are less "
+            "right than that: how right is estimated from how sure the masks are, and from where a second look at "
+            "single pixels agrees"
         )
         self.live = QCheckBox("Live")
         self.live.setToolTip(
@@ -175,13 +177,15 @@ def scores(rounds: tuple[Round, ...]) -> str:
     Returns
     -------
     str
-        Such as ``IoU by round  .61  .72  .79 (.74 to .83)``.
+        Such as ``IoU by round  .61  .72  .79 (.74 to .83)``, and what is to be expected in whole images.
     """
     if not rounds:
         return ""
     text = "IoU by round  " + "  ".join(_short(r.score) if r.score is not None else "–" for r in rounds[-SHOWN:])
     if rounds[-1].interval is not None:
         text += " ({} to {})".format(*map(_short, rounds[-1].interval))
+    if rounds[-1].expected is not None:
+        text += f"\nIn whole images about {_short(rounds[-1].expected)}, estimated"
     if all(r.score is None and not r.held_out for r in rounds):
         text += "\nPaint more separate strokes of each class, then some are kept apart for a score"
     return text

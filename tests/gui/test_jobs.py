@@ -446,6 +446,13 @@ def test_scores_are_shown_round_by_round(painted: Any, qtbot: Any) -> None:
     assert painted.train.scores.text() == "IoU by round  .60  .70"
 
 
+def test_what_to_expect_in_whole_images_is_shown_below_the_scores(painted: Any) -> None:
+    expected = {"expected_iou": {"a": 0.5, "b": 0.7}}
+    painted.desk.session.project.add_round(Round(1, "1", 0.9, {}, 9, False, 9, 9, 1.0, True, measures=expected))
+    painted.desk.session.rounds_changed.emit()
+    assert painted.train.scores.text() == "IoU by round  .90\nIn whole images about .60, estimated"
+
+
 def test_from_a_round_that_is_worse_one_goes_back_with_a_click(painted: Any, jobs: Any, qtbot: Any) -> None:
     project, back = painted.desk.session.project, painted.train.back
     for score, interval in ((0.8, (0.7, 0.9)), (0.5, (0.4, 0.6))):

@@ -1,4 +1,4 @@
-"""How frequent classes are in the images, and what predictions make of it."""
+"""How frequent classes are in the images, what predictions make of it, and how right masks are likely to be."""
 
 from dataclasses import replace
 
@@ -7,12 +7,13 @@ import pytest
 import torch
 from scenes import annotated, disks, objects
 
-from napari_sslseg import frequencies, segmenter
+from napari_sslseg import outlook, segmenter
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.calibration import Calibration
 from napari_sslseg.finetuning import finetune
 from napari_sslseg.job import Metric, Progress, Stop, run
 from napari_sslseg.model import Network
+from napari_sslseg.outlook import Outlook
 from napari_sslseg.runtime import Runtime
 from napari_sslseg.segmenter import Segmenter
 from napari_sslseg.settings import FinetuneConfig, RuntimeConfig
@@ -25,9 +26,10 @@ SMALL = {"crop": 32, "batch": 4, "steps": 4}
 class Bright(Segmenter):
     """Takes bright pixels for the second class."""
 
-    def even(self, images, flips):
+    def mixed(self, images, flips, *shares):
         bright = (images[:, 0] > 3).float()
-        return torch.stack([1 - bright, bright], 1)
+        for _ in shares:
+            yield torch.stack([1 - bright, bright], 1)
 
 
 def untrained(kind=Segmenter, calibration=Calibration()):
@@ -36,16 +38,16 @@ def untrained(kind=Segmenter, calibration=Calibration()):
 
 
 def test_the_share_of_each_class_in_the_images_is_found(monkeypatch):
-    monkeypatch.setattr(frequencies, "CROPS", 24)
+    monkeypatch.setattr(outlook, "CROPS", 24)
     image, truth = disks(512)
-    found = run(frequencies.estimate(untrained(Bright), [image], np.random.default_rng(0), Stop()))
+    found = run(outlook.look(untrained(Bright), [image], np.random.default_rng(0), Stop())).frequencies
     assert found == pytest.approx(((truth == 1).mean(), (truth == 2).mean()), abs=0.03)
 
 
 def test_what_is_expected_already_does_not_change_what_is_found():
     images = [disks(64)[0]]
     found = [
-        run(frequencies.estimate(untrained(calibration=c), images, np.random.default_rng(0), Stop()))
+        run(outlook.look(untrained(calibration=c), images, np.random.default_rng(0), Stop())).frequencies
         for c in (Calibration(), Calibration(prior=(0.9, 0.1)))
     ]
     assert found[0] == found[1]
@@ -53,7 +55,7 @@ def test_what_is_expected_already_does_not_change_what_is_found():
 
 def test_looking_for_frequencies_stops_when_asked():
     stop = Stop()
-    job = frequencies.estimate(untrained(), [disks(64)[0]], np.random.default_rng(0), stop)
+    job = outlook.look(untrained(), [disks(64)[0]], np.random.default_rng(0), stop)
     assert isinstance(next(job), Progress)
     stop.request()
     assert run(job) is None
@@ -62,7 +64,7 @@ def test_looking_for_frequencies_stops_when_asked():
 def test_a_surer_segmenter_finds_frequencies_further_from_even():
     images = [disks(64)[0]]
     less, more = (
-        run(frequencies.estimate(untrained(calibration=c), images, np.random.default_rng(0), Stop()))
+        run(outlook.look(untrained(calibration=c), images, np.random.default_rng(0), Stop())).frequencies
         for c in (Calibration(), Calibration(0.5))
     )
     assert max(more) > max(less)
@@ -130,3 +132,52 @@ def test_all_classes_are_alike_where_not_wanted_with_untrained_encoders_and_for_
     assert (
         run(finetune([(image, Annotation(truth, "instance"))], FinetuneConfig(**SMALL))).config["calibration"] == NONE
     )
+
+
+def even(*rows):
+    return torch.tensor(rows, dtype=torch.float32)
+
+
+def an_outlook(alone, beside, places=None):
+    return Outlook((0.5, 0.5), alone, beside, places if places is not None else torch.ones(1, 2))
+
+
+def test_iou_is_as_probable_and_as_agreed_on_by_hand():
+    alone = even([0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.4, 0.6])
+    beside = even([0.9, 0.1], [0.3, 0.7], [0.4, 0.6], [0.2, 0.8])
+    found = an_outlook(alone, beside).iou(Calibration(), 0.5)  # together: 0.9, 0.5, 0.3, 0.3 of the first class
+    sure = (1.4 / (2 + 2.0 - 1.4), 1.4 / (2 + 2.0 - 1.4))  # masks of two pixels each, and 2.0 expected of each
+    alike = (1 / 2, 2 / 3)
+    assert found == pytest.approx([(a + b) / 2 for a, b in zip(sure, alike, strict=True)], rel=1e-6)
+
+
+def test_two_that_are_sure_and_agree_are_expected_to_be_right():
+    sure = even([1, 0], [0, 1], [1, 0])
+    assert an_outlook(sure, sure).iou(Calibration(), 0.5) == pytest.approx((1, 1), abs=1e-5)
+    assert an_outlook(sure, 1 - sure).iou(Calibration(), 0.3)[0] < 0.5
+
+
+def test_places_and_frequencies_count_in_what_is_to_be_expected():
+    doubtful = even([0.5, 0.5], [0.55, 0.45])
+    placed = an_outlook(doubtful, doubtful, even([99, 1], [1, 99])).iou(Calibration(), 0.5)
+    assert placed == pytest.approx((0.99, 0.99), abs=0.02)
+    often = an_outlook(doubtful, doubtful).iou(Calibration(prior=(0.99, 0.01)), 0.5)
+    assert often[0] > 0.98
+    assert often[1] == pytest.approx(0.0, abs=0.02)
+
+
+def test_without_a_pixel_classifier_nothing_is_expected():
+    seen = run(outlook.look(untrained(), [disks(64)[0]], np.random.default_rng(0), Stop()))
+    assert seen.beside is None
+    assert seen.iou(Calibration(), 0.0) is None
+
+
+def test_a_training_says_what_to_expect_in_whole_images():
+    image, annotation, _ = annotated()
+    trained = run(finetune([(image, annotation)], FinetuneConfig(**SMALL)))
+    expected = trained.history["measures"]["expected_iou"]
+    assert list(expected) == ["1", "2"]
+    assert all(0 <= v <= 1 for v in expected.values())
+    assert "dice" in trained.history["measures"]
+    unscored = run(finetune([(image, annotation)], FinetuneConfig(**SMALL, hold_out=0.0)))
+    assert "expected_iou" not in unscored.history["measures"]
