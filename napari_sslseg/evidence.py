@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 REPEATS = 1000
+IMAGINED = 0.25  # how much one more stroke of each class counts beside each that was seen; docs/benchmarks.md
 MIDDLE = (2.5, 97.5)  # per cent
 
 
@@ -16,7 +17,7 @@ class Evidence:
     """What a score rests on; it tells what the score had been, had other strokes or objects been kept apart.
 
     Strokes are drawn anew within their class, with replacement (Efron 1979); the pixels of one are too alike to count
-    for themselves. Few of them make an interval too narrow.
+    for themselves. An interval is wider than what drawing those that are there gives, which few make too narrow.
 
     Parameters
     ----------
@@ -118,6 +119,10 @@ class Evidence:
     def interval(self) -> tuple[float, float] | None:
         """Say between which values the score lies.
 
+        One more stroke of each class, or object, is among those that are drawn, a quarter as often as the others: a
+        missed one for the lower end and one that is right for the upper, as in a rule of succession. So a few that are
+        all right do not make it sure that others are.
+
         Returns
         -------
         tuple of float, optional
@@ -125,8 +130,31 @@ class Evidence:
         """
         if self.alone:
             return None
-        low, high = np.percentile(self.scores(self.draw(np.random.default_rng(0))), MIDDLE)
-        return float(low), float(high)
+        low, high = (self._end(right, at) for right, at in zip((False, True), MIDDLE, strict=True))
+        return low, high
+
+    def _end(self, right: bool, at: float) -> float:
+        """A percentile of the scores where one more stroke of each class, right or missed, may be among the drawn."""
+        more = self._with_one_more(right)
+        groups, rng = more._groups(), np.random.default_rng(0)
+        times = np.zeros((REPEATS, sum(map(len, groups))))
+        for group in groups:  # the imagined one is the last
+            chances = np.append(np.ones(len(group) - 1), IMAGINED)
+            times[:, group] = rng.multinomial(len(group) - 1, chances / chances.sum(), REPEATS)
+        return float(np.percentile(more.scores(times), at))
+
+    def _with_one_more(self, right: bool) -> Self:
+        """These and one more stroke of each class, as long as the others, or one more object; right or missed."""
+        if self.cells.shape[1] == 1:
+            return type(self)(np.append(self.cells, [[float(right)]], 0))
+        true = self._parts()[1]
+        values = np.union1d(*self.cells[:, 1:3].T)
+        rows = []
+        for number, group in enumerate(self._groups(), int(self.cells[:, 0].max()) + 1):
+            kind = int(true[group[0]].argmax())
+            found = [kind] if right else [k for k in range(len(values)) if k != kind]
+            rows += [(number, values[kind], values[k], true[group].sum(1).mean() / len(found)) for k in found]
+        return type(self)(np.append(self.cells, rows, 0))
 
     def _parts(self) -> npt.NDArray[np.float64]:
         """(3, strokes, classes) pixels that are rightly of a class, truly, and as found."""

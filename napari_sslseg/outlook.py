@@ -1,4 +1,4 @@
-"""Outlook: what a segmenter says of pixels anywhere in the images, how frequent classes are and how right masks will be."""
+"""Outlook: what a segmenter says of pixels anywhere in the images; how often classes occur, how right masks will be."""
 
 from dataclasses import dataclass
 

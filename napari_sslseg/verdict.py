@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from napari_sslseg.contents import Round
 
 ENOUGH = 3  # rounds without a gain, after which more strokes of the same kind will hardly bring one
+GAIN = 0.02  # from the first of these to the last: worth going on, even if it may be chance
 
 
 def better(rounds: Sequence[Round]) -> Round | None:
@@ -50,6 +51,8 @@ def verdict(rounds: Sequence[Round]) -> str | None:
         )
     latest = [r for r in rounds[-ENOUGH:] if r.kept_apart == rounds[-1].kept_apart]
     if len(latest) < ENOUGH or any(r.score is None or r.interval is None for r in latest):
+        return None
+    if _score(latest[-1]) > _score(latest[0]) + GAIN:
         return None
     lows, highs = zip(*(r.interval for r in latest if r.interval is not None), strict=True)
     if not all(max(lows) <= _score(r) <= min(highs) for r in latest):

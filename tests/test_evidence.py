@@ -14,22 +14,37 @@ def strokes(hits):
     return found, truth, np.repeat(np.arange(len(hits)), 10)
 
 
-def test_an_interval_is_that_of_drawing_whole_strokes_anew():
+@pytest.mark.parametrize("end, hit", [(0, 0), (1, 10)])
+def test_an_interval_is_that_of_drawing_whole_strokes_anew_and_perhaps_one_more(end, hit):
     hits = [(1, 10), (1, 4), (1, 9), (2, 10), (2, 6)]
     found, truth, owners = strokes(hits)
-    evidence = Evidence.of_strokes(found, truth, owners)
-    low, high = evidence.interval()
+    interval = Evidence.of_strokes(found, truth, owners).interval()
     rng, drawn = np.random.default_rng(1), []
     for _ in range(4000):  # the definition, stroke by stroke
-        chosen = [*rng.choice([0, 1, 2], 3), *rng.choice([3, 4], 2)]
-        again = strokes([hits[k] for k in chosen])[:2]
+        first = rng.choice([hits[0], hits[1], hits[2], (1, hit)], 3, p=np.array([4, 4, 4, 1]) / 13)
+        second = rng.choice([hits[3], hits[4], (2, hit)], 2, p=np.array([4, 4, 1]) / 9)
+        again = strokes([tuple(h) for h in (*first, *second)])[:2]
         drawn.append(np.mean(list(metrics.count([again]).iou().values())))
-    assert np.allclose((low, high), np.percentile(drawn, (2.5, 97.5)), atol=0.02)
-    assert low < np.mean(list(metrics.count([(found, truth)]).iou().values())) < high
+    assert interval[end] == pytest.approx(np.percentile(drawn, (2.5, 97.5)[end]), abs=0.02)
+    assert interval[0] < np.mean(list(metrics.count([(found, truth)]).iou().values())) < interval[1]
 
 
-def test_strokes_that_are_all_found_leave_no_doubt():
-    assert Evidence.of_strokes(*strokes([(1, 10), (1, 10), (2, 10), (2, 10)])).interval() == (1.0, 1.0)
+def test_a_few_strokes_that_are_all_found_leave_some_doubt_and_many_little():
+    few, many = (Evidence.of_strokes(*strokes([(1, 10), (2, 10)] * n)).interval() for n in (3, 30))
+    assert few[1] == many[1] == 1
+    assert 0.3 < few[0] < 0.8
+    assert 0.9 < many[0] < 1
+
+
+def test_a_missed_stroke_may_be_any_other_class():
+    right = strokes([(1, 10), (1, 10), (1, 10), (2, 10), (2, 10), (3, 10), (3, 10)])
+    low, high = Evidence.of_strokes(*right).interval()
+    assert 0.3 < low < high == 1
+
+
+def test_objects_that_are_all_found_leave_some_doubt():
+    assert Evidence.of_objects([1.0] * 4).interval()[0] < 0.8
+    assert Evidence.of_objects([1.0] * 40).interval()[0] > 0.92
 
 
 def test_one_stroke_of_a_class_says_nothing_about_others():

@@ -43,3 +43,4 @@ def test_three_rounds_alike_are_enough():
     assert verdict(rounds(*alike[:2])) is None
     assert verdict(rounds(alike[0], (0.9, (0.85, 0.95)), (0.91, (0.85, 0.95)))) is None  # the first was far below
     assert verdict(rounds(*alike[:2], (0.71, None))) is None
+    assert verdict(rounds((0.7, (0.4, 0.9)), (0.73, (0.4, 0.9)), (0.76, (0.4, 0.9)))) is None  # still rising

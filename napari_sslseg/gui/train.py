@@ -48,9 +48,8 @@ class TrainStep(QWidget):
         self.scores.setWordWrap(True)
         self.scores.setToolTip(
             "Agreement with strokes that were kept apart (IoU, 0 to 1), round by round; of the last one, in brackets, "
-            "between which values it lies (95 %).\nStrokes lie where classes are easy to tell, so whole images are less "
-            "right than that: how right is estimated from how sure the masks are, and from where a second look at "
-            "single pixels agrees"
+            "between which values it lies (95 %).\nMost strokes are easy, so masks of whole images are less right than "
+            "that. How right is estimated from how sure they are, and from where two ways of finding them agree"
         )
         self.live = QCheckBox("Live")
         self.live.setToolTip(
