@@ -103,6 +103,7 @@ class Stop:
     """A request to stop, safe to make from any thread; a job looks at it at every step."""
 
     def __init__(self) -> None:
+        self.held = 0.0  # s for which those who looked at it had to wait, where that can be
         self._event = threading.Event()
 
     def request(self) -> None:

@@ -243,7 +243,7 @@ def fit(
         while not distributed.stopped(stop):
             if (fraction := schedule.fraction(training.step, training.seconds)) >= until:
                 return
-            began = time.perf_counter()
+            began, held = time.perf_counter(), stop.held
             training.objective.begin(fraction, training.average)
             batch = prepared(training.step)
             with runtime.torch_numbers(STEP, training.step):
@@ -254,7 +254,8 @@ def fit(
                 return
             training.step += 1
             training.losses.append(losses["loss"])
-            training.seconds = distributed.greatest(training.seconds + time.perf_counter() - began)
+            spent = time.perf_counter() - began - (stop.held - held)
+            training.seconds = distributed.greatest(training.seconds + spent)
             if rhythm.due():
                 done = schedule.fraction(training.step, training.seconds)
                 left = training.seconds * (1 - done) / done if done > 0 else None

@@ -1,5 +1,7 @@
 """The training loop, pretraining, fine-tuning and prediction, on small images made here."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -455,3 +457,23 @@ def test_magnified_maps_come_back_to_size():
     larger = magnify(image, 3)
     assert larger.shape == (30, 36)
     assert np.abs(reduce(larger.data, 3) - image.data)[:, 1:-1, 1:-1].max() < 1e-4
+
+
+class Slow(Stop):
+    """Holds up whoever looks at it, as a window does while a stroke is drawn."""
+
+    @property
+    def requested(self):
+        time.sleep(0.01)
+        self.held += 0.01
+        return super().requested
+
+
+def test_time_in_which_training_was_held_up_does_not_count():
+    image, annotation, _ = annotated()
+    stop, began = Slow(), time.perf_counter()
+    trained = run(finetune([(image, annotation)], FinetuneConfig(**SMALL, steps=4), stop=stop))
+    took = time.perf_counter() - began
+    assert stop.held > 0.5
+    assert trained.history["steps"] == 4
+    assert trained.history["seconds"] < took - 0.5 * stop.held

@@ -15,6 +15,7 @@ from napari_sslseg.errors import ProjectError, UserError
 from napari_sslseg.gui import denoised, layers, marks, preferences
 from napari_sslseg.gui.boxes import Boxes
 from napari_sslseg.gui.canvas import Canvas
+from napari_sslseg.gui.courtesy import Courtesy
 from napari_sslseg.gui.guide import Guide
 from napari_sslseg.gui.jobs import Jobs, RemoteJobs
 from napari_sslseg.gui.live import MOST, Answering, Live
@@ -98,6 +99,7 @@ class Desk(QObject):
         self._runner = Runner(self.session, self)
         self._runner.failed.connect(tell)
         self._runner.ended.connect(self._rest)
+        self._courtesy = Courtesy(self.canvas.painting, self.session, self.jobs, self)
         self._docks = 0
         self._outlives = False  # whether the window stays when its dock goes
         self.alive = True  # whether there is a window; without one, what a job made is kept and not shown

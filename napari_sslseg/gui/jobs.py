@@ -93,6 +93,9 @@ class Jobs(Protocol):
     def pace(self, project: Project, config: PretrainConfig, *, runtime: RuntimeConfig, stop: Stop) -> Job[float]:
         """Measure how many steps of pretraining this machine does in a minute; 0 if something else is to be done."""
 
+    def give_way(self, on: bool) -> None:
+        """Let the job that runs wait for a moment, since a stroke is drawn, or go on."""
+
     def start(self) -> None:
         """Get ready: jobs will come."""
 
@@ -167,6 +170,10 @@ class RemoteJobs:
             return (yield from self._process.run(Call(verb, str(project.path.resolve()), arguments), project, stop))
         finally:
             self._turn.release()
+
+    def give_way(self, on: bool) -> None:
+        """Let the job that runs wait, for two seconds at most, or go on."""
+        self._process.hold(on)
 
     def start(self) -> None:
         """Start the process, which loads torch."""

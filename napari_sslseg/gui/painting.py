@@ -20,6 +20,7 @@ class Painting(QObject):
 
     failed = Signal(object)  # an error while labels were written
     painted = Signal(object)  # a Stroke, or what there is of it so far, on its way to the disk
+    pressed = Signal()  # the brush: a stroke begins
     lifted = Signal()  # the brush: the stroke is done
     wrote = Signal(object, object)  # a layer, and the index that something was just written to
     accepting = Signal()  # a key asks to accept the object under the cursor
@@ -109,6 +110,7 @@ class Painting(QObject):
         boxes = self.session.needed_project.painted_boxes(id)
         self._strokes[id] = Strokes(layer, id, boxes, self._writer, self)
         self._strokes[id].saved.connect(self.painted)
+        self._strokes[id].pressed.connect(self.pressed)
         self._strokes[id].lifted.connect(self.lifted)
         self._strokes[id].wrote.connect(self.wrote)
         layer.events.selected_label.connect(self._label_selected)

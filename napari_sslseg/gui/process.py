@@ -58,6 +58,7 @@ class Process:
         self._process: subprocess.Popen[bytes] | None = None
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._lock = threading.Lock()
+        self._sending = threading.Lock()  # held while a message is written
 
     def start(self) -> None:
         """Start the other Python now, so that it is ready when the first job comes."""
@@ -81,6 +82,18 @@ class Process:
                 target=_read, args=(self._process, self._messages), name="napari-sslseg process", daemon=True
             ).start()
             return self._process.stdin, self._messages
+
+    def hold(self, on: bool) -> None:
+        """Let the job that runs wait, for two seconds at most, or go on; it hears where it would hear a stop.
+
+        Parameters
+        ----------
+        on : bool
+            Whether to wait.
+        """
+        with self._lock:
+            if self._process is not None:
+                self._send(self._process.stdin, "hold", on)
 
     def close(self) -> None:
         """Let the other Python end; a job that runs there is asked to stop, and keeps its best state by itself.
@@ -123,12 +136,12 @@ class Process:
         if stop.requested:
             raise StoppedError("It was stopped before it began", "There is nothing to keep", "Start it again")
         pipe, messages = self._started()
-        _send(pipe, "run", call)
+        self._send(pipe, "run", call)
         asked = False
         while True:
             if stop.requested and not asked:
                 asked = True
-                _send(pipe, "stop")
+                self._send(pipe, "stop")
             try:
                 kind, value = messages.get(timeout=POLL)
             except queue.Empty:
@@ -139,7 +152,7 @@ class Process:
                 name, argument = value
                 with self._lock:  # once it is let go it notes by itself what is not answered
                     if messages is self._messages and self._process is not None:
-                        _send(pipe, "kept", getattr(project, name)(argument))
+                        self._send(pipe, "kept", getattr(project, name)(argument))
             elif kind == "closed":
                 raise StoppedError("The computation was let go", "What it has so far is kept", "Start it again")
             elif kind == "return":
@@ -147,18 +160,17 @@ class Process:
             else:
                 raise _error(kind, value)
 
+    def _send(self, pipe: IO[bytes] | None, kind: str, value: Any = None) -> None:
+        assert pipe is not None, "a pipe was asked for"
+        with self._sending, contextlib.suppress(OSError, ValueError):  # it has ended: the reader says so
+            pickle.dump(Message(kind, value), pipe)
+            pipe.flush()
+
 
 def _flags(patience: int) -> int:
     """How to start a process on Windows: without a window of its own; elsewhere there is nothing to say."""
     names = ["CREATE_NO_WINDOW", *["BELOW_NORMAL_PRIORITY_CLASS"] * (patience > 0)]
     return sum(getattr(subprocess, name, 0) for name in names)
-
-
-def _send(pipe: IO[bytes] | None, kind: str, value: Any = None) -> None:
-    assert pipe is not None, "a pipe was asked for"
-    with contextlib.suppress(OSError, ValueError):  # it has ended: the reader says so
-        pickle.dump(Message(kind, value), pipe)
-        pipe.flush()
 
 
 def _close(pipe: IO[bytes] | None) -> None:

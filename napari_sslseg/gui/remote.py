@@ -9,6 +9,7 @@ import queue
 import signal
 import sys
 import threading
+import time
 import traceback
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,6 +19,41 @@ from napari_sslseg.errors import UserError
 from napari_sslseg.gui.process import Call, Message
 from napari_sslseg.job import Stop, run
 from napari_sslseg.project import Project
+
+LONGEST = 2.0  # s that a job waits, if nobody lets it go on before
+
+
+class Courtesy(Stop):
+    """A request to stop, and to wait for a moment; a job does either where it looks whether it shall stop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._free = threading.Event()
+        self._free.set()
+        self._until = 0.0
+
+    def hold(self, on: bool) -> None:
+        """Let the job wait, or go on."""
+        self._until = time.monotonic() + LONGEST
+        if on and not super().requested:
+            self._free.clear()
+        else:
+            self._free.set()
+
+    def request(self) -> None:
+        """Ask the job to finish now and keep its best state."""
+        super().request()
+        self._free.set()
+
+    @property
+    def requested(self) -> bool:
+        """Whether a stop was asked for; it is told after the wait."""
+        if not self._free.is_set():
+            began = time.monotonic()
+            if not self._free.wait(max(0.0, self._until - began)):
+                self._free.set()
+            self.held += time.monotonic() - began
+        return super().requested
 
 
 class Wire:
@@ -31,7 +67,7 @@ class Wire:
 
     def __init__(self, source: BinaryIO, sink: BinaryIO) -> None:
         self.calls: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
-        self.stop = Stop()
+        self.stop = Courtesy()
         self.loading = threading.Event()  # set while nothing can run yet
         self._gone = threading.Event()
         self._kept: queue.SimpleQueue[Message] = queue.SimpleQueue()
@@ -45,10 +81,12 @@ class Wire:
             except (EOFError, OSError, pickle.UnpicklingError):
                 break
             if kind == "run":
-                self.stop = Stop()
+                self.stop = Courtesy()
                 self.calls.put(value)
             elif kind == "stop":
                 self.stop.request()
+            elif kind == "hold":
+                self.stop.hold(value)
             else:
                 self._kept.put(Message(kind, value))
         if self.loading.is_set() and self.calls.empty():  # over before it began: nobody waits for slow imports

@@ -102,6 +102,7 @@ class Strokes(QObject):
 
     saved = Signal(object)  # the Stroke that was handed to the writer
     wrote = Signal(object, object)  # the layer, and the index that something was just written to
+    pressed = Signal()  # the brush comes down
     lifted = Signal()  # the brush, and all that it painted was saved
 
     def __init__(
@@ -169,6 +170,7 @@ class Strokes(QObject):
     def _drag(self, layer: LabelsLayer, event: Any) -> Iterator[None]:
         """Save at once when the brush is lifted."""
         self.drawing = True
+        self.pressed.emit()
         yield
         while event.type == "mouse_move":
             yield

@@ -73,10 +73,15 @@ class FakeJobs:
         self.value = 2
         self.suggestions: list[Suggestion] = []
         self.step = 1  # px a feature of what is seen
+        self.ways: list[bool] = []  # that were given to strokes, and taken again
 
     def hold(self) -> None:
         """Let the jobs that start now wait."""
         self.go.clear()
+
+    def give_way(self, on: bool) -> None:
+        """Note it."""
+        self.ways.append(on)
 
     def start(self) -> None:
         """Nothing has to be got ready."""

@@ -59,6 +59,14 @@ class Jobs:
         project.set_pretrained(path)
         return project.add_round(Round(1, "1.safetensors", 0.5, {}, 2, True, 9, 9, 1.0, False))
 
+    def count(self, project, stop):
+        number = 0
+        while not stop.requested:
+            time.sleep(0.01)
+            number += 1
+            yield Progress(0.0, str(number))
+        return stop.held
+
     def pretrain(self, project, stop, **settings):
         yield Progress(0.5, "at work")
         time.sleep(6)  # and looks at no stop, as on a busy machine
@@ -222,3 +230,31 @@ def test_the_other_process_ends_without_taking_python_apart(process: Process, pl
     process.close()
     assert other.wait(20) == 0
     assert sorted(file.suffix for file in tmp_path.glob("scripted_jobs.py.*")) == [".ended"]  # what has to be was done
+
+
+def test_a_job_waits_while_it_is_held_and_is_stopped_even_then(process: Process, project: Project) -> None:
+    stop, heard = Stop(), []
+    job = process.run(Call("count", str(project.path), {}), project, stop)
+    for _ in range(3):
+        heard.append(next(job))
+    process.hold(True)
+    began = time.monotonic()
+    longest = 0.0
+    for _ in range(200):  # what was on its way comes first
+        asked = time.monotonic()
+        next(job)
+        longest = max(longest, time.monotonic() - asked)
+        if longest > 1:
+            break
+    assert 1 < longest < 10  # it went on by itself, after two seconds
+    process.hold(True)
+    process.hold(False)
+    process.hold(True)
+    time.sleep(0.3)
+    stop.request()
+    began = time.monotonic()
+    with pytest.raises(StopIteration) as ended:
+        while True:
+            next(job)
+    assert time.monotonic() - began < 1.5  # no wait for the rest of the two seconds
+    assert 2 < ended.value.value < 4
