@@ -91,27 +91,30 @@ def split_files(
     Raises
     ------
     LabelError
-        If no file holds the class.
+        If no file holds the class; then nothing is written.
     StorageError
-        If a file of that name is there already; then nothing is written.
+        If a file of that name is there already, or two files have one name; then nothing is written.
     """
-    files = find_files(paths)
-    taken = [out / p.name for p in files if (out / p.name).exists()]
-    if taken:
-        raise StorageError(f"{taken[0]} exists already", "Nothing is written over", "Choose another folder")
+    stop, sources = stop or Stop(), dict[Path, Path]()
+    for path in find_files(paths):
+        target = out / path.name
+        if target.exists():
+            raise StorageError(f"{target} exists already", "Nothing is written over", "Choose another folder")
+        if target in sources:
+            raise StorageError(f"Two files would be written to {target}", "Each needs a name of its own", "Rename one")
+        sources[target] = path
+    if not any(stop.requested or (read_labels(path) == value).any() for path in sources.values()):
+        raise LabelError(f"No file holds class {value}", "It is the value that was painted for it")
     written: list[Path] = []
-    held = False
-    for k, path in enumerate(files):
-        if stop is not None and stop.requested:
-            return written
+    for target, path in sources.items():
+        if stop.requested:
+            break
         labels, image = read_labels(path), read_image(path)
         spacing = image.spacing[-labels.ndim :]
-        held = held or bool((labels == value).any())
-        write_labels(out / path.name, split(labels == value, spacing, neck), spacing=spacing, unit=image.unit)
-        written.append(out / path.name)
-        yield Progress((k + 1) / len(files), path.name)
-    if not held:
-        raise LabelError(f"No file holds class {value}", "It is the value that was painted for it")
+        objects = split(labels == value, spacing, neck)
+        write_labels(target, objects, spacing=spacing, unit=image.unit)
+        written.append(target)
+        yield Progress(len(written) / len(sources), path.name)
     return written
 
 

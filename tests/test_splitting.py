@@ -64,6 +64,15 @@ def test_files_are_split_and_keep_their_spacing(tmp_path):
         run(split_files([tmp_path / "in"], 2, tmp_path / "out"))
     with pytest.raises(LabelError, match="No file holds class 7"):
         run(split_files([tmp_path / "in"], 7, tmp_path / "other"))
+    assert not (tmp_path / "other").exists()
     stop = Stop()
     stop.request()
     assert run(split_files([tmp_path / "in"], 2, tmp_path / "stopped", stop=stop)) == []
+
+
+def test_two_files_of_one_name_are_told_and_none_is_split(tmp_path):
+    for folder in ("x", "y"):
+        write_labels(tmp_path / folder / "a.tif", np.full((9, 9), 2, np.uint8))
+    with pytest.raises(StorageError, match="Two files would be written to .*a.tif"):
+        run(split_files([tmp_path / "x", tmp_path / "y"], 2, tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
