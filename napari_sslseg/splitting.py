@@ -112,7 +112,7 @@ def split_files(
         labels, image = read_labels(path), read_image(path)
         spacing = image.spacing[-labels.ndim :]
         objects = split(labels == value, spacing, neck)
-        write_labels(target, objects, spacing=spacing, unit=image.unit)
+        write_labels(target, objects, spacing=spacing, unit=image.unit, like=path)
         written.append(target)
         yield Progress(len(written) / len(sources), path.name)
     return written

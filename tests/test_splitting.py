@@ -1,5 +1,6 @@
 """Objects from masks of one class: cut where it is narrow, whatever its size and the spacing."""
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -68,6 +69,14 @@ def test_files_are_split_and_keep_their_spacing(tmp_path):
     stop = Stop()
     stop.request()
     assert run(split_files([tmp_path / "in"], 2, tmp_path / "stopped", stop=stop)) == []
+
+
+def test_objects_lie_in_the_patient_where_the_masks_lie(tmp_path):
+    affine = np.array([[-0.5, 0.1, 0, 10], [0, 0.6, 0.1, -20], [0, 0, 2.5, 30], [0, 0, 0, 1.0]])
+    masks = np.where(np.sum(np.mgrid[:9, :9, :9] - 4.0, 0) > 2, 2, 1).astype(np.uint8)
+    nibabel.save(nibabel.Nifti1Image(masks, affine), tmp_path / "a.nii.gz")
+    (written,) = run(split_files([tmp_path / "a.nii.gz"], 2, tmp_path / "out"))
+    np.testing.assert_allclose(nibabel.load(written).affine, affine, atol=1e-5)
 
 
 def test_two_files_of_one_name_are_told_and_none_is_split(tmp_path):
