@@ -9,6 +9,7 @@ import numpy as np
 from napari_sslseg import metrics
 from napari_sslseg.errors import LabelError
 from napari_sslseg.io import find_files, read_image, read_labels, stem
+from napari_sslseg.io.files import by_stem
 from napari_sslseg.job import Job, Progress, Stop
 
 
@@ -72,9 +73,11 @@ def evaluate(
     ------
     LabelError
         If a prediction has no truth or another shape, or the truth says nothing.
+    ImageError
+        If two predictions, or two files of true labels, have one name.
     """
-    found = find_files([predictions])
-    true = {stem(p): p for p in find_files([truth])}
+    found, true = find_files([predictions]), by_stem(find_files([truth]))
+    by_stem(found)  # two predictions of one image cannot both be what is scored
     if len(found) == len(true) == 1 and predictions.is_file() and truth.is_file():
         true = {stem(found[0]): next(iter(true.values()))}
     pairs: list[tuple[Any, Any]] = []

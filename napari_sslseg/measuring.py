@@ -15,6 +15,7 @@ from napari_sslseg.errors import LabelError, StorageError
 from napari_sslseg.image import PIXEL
 from napari_sslseg.io import find_files, read_image, read_labels, stem
 from napari_sslseg.io.atomic import replacing
+from napari_sslseg.io.files import by_stem
 from napari_sslseg.job import Job, Progress, Stop
 
 Masks = npt.NDArray[Any]
@@ -201,17 +202,25 @@ def measure_files(
     Raises
     ------
     LabelError
-        If masks have no image of their name and shape.
+        If masks have no image of their name and shape, or two files of masks have one name.
+    ImageError
+        If two images have one name.
     StorageError
         If the file is there already.
     """
     if out.exists():
         raise StorageError(f"{out} exists already", "Nothing is written over", "Choose another name")
-    files, known = find_files(masks), {stem(p): p for p in find_files(images)} if images else None
+    files, known = find_files(masks), by_stem(find_files(images)) if images else None
     tables: dict[str, Table] = {}
     for k, path in enumerate(files):
         if stop.requested:
             return 0
+        if path.name in tables:
+            raise LabelError(
+                f"Two files of masks are called {path.name}",
+                "The table tells objects apart by the names of their files",
+                "Rename one, or write a table of each",
+            )
         labels, channels = read_labels(path), None
         if known is not None and stem(path) not in known:
             raise LabelError(f"The masks {path.name} belong to no image", f"There are: {', '.join(list(known)[:8])}")

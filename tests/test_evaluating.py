@@ -42,6 +42,13 @@ def test_names_may_differ_in_format(score):
     assert score({"a.png": [[1, 2]]}, {"a.tif": [[1, 2]], "b.tif": [[1, 1]]}).files == 1
 
 
+@pytest.mark.parametrize("twice", ["p", "t"])
+def test_two_files_of_one_name_are_told_and_not_chosen_from(score, twice):
+    one, two = {"a.tif": [[1, 2]]}, {"a.tif": [[1, 2]], "a.png": [[1, 1]]}
+    with pytest.raises(ImageError, match=r"a\.png and .*a\.tif are both called 'a'.*Leave one of them out"):
+        score(two if twice == "p" else one, two if twice == "t" else one)
+
+
 def test_two_single_files_need_not_be_named_alike(tmp_path):
     for name in ("found.tif", "truth.npy"):
         write_labels(tmp_path / name, np.array([[1, 2]]))

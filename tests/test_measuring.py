@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_sslseg.cli import main
-from napari_sslseg.errors import LabelError, StorageError
+from napari_sslseg.errors import ImageError, LabelError, StorageError
 from napari_sslseg.image import Image
 from napari_sslseg.io import write_image, write_labels
 from napari_sslseg.job import Stop, run
@@ -91,6 +91,17 @@ def test_tables_are_written_as_one_file(tmp_path):
     assert lines[2] == "a,2,class 2,10,7.2,7.2"
     assert lines[4] == "b,1,class 2,8,1.5,2.5"
     assert len(lines) == 5
+
+
+def test_two_files_of_one_name_are_told(tmp_path):
+    for folder in ("x", "y"):
+        write_labels(tmp_path / folder / "a.tif", masks())
+    folders, out = [tmp_path / "x", tmp_path / "y"], tmp_path / "t.csv"
+    with pytest.raises(LabelError, match="Two files of masks are called a.tif"):
+        run(measure_files(folders, out, stop=Stop()))
+    with pytest.raises(ImageError, match="are both called 'a'"):
+        run(measure_files(folders[:1], out, folders, stop=Stop()))
+    assert not out.exists()
 
 
 def test_files_are_measured_with_their_images(tmp_path, capsys):

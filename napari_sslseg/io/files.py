@@ -75,6 +75,36 @@ def find_files(paths: Iterable[str | Path]) -> list[Path]:
     return sorted(found.values(), key=_natural)
 
 
+def by_stem(files: Iterable[Path]) -> dict[str, Path]:
+    """Find files by their names without suffix, by which an image and what was made of it belong together.
+
+    Parameters
+    ----------
+    files : iterable of pathlib.Path
+        The files.
+
+    Returns
+    -------
+    dict of str to pathlib.Path
+        The files by their stems.
+
+    Raises
+    ------
+    ImageError
+        If two have one stem.
+    """
+    found: dict[str, Path] = {}
+    for file in files:
+        other = found.setdefault(stem(file), file)
+        if other != file:
+            raise ImageError(
+                f"{other} and {file} are both called {stem(file)!r}",
+                "Files belong together by their names without suffix",
+                "Leave one of them out, or rename it",
+            )
+    return found
+
+
 def check_file(path: Path) -> None:
     """Make sure that there is an image file of a known format.
 
