@@ -91,11 +91,8 @@ def measure_objects(
     """
     deep, spacing = masks.ndim, tuple(spacing[-masks.ndim :]) or (1.0,) * masks.ndim
     if task == "instance":
-        kinds = np.flatnonzero(np.bincount(masks.reshape(-1)))
-        kinds = kinds[kinds > 1]
-        rows = np.zeros(int(masks.max(initial=0)) + 1, np.int32)
-        rows[kinds] = np.arange(1, len(kinds) + 1)
-        numbered = rows[masks]
+        kinds = _values(masks)
+        numbered = np.where(masks > 1, np.searchsorted(kinds, masks) + 1, 0).astype(np.int32)
     else:
         kinds, numbered = _parts(masks)
     pixels = None if channels is None else np.moveaxis(channels, 0, -1).astype(np.float32, copy=False)
@@ -142,14 +139,20 @@ def number_objects(masks: Masks, names: Mapping[int, str]) -> Numbered:
 
 def _parts(masks: Masks) -> tuple[Masks, npt.NDArray[np.int32]]:
     """The class of each connected part of a class but the first, and the parts numbered from 1."""
-    values = np.flatnonzero(np.bincount(masks.reshape(-1)))
     numbered = np.zeros(masks.shape, np.int32)
     kinds: list[int] = []
-    for value in values[values > 1]:
+    for value in _values(masks):
         parts, count = ndimage.label(masks == value, np.ones((3,) * masks.ndim))
         numbered[parts > 0] = parts[parts > 0] + len(kinds)
         kinds += [int(value)] * count
     return np.array(kinds, np.int64), numbered
+
+
+def _values(masks: Masks) -> npt.NDArray[Any]:
+    """The values from 2 on. Counting is faster than sorting, but takes room for every number up to the largest."""
+    large = masks.max(initial=0) > masks.size
+    values = np.unique(masks) if large else np.flatnonzero(np.bincount(masks.reshape(-1)))
+    return values[values > 1]
 
 
 def write_table(path: Path, tables: Mapping[str, Table]) -> None:

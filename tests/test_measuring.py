@@ -56,6 +56,18 @@ def test_numbers_are_objects():
     assert "class" not in table.columns
 
 
+@pytest.mark.parametrize("task", ["instance", "semantic"])
+def test_numbers_may_be_very_large(task):
+    found = np.ones((10, 12), np.uint32)
+    found[1:3, 1:5], found[6:9, 6:9] = 4_000_000_000, 300
+    table = measure_objects(found, task)
+    assert table.columns["area (px)"].tolist() == [9, 8]
+    if task == "instance":
+        assert table.columns["object"].tolist() == [300, 4_000_000_000]
+    else:
+        assert table.columns["class"].tolist() == ["class 300", "class 4000000000"]
+
+
 def test_objects_without_any_background_are_found():
     table = measure_objects(np.array([[2, 2], [3, 3]]), "instance")
     assert table.columns["object"].tolist() == [2, 3]
