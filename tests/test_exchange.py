@@ -272,6 +272,15 @@ def test_a_prediction_does_not_replace_labels(tmp_path, trained):
     assert not (tmp_path / "labels" / "a.tif").exists()
 
 
+def test_commands_that_write_into_one_folder_keep_what_the_other_noted(tmp_path):
+    one, other = receipts.Receipts(tmp_path), receipts.Receipts(tmp_path)
+    for noting, name in ((one, "a.tif"), (other, "b.tif"), (one, "c.tif")):
+        (tmp_path / name).write_text(name)
+        noting.note(tmp_path / name)
+    for name in ("a.tif", "b.tif", "c.tif"):
+        receipts.Receipts(tmp_path).check(tmp_path / name)
+
+
 @pytest.mark.parametrize("text", ["", "[]", "not json"])
 def test_without_a_readable_receipt_nothing_is_replaced(tmp_path, text):
     file = tmp_path / "a.tif"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from napari_sslseg.errors import StorageError
 from napari_sslseg.io.atomic import write_text
+from napari_sslseg.io.locks import alone
 
 FILES = {"predicted": ".napari-sslseg-predictions.json", "denoised": ".napari-sslseg-denoised.json"}
 BLOCK = 2**20  # bytes read at once
@@ -56,8 +57,10 @@ class Receipts:
         target : Path
             A file or folder inside the folder.
         """
-        self._known[target.name] = fingerprint(target)
-        write_text(self.folder / FILES[self.done], json.dumps(self._known, indent=1, sort_keys=True))
+        place, found = self.folder / FILES[self.done], fingerprint(target)
+        with alone(self.folder, self.done):  # another command may write into the same folder
+            self._known = {**_read(place), target.name: found}
+            write_text(place, json.dumps(self._known, indent=1, sort_keys=True))
 
 
 def fingerprint(path: Path) -> str:
