@@ -169,10 +169,16 @@ def predict_files(
         If a file would be replaced that is not an unchanged prediction; then nothing is written.
     """
     model = needed_model(project)
-    work = _planned(_chosen(find_files(paths), list(ids)), out, project)
-    receipts = Receipts(out)
+    chosen, sure = _chosen(find_files(paths), list(ids)), out / "probabilities"
+    work = _planned({path: _named(path) for path in chosen}, out, project)
+    wanted = chosen if config.probabilities else []
+    names = {path: _named(path) if is_medical(path) else f"{stem(path)}.tif" for path in wanted}
+    places = _planned(names, sure, project)
+    receipts, sure_receipts = Receipts(out), Receipts(sure)
     for target in work.values():
         receipts.check(target)
+    for place in places.values():
+        sure_receipts.check(place)
     from napari_sslseg.checkpoint import Checkpoint
     from napari_sslseg.piecewise import in_pieces, predict_into
     from napari_sslseg.predicting import predict
@@ -196,8 +202,9 @@ def predict_files(
             receipts.note(target)
             written.append(target)
             if prediction.probabilities is not None:
-                place = out / "probabilities" / (target.name if is_medical(path) else f"{stem(path)}.tif")
-                write_channels(place, prediction.probabilities, spacing=image.spacing, unit=image.unit, like=path)
+                place, found = places[path], prediction.probabilities
+                write_channels(place, found, spacing=image.spacing, unit=image.unit, like=path)
+                sure_receipts.note(place)
         if stop.requested:
             break
     return written
@@ -220,7 +227,7 @@ def predicted_files(project: Project, paths: Iterable[str | Path], out: Path) ->
     list of Path
         One an image; they may be there already.
     """
-    return list(_planned(find_files(paths), out, project).values())
+    return list(_planned({path: _named(path) for path in find_files(paths)}, out, project).values())
 
 
 def denoise_files(
@@ -268,7 +275,8 @@ def denoise_files(
         If a file would be replaced that is not an unchanged denoised image; then nothing is written.
     """
     checkpoint = needed_denoiser(project)
-    work = _planned(_chosen(find_files(paths), list(ids)), out, project, WHOLE)
+    chosen = _chosen(find_files(paths), list(ids))
+    work = _planned({path: _named(path, WHOLE) for path in chosen}, out, project)
     receipts = Receipts(out, "denoised")
     for target in work.values():
         receipts.check(target)
@@ -295,16 +303,19 @@ def _chosen(files: list[Path], ids: list[str]) -> list[Path]:
     return [path for path, name in zip(files, names, strict=True) if not ids or name in ids]
 
 
-def _planned(files: list[Path], out: Path, project: Project, unfit: tuple[str, ...] = LOSSY) -> dict[Path, Path]:
+def _named(path: Path, unfit: tuple[str, ...] = LOSSY) -> str:
+    """Name of what is made of a file: that of the file, unless its format cannot hold it."""
+    known = suffix(path)
+    if is_medical(path):
+        return stem(path) + ".nii.gz"
+    return path.name if known and known not in unfit else stem(path) + (".tif" if known else ".zarr")
+
+
+def _planned(names: dict[Path, str], out: Path, project: Project) -> dict[Path, Path]:
     """Where what is made of each file goes: to a file of its own that is none of the images."""
-    images = {path.resolve() for path in [*files, *(project.path / e.source for e in project.images)]}
+    images = {path.resolve() for path in [*names, *(project.path / e.source for e in project.images)]}
     targets: dict[Path, Path] = {}
-    for path in files:
-        known = suffix(path)
-        if is_medical(path):
-            name = stem(path) + ".nii.gz"
-        else:
-            name = path.name if known and known not in unfit else stem(path) + (".tif" if known else ".zarr")
+    for path, name in names.items():
         target = out / name
         if target.resolve() in images:
             raise StorageError(

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
@@ -279,6 +280,23 @@ def test_commands_that_write_into_one_folder_keep_what_the_other_noted(tmp_path)
         noting.note(tmp_path / name)
     for name in ("a.tif", "b.tif", "c.tif"):
         receipts.Receipts(tmp_path).check(tmp_path / name)
+
+
+def test_probabilities_replace_only_probabilities_that_nobody_changed(tmp_path, trained):
+    path, out = image(tmp_path / "images" / "a.tif"), tmp_path / "out"
+    for _ in range(2):
+        run(predict_files(trained, [path], out, replace(TILES, probabilities=True)))
+    (out / "probabilities" / "a.tif").write_text("a note of mine")
+    with pytest.raises(StorageError, match="is there already and was changed since"):
+        run(predict_files(trained, [path], out, replace(TILES, probabilities=True)))
+    assert (out / "probabilities" / "a.tif").read_text() == "a note of mine"
+
+
+def test_probabilities_of_two_images_are_not_written_to_one_file(tmp_path, trained):
+    paths = [image(tmp_path / "images" / name) for name in ("a.tif", "a.png")]
+    with pytest.raises(StorageError, match="Two images would be written to .*probabilities/a.tif"):
+        run(predict_files(trained, paths, tmp_path / "out", replace(TILES, probabilities=True)))
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "not json"])
