@@ -119,7 +119,7 @@ def remove(project: Path, /, *images: str) -> int:
     opened = Project.open(project)
     if not images:
         raise ProjectError("No image was named", "Name those to take out", f"napari-sslseg info {project} lists them")
-    for id in [opened.entry(id).id for id in images]:  # none is taken out if one is unknown
+    for id in dict.fromkeys([opened.entry(id).id for id in images]):  # none is taken out if one is unknown
         opened.take_out(id)
         say(f"{id} is out of {opened.name}; its labels are kept")
     return DONE

@@ -267,7 +267,7 @@ def test_an_image_is_taken_out_and_comes_back_with_its_file(command, data, train
     assert code == cli.FAILED
     assert "No image was named" in errors
     assert "d0" in Project.open(path).labelled()  # none is taken out if one is unknown
-    code, out, _ = command("remove", path, "d0")
+    code, out, _ = command("remove", path, "d0", "d0")  # named twice, it is taken out once
     assert (code, out) == (0, "d0 is out of p.sslseg; its labels are kept\n")
     assert "d0: taken out; its labels are kept" in command("info", path)[1]
     assert parsed(command("info", path, "--json")[1])[0]["taken_out"] == ["d0"]
