@@ -116,8 +116,14 @@ def check_file(path: Path) -> None:
     Raises
     ------
     ImageError
-        If it does not exist or is of no known format.
+        If it does not exist, is of no known format, or has a name that is not text.
     """
+    if not _is_text(str(path.absolute())):
+        raise ImageError(
+            f"The name {str(path)!r} is not text: it has bytes that are not UTF-8",
+            "A project and tables keep names as text",
+            "Rename the file or folder",
+        )
     if not path.exists():
         raise ImageError(f"{path} does not exist", "An existing file or folder is needed", _nearest(path))
     if not (suffix(path) or is_single(path) or is_dicom(path)):
@@ -217,6 +223,15 @@ def _inside(folder: Path) -> list[Path]:
             "Name the folder in which the images lie",
         )
     return files
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name is one everywhere; Linux takes any bytes, and Python then writes them as lone surrogates."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _nearest(path: Path) -> str:

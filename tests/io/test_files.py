@@ -1,5 +1,7 @@
 """Which files are found: natural order, folders, known formats, and what is said of those that are not there."""
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,14 @@ def test_a_missing_file_is_told_with_the_nearest_name_there_is(tmp_path: Path) -
     make(tmp_path, "kidney.tif", "liver.tif")
     with pytest.raises(ImageError, match=r"kidny\.tif does not exist.*Did you mean kidney\.tif\?"):
         find_files([tmp_path / "kidny.tif"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text there")
+def test_a_name_that_is_not_text_is_told(tmp_path: Path) -> None:
+    make(tmp_path, os.fsdecode(b"Z\xe4hne.tif"))  # Latin-1, as many an old disk has it
+    with pytest.raises(ImageError, match="not text.*Rename the file") as told:
+        find_files([tmp_path])
+    str(told.value).encode()
 
 
 def test_a_missing_folder_is_told_with_the_nearest_name_there_is(tmp_path: Path) -> None:
