@@ -19,6 +19,7 @@ from napari_sslseg.likeness import alike, turned
 
 LOCK = "project"
 
+Entries = tuple[ImageEntry, ...]
 Name = Callable[[Path | None], tuple[ImageEntry | None, ImageEntry]]
 
 
@@ -225,21 +226,60 @@ class Catalogue:
         ImageEntry
             Its entry; the one it had, if it was added before, was moved since, or was taken out.
         """
-        path = Path(path).resolve()
-        self.refresh()
-        if (known := self._at(path)) is not None:
-            return known
-        image = read_image(path, axes)
-        image = replace(image, spacing=spacing or image.spacing, unit=unit or image.unit)
-        with self._newest():
-            if (known := self._at(path)) is not None:  # another command added it meanwhile
-                return known
-            was = [e for e in self.left if self._images.place(e) == path and e.shape == image.shape]
-            known = was[0] if was else self._images.moved(image, self.images)
-            return self._added(known, self._images.refer(self._id(image, known), image, path, axes))
+        (entry,) = self.add_files([path], axes, spacing=spacing, unit=unit)
+        return entry
 
-    def _at(self, path: Path) -> ImageEntry | None:
-        return next((e for e in self.images if self._images.place(e) == path), None)
+    def add_files(
+        self,
+        paths: Iterable[str | Path],
+        axes: str | None = None,
+        *,
+        spacing: tuple[float, ...] | None = None,
+        unit: str | None = None,
+    ) -> list[ImageEntry]:
+        """Refer to image files as `add_file` does, in one change of the project: all of them or none.
+
+        Parameters
+        ----------
+        paths : iterable of str or Path
+            The files.
+        axes : str, optional
+            One letter an axis of their arrays, instead of what the files say.
+        spacing : tuple of float, optional
+            Pixel size ([Z,] Y, X), instead of what the files say.
+        unit : str, optional
+            Unit of `spacing`.
+
+        Returns
+        -------
+        list of ImageEntry
+            An entry a file.
+        """
+        files = [Path(path).resolve() for path in paths]
+        self.refresh()
+        known, read = self._by_place(), dict[Path, Image]()
+        for path in files:
+            if path not in known and path not in read:
+                image = read_image(path, axes)
+                read[path] = replace(image, spacing=spacing or image.spacing, unit=unit or image.unit)
+        if not read:
+            return [known[path] for path in files]
+        with self._newest():
+            known = self._by_place()
+            images, left = self.images, self.left
+            for path, image in read.items():
+                if path in known:  # another command added it meanwhile
+                    continue
+                was = [e for e in left if self._images.place(e) == path and e.shape == image.shape]
+                before = was[0] if was else self._images.moved(image, images)
+                id = before.id if before else free_id(image.name, (*images, *left))
+                known[path] = self._images.refer(id, image, path, axes)
+                images, left = _with(known[path], before, images, left)
+            self._change(images=images, left=left)
+            return [known[path] for path in files]
+
+    def _by_place(self) -> dict[Path, ImageEntry]:
+        return {self._images.place(e): e for e in reversed(self.images)}
 
     def add_image(self, image: Image, was: str | None = None) -> ImageEntry:
         """Copy an image that exists only in memory into the project.
@@ -325,11 +365,8 @@ class Catalogue:
         return known.id if known else free_id(image.name, (*self.images, *self.left))
 
     def _added(self, known: ImageEntry | None, entry: ImageEntry) -> ImageEntry:
-        """Put an entry in the place of the one that was known, or at the end."""
-        others = tuple(entry if e == known else e for e in self.images)
-        self._change(
-            images=others if known in self.images else (*others, entry), left=tuple(e for e in self.left if e != known)
-        )
+        images, left = _with(entry, known, self.images, self.left)
+        self._change(images=images, left=left)
         return entry
 
     def set_spacing(self, id: str, spacing: tuple[float, ...], unit: str) -> ImageEntry:
@@ -402,6 +439,12 @@ class Catalogue:
         """
         wanted = [e.id for e in self.images] if ids is None else ids
         return [replace(self.image(id), name=self.entry(id).id) for id in wanted]
+
+
+def _with(entry: ImageEntry, known: ImageEntry | None, images: Entries, left: Entries) -> tuple[Entries, Entries]:
+    """Put an entry in the place of the one that was known, or at the end; those taken out, without it."""
+    others = tuple(entry if e == known else e for e in images)
+    return others if known in images else (*others, entry), tuple(e for e in left if e != known)
 
 
 def _check_empty(path: Path) -> None:

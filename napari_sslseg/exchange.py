@@ -55,7 +55,7 @@ def add_images(project: Project, paths: Iterable[str | Path]) -> list[str]:
             "All images of a project have the same channels",
             "Use one project for each kind of image",
         )
-    return [project.add_file(path).id for path in files]
+    return [entry.id for entry in project.add_files(files)]
 
 
 def add_labels(project: Project, paths: Iterable[str | Path]) -> list[str]:

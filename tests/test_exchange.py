@@ -15,6 +15,7 @@ from scenes import disks, paint
 
 from napari_sslseg import vast
 from napari_sslseg.checkpoint import Checkpoint
+from napari_sslseg.contents import ContentsFile
 from napari_sslseg.errors import ImageError, LabelError, ProjectError, StorageError
 from napari_sslseg.exchange import add_images, add_labels, predict_files
 from napari_sslseg.image import Image
@@ -75,6 +76,21 @@ def test_all_images_of_a_folder_are_added(tmp_path, project):
 def test_adding_the_same_folder_again_adds_nothing(tmp_path, project):
     image(tmp_path / "images" / "a.tif")
     assert add_images(project, [tmp_path / "images"]) == add_images(project, [tmp_path / "images"]) == ["a"]
+
+
+def test_many_images_are_added_in_one_change_of_the_project(tmp_path, project, monkeypatch):
+    written, write = [], ContentsFile.write
+    monkeypatch.setattr(ContentsFile, "write", lambda file, contents: (written.append(1), write(file, contents)))
+    for name in ("x/a.tif", "x/b.tif", "y/a.tif"):
+        image(tmp_path / name)
+    assert add_images(project, [tmp_path / "x", tmp_path / "y"]) == ["a", "b", "a-2"]
+    assert len(written) == 1
+    project.take_out("b")
+    (tmp_path / "x" / "a.tif").rename(tmp_path / "a.tif")  # moved, and known by its name and shape
+    image(tmp_path / "x" / "c.tif")
+    assert add_images(project, [tmp_path / "a.tif", tmp_path / "x"]) == ["a", "b", "c"]
+    assert [e.id for e in Project.open(project.path).images] == ["a", "a-2", "b", "c"]
+    assert len(written) == 3
 
 
 def test_images_of_different_channels_are_told_and_none_is_added(tmp_path, project):
