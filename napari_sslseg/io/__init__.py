@@ -118,10 +118,14 @@ def read_labels(path: Path) -> npt.NDArray[Any]:
     ImageError
         If the file cannot be read.
     LabelError
-        If its values are negative or no whole numbers, or it has several channels.
+        If its values are negative or no whole numbers, it has several channels, or it is a JPEG.
     """
     path = Path(path)
     check_file(path)
+    if suffix(path) in (".jpg", ".jpeg"):
+        raise LabelError(
+            f"{path} is a JPEG", "JPEG changes pixel values, so they are no labels any more", "Save them as PNG or TIFF"
+        )
     image = png.read(path, indices=True) if _format(path) is png else _format(path).read(path, None)
     if image.channels != 1:
         what = "colours" if image.rgb else "channels"

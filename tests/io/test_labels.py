@@ -109,6 +109,12 @@ def test_negative_labels_are_told(tmp_path: Path) -> None:
         read_labels(tmp_path / "a.npy")
 
 
+def test_a_jpeg_is_told_not_to_hold_labels(tmp_path: Path) -> None:
+    PIL.Image.fromarray(np.eye(20, dtype=np.uint8)).save(tmp_path / "a.jpg")
+    with pytest.raises(LabelError, match=r"a\.jpg is a JPEG.*Save them as PNG or TIFF"):
+        read_labels(tmp_path / "a.jpg")
+
+
 def test_colours_are_told_not_to_be_labels(tmp_path: Path) -> None:
     PIL.Image.fromarray(np.zeros((9, 8, 3), np.uint8)).save(tmp_path / "a.png")
     with pytest.raises(LabelError, match=r"a\.png has 3 colours.*Save the label numbers, not their colours"):
