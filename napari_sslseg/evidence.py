@@ -151,9 +151,10 @@ class Evidence:
         values = np.union1d(*self.cells[:, 1:3].T)
         rows = []
         for number, group in enumerate(self._groups(), int(self.cells[:, 0].max()) + 1):
-            kind = int(true[group[0]].argmax())
-            found = [kind] if right else [k for k in range(len(values)) if k != kind]
-            rows += [(number, values[kind], values[k], true[group].sum(1).mean() / len(found)) for k in found]
+            value = values[true[group[0]].argmax()]
+            others = values[values != value] if len(values) > 1 else values + 1  # there is another one, only not here
+            found = [value] if right else others
+            rows += [(number, value, v, true[group].sum(1).mean() / len(found)) for v in found]
         return type(self)(np.append(self.cells, rows, 0))
 
     def _parts(self) -> npt.NDArray[np.float64]:

@@ -42,6 +42,11 @@ def test_a_missed_stroke_may_be_any_other_class():
     assert 0.3 < low < high == 1
 
 
+def test_strokes_of_one_class_alone_have_an_interval_too():
+    low, high = Evidence.of_strokes(*strokes([(2, 10)] * 4)).interval()
+    assert 0.2 < low < high == 1
+
+
 def test_objects_that_are_all_found_leave_some_doubt():
     assert Evidence.of_objects([1.0] * 4).interval()[0] < 0.8
     assert Evidence.of_objects([1.0] * 40).interval()[0] > 0.92
