@@ -1,6 +1,7 @@
-"""Halting: a stop breaks off the step that is under way, which then counts as never begun."""
+"""Halting: a stop breaks off the step that is under way, which then counts as never begun; other work gives way."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Self, TypeVar
 
 import torch
@@ -85,3 +86,28 @@ class Halting:
 
     def _gradient(self, gradient: Tensor) -> None:
         self._look()
+
+
+@contextmanager
+def giving_way(module: nn.Module, stop: Stop) -> Iterator[None]:
+    """Let whoever may stop a computation hold it up at any layer, too.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        What computes.
+    stop : Stop
+        Asked in every layer whether to wait.
+
+    Yields
+    ------
+    None
+        Nothing.
+    """
+    layers = [m for m in module.modules() if any(True for _ in m.parameters(recurse=False))]
+    hooks = [layer.register_forward_pre_hook(lambda *_: stop.give_way()) for layer in layers]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

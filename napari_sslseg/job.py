@@ -115,6 +115,9 @@ class Stop:
         """Whether a stop was asked for."""
         return self._event.is_set()
 
+    def give_way(self) -> None:
+        """Wait for a moment if whoever asked for the work wants that; a job that nobody holds up does not."""
+
 
 class Rhythm:
     """Says when it is time for the next event, so that a job speaks at most some ten times a second.

@@ -13,6 +13,7 @@ from napari_sslseg import segmenter as segmenters
 from napari_sslseg.augment import Orientation
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.errors import CheckpointError, ImageError
+from napari_sslseg.halting import giving_way
 from napari_sslseg.image import Image
 from napari_sslseg.job import Clock, Device, Job, Notice, Progress, Stop
 from napari_sslseg.magnify import magnify, reduce
@@ -268,12 +269,13 @@ class _Image:
     def run(self, stop: Stop) -> Iterator[float]:
         """Predict plane by plane, or in boxes; yields the share that is done, after each tile."""
         network, flips = self.segmenter.network, self.flips
-        for share, k, top, band in whole.bands(
-            network, self.seen, self.zs, self.config, lambda x: self.segmenter.probabilities(x, flips), stop
-        ):
-            yield share
-            if band is not None:
-                self._fill(k, top, band)
+        with giving_way(self.segmenter, stop):
+            for share, k, top, band in whole.bands(
+                network, self.seen, self.zs, self.config, lambda x: self.segmenter.probabilities(x, flips), stop
+            ):
+                yield share
+                if band is not None:
+                    self._fill(k, top, band)
         if self.through and not stop.requested and self.probabilities is not None and self.size is not None:
             found = instances.separate(self.probabilities, self.size, self.image.spacing)
             self.labels = found.astype(np.uint16 if found.max() < 2**16 else np.uint32)

@@ -3,14 +3,16 @@
 import numpy as np
 import pytest
 import torch
-from scenes import disks
+from scenes import annotated, disks
 from torch import nn
 
-from napari_sslseg.halting import Halting
+from napari_sslseg.finetuning import finetune
+from napari_sslseg.halting import Halting, giving_way
 from napari_sslseg.job import Stop, run
 from napari_sslseg.methods import METHODS
+from napari_sslseg.predicting import predict
 from napari_sslseg.pretraining import pretrain
-from napari_sslseg.settings import PretrainConfig
+from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig
 
 
 class Asked(Stop):
@@ -99,3 +101,34 @@ def test_a_pretraining_broken_off_within_a_step_goes_on_as_if_it_had_not_been(me
     resumed, whole = run(pretrain(images, config, resume=kept[-1])), run(pretrain(images, config))
     assert np.array_equal(resumed.history["losses"], whole.history["losses"])
     assert all(torch.equal(resumed.weights[k], v) for k, v in whole.weights.items())
+
+
+def test_work_gives_way_at_every_layer_as_long_as_it_is_to():
+    class Held(Stop):
+        ways = 0
+
+        def give_way(self):
+            self.ways += 1
+
+    stop, layers = Held(), network()
+    with giving_way(layers, stop):
+        layers(torch.zeros(1, 1, 8, 8))
+    assert stop.ways == LAYERS
+    layers(torch.zeros(1, 1, 8, 8))
+    assert stop.ways == LAYERS
+
+
+def test_a_prediction_gives_way():
+    image, annotation, _ = annotated()
+    config = FinetuneConfig(encoder="unet", start="random", crop=32, batch=4, steps=2)
+    trained = run(finetune([(image, annotation)], config))
+
+    class Held(Stop):
+        ways = 0
+
+        def give_way(self):
+            self.ways += 1
+
+    stop = Held()
+    run(predict([image], trained, PredictConfig(), stop=stop))
+    assert stop.ways > 10

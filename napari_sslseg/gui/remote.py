@@ -48,12 +48,16 @@ class Courtesy(Stop):
     @property
     def requested(self) -> bool:
         """Whether a stop was asked for; it is told after the wait."""
+        self.give_way()
+        return super().requested
+
+    def give_way(self) -> None:
+        """Wait as long as the job is held up."""
         if not self._free.is_set():
             began = time.monotonic()
             if not self._free.wait(max(0.0, self._until - began)):
                 self._free.set()
             self.held += time.monotonic() - began
-        return super().requested
 
 
 class Wire:
