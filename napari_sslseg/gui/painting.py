@@ -80,6 +80,7 @@ class Painting(QObject):
             below = layers.show_image(self.viewer, session.project, id)[0]
             said = layers.geometry(below) | layers.look(session.project)
             metadata = marks.mark(session.project, id, "labels") | layers.class_table(session.project)
+            self.flush()  # of a layer that was just closed, some may not be on the disk yet
             labels = session.project.labels(id)
             layer = LabelsLayer(labels, name=f"{id} labels", opacity=0.8, metadata=metadata, **said)
             self._bind(layer, id)

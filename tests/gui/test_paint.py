@@ -1,6 +1,7 @@
 """The window while one paints: layer, classes, keys; every stroke reaches the disk."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,17 @@ def test_a_removed_layer_comes_back_with_its_strokes(dock: Any, layer: Any, view
     dock.paint.panel.button.click()
     np.testing.assert_array_equal(viewer.layers["field labels"].data, painted)
     assert viewer.layers["field labels"] is not layer
+
+
+def test_a_layer_that_is_closed_comes_back_with_strokes_that_are_still_being_written(
+    dock: Any, layer: Any, viewer: Any, monkeypatch: Any
+) -> None:
+    write = Project.write_labels
+    monkeypatch.setattr(Project, "write_labels", lambda *said: (time.sleep(0.3), write(*said)))  # a slow disk
+    layer.paint((20, 20), 2)
+    viewer.layers.remove(layer)
+    dock.paint.panel.button.click()
+    assert viewer.layers["field labels"].data[20, 20] == 2
 
 
 def test_closing_the_viewer_writes_the_last_stroke(dock: Any, layer: Any, viewer: Any) -> None:
