@@ -74,6 +74,8 @@ class Canvas(QObject):
 
     # ---------------------------------------------------------------- layers come and go
     def _inserted(self, event: Any) -> None:
+        if self.session.project is not None and marks.is_twin(self.viewer, self.session.project, event.value):
+            marks.unmark(event.value)
         self.meet(event.value)
         self._arrange()
         self.layers_changed.emit()

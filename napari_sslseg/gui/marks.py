@@ -4,11 +4,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari.components import ViewerModel
+from napari.layers import Labels as LabelsLayer
 from napari.layers import Layer
 
+from napari_sslseg.gui.axes import shape_of
 from napari_sslseg.project import Project
 
 KEY = "napari-sslseg"
+NUMBERS = ("labels", "result", "live", "objects")  # roles of Labels layers
+BY_CHANNEL = ("image", "denoised", "restored")  # roles that one layer a channel may have
 
 
 @dataclass(frozen=True)
@@ -130,3 +134,46 @@ def foreign(viewer: ViewerModel, project: Project | None) -> list[Layer]:
     """
     others = [layer for layer in viewer.layers if mark_of(layer) is not None and not belongs(layer, project)]
     return [layer for layer in others if (m := mark_of(layer)) is not None and m.role != "image"]
+
+
+def is_twin(viewer: ViewerModel, project: Project, layer: Any) -> bool:
+    """Tell whether a layer has the mark of another one, of which napari made it, and does not stand for the same.
+
+    napari hands metadata on to a duplicate, a projection, the planes of a stack and a layer that gets another type.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        The viewer, which has the layer already.
+    project : Project
+        The project.
+    layer : napari.layers.Layer
+        The layer.
+
+    Returns
+    -------
+    bool
+        Whether it has; False for a layer of another project, or of none.
+    """
+    m = mark_of(layer)
+    if m is None or not belongs(layer, project) or not project.holds(m.image):
+        return False
+    entry, others = project.entry(m.image), [x for x in marked(viewer, project, m.image, m.role) if x is not layer]
+    if (m.role in NUMBERS) != isinstance(layer, LabelsLayer):
+        return True
+    if m.role == "image" and shape_of(layer)[: len(entry.shape)] != entry.shape:
+        return True
+    if m.role == "probability":
+        return any(x.metadata.get("class") == layer.metadata.get("class") for x in others)
+    return len(others) >= (entry.channels if m.role in BY_CHANNEL and not layer.rgb else 1)
+
+
+def unmark(layer: Layer) -> None:
+    """Let a layer be nothing to a project.
+
+    Parameters
+    ----------
+    layer : napari.layers.Layer
+        The layer.
+    """
+    layer.metadata = {k: v for k, v in layer.metadata.items() if k != KEY}
