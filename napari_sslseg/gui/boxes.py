@@ -6,7 +6,7 @@ import numpy as np
 from napari.layers import Shapes
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_sslseg.errors import UserError
+from napari_sslseg.errors import LabelError, UserError
 from napari_sslseg.gui import layers, marks
 from napari_sslseg.gui.canvas import Canvas
 from napari_sslseg.regions import Region
@@ -96,6 +96,14 @@ class Boxes(QObject):
         complete = [bool(c) for c in layer.features["complete"]]
         found = [_region(np.asarray(d), c, shape) for d, c in zip(layer.data, complete, strict=False)]
         drawn = [region for region in found if region is not None]
+        if len(drawn) < len(found) and "added" in str(getattr(event, "action", "")).lower():
+            self.failed.emit(
+                LabelError(
+                    "This box holds no pixels of a plane of the image",
+                    "A check box lies in one plane, inside of the image",
+                    "Take it away, and draw it where planes are seen as they were when you painted",
+                )
+            )
         try:
             project.set_regions(id, drawn, self._known[id])
             self._known[id] = drawn

@@ -51,6 +51,7 @@ class Canvas(QObject):
         self._beside = Beside()
         self.painting = Painting(viewer, session, self)
         self._met: Path | None = None  # project of a layer that somebody else added
+        self._again: list[Layer] = []  # that are in the viewer already
         self._later = QTimer(self)  # a layer list is not changed while it tells of a change
         self._later.setSingleShot(True)
         self._later.timeout.connect(self._adopt)
@@ -75,6 +76,9 @@ class Canvas(QObject):
     # ---------------------------------------------------------------- layers come and go
     def _inserted(self, event: Any) -> None:
         if self.session.project is not None and marks.is_twin(self.viewer, self.session.project, event.value):
+            if event.value.source.reader_plugin == marks.KEY:  # the folder of this project was opened again
+                self._again.append(event.value)
+                self._later.start(0)
             marks.unmark(event.value)
         self.meet(event.value)
         self._arrange()
@@ -94,6 +98,10 @@ class Canvas(QObject):
             self._later.start(0)
 
     def _adopt(self) -> None:
+        while self._again:
+            if (layer := self._again.pop()) in self.viewer.layers:
+                self.viewer.layers.remove(layer)
+            self.show_current()
         if self._met is not None and self.session.running is None:
             path, self._met = self._met, None
             if self.session.project is None or self.session.project.path.resolve() != path:

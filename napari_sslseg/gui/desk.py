@@ -124,13 +124,13 @@ class Desk(QObject):
     def new_project(self, path: Path) -> None:
         """Make a project in an empty folder and work on it."""
         with telling():
-            self.canvas.painting.flush()
+            self.canvas.painting.needed_flush()
             self.session.open(Project.create(path))
 
     def open_project(self, path: Path) -> None:
         """Work on an existing project."""
         with telling():
-            self.canvas.painting.flush()
+            self.canvas.painting.needed_flush()
             self.session.open(Project.open(path))
             self._whereabouts.come_back()
             self.jobs.start()
@@ -139,6 +139,7 @@ class Desk(QObject):
 
     def _met(self, path: Path) -> None:
         with telling():
+            self.canvas.painting.needed_flush()
             self.session.open(Project.open(path))
             self._whereabouts.come_back()
             self.jobs.start()

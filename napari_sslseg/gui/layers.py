@@ -61,7 +61,8 @@ def groups(layers: Sequence[ImageLayer]) -> list[list[ImageLayer]]:
     found: dict[Any, list[ImageLayer]] = {}
     for layer in layers:
         origin = layer.source.path or layer.source.sample or layer.metadata.get(KEY) or layer.metadata.get(LEFT)
-        key = (origin, tuple(layer.data.shape)) if origin and not layer.rgb else id(layer)
+        alone = layer.rgb or layer.source.parent is not None  # as a duplicate is, which is no further channel
+        key = (origin, tuple(layer.data.shape)) if origin and not alone else id(layer)
         found.setdefault(key, []).append(layer)
     return list(found.values())
 

@@ -32,7 +32,7 @@ class LabelWriter(QObject):
     """
 
     written = Signal(str, object, float)  # image, painted pixels by value, seconds since 1970
-    failed = Signal(object, str, object, object)  # error, image, region that is not on disk, what it was before
+    failed = Signal(object, str, object, object, object)  # error, image, labels, region not on disk, what was there
 
     def __init__(self, project: Project, parent: QObject) -> None:
         super().__init__(parent)
@@ -139,7 +139,7 @@ class LabelWriter(QObject):
             except Exception as error:  # a full disk, a lost share: the user must hear of it
                 self._failed.add(id)
                 with suppress(RuntimeError):  # Qt may be gone where Python ends
-                    self.failed.emit(error, id, region, before)
+                    self.failed.emit(error, id, labels, region, before)
             else:
                 self._failed.discard(id)
                 counts = self._count(id, labels, region)

@@ -72,6 +72,14 @@ def test_in_a_stack_a_box_is_in_its_plane(dock: Any, stack: Any, viewer: Any) ->
     assert stored(dock, "stack") == (Region((3, 4), (4, 20), (4, 20), validation=True),)
 
 
+def test_a_box_across_planes_is_refused_in_a_sentence(dock: Any, stack: Any, viewer: Any, said: list[str]) -> None:
+    dock.paint.guide.box.click()
+    across = np.array([[1, 5, 3], [1, 5, 20], [4, 5, 20], [4, 5, 3]], float)  # as it is drawn where Z lies upright
+    viewer.layers.selection.active.add_rectangles(across)
+    assert any("holds no pixels of a plane" in text for text in said)
+    assert stored(dock, "stack") == ()
+
+
 def test_a_key_lets_one_draw(dock: Any, image: Any, viewer: Any) -> None:
     dock.paint.panel.button.click()
     labels = viewer.layers.selection.active

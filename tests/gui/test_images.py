@@ -438,6 +438,16 @@ def test_channels_of_a_sample_go_together(viewer: Any) -> None:
     assert layers.groups([*pair, viewer.add_image(np.zeros((9, 8)))])[0] == pair
 
 
+def test_a_duplicate_is_no_further_channel(viewer: Any, tmp_path: Path) -> None:
+    from napari.layers import _layer_actions as actions
+
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((9, 8), np.uint8))
+    (image,) = viewer.open(tmp_path / "a.tif", plugin="napari")
+    viewer.layers.selection = {image}
+    actions._duplicate_layer(viewer.layers)
+    assert [len(group) for group in layers.groups(list(viewer.layers))] == [1, 1]
+
+
 @pytest.mark.parametrize("axes", ["YX", "ZYX", "YXS", "ZYXS", "CZYX", "TYX"])
 def test_an_image_survives_the_way_through_layers(viewer: Any, axes: str) -> None:
     from napari.layers import Image as ImageLayer

@@ -284,6 +284,68 @@ def test_a_full_disk_is_told_and_the_stroke_is_written_later(
     np.testing.assert_array_equal(on_disk(project.path, "field"), np.asarray(layer.data))
 
 
+@pytest.fixture
+def full(dock: Any, layer: Any, monkeypatch: Any) -> Any:
+    """The disk is full, until this is called."""
+    from napari_sslseg.errors import StorageError
+
+    project = dock.desk.session.project
+    write, filled = project.write_labels, [True]
+
+    def write_labels(*given: Any) -> None:
+        if filled:
+            raise StorageError("The disk is full", "Some space is needed")
+        write(*given)
+
+    monkeypatch.setattr(project, "write_labels", write_labels)
+    return filled.clear
+
+
+def test_strokes_of_a_layer_that_is_closed_while_the_disk_is_full_are_written_later(
+    dock: Any, layer: Any, viewer: Any, qtbot: Any, said: list[str], full: Any
+) -> None:
+    painting = dock.desk.canvas.painting
+    layer.paint((20, 20), 2)
+    viewer.layers.remove(layer)
+    qtbot.waitUntil(lambda: any("disk is full" in text for text in said), timeout=3000)
+    full()
+    assert painting.flush()
+    assert on_disk(dock.desk.session.project.path, "field")[20, 20] == 2
+
+
+def test_strokes_that_are_not_on_the_full_disk_are_in_the_layer_that_is_opened_next(
+    dock: Any, layer: Any, viewer: Any, qtbot: Any, said: list[str], full: Any
+) -> None:
+    painting = dock.desk.canvas.painting
+    layer.paint((20, 20), 2)
+    viewer.layers.remove(layer)
+    qtbot.waitUntil(lambda: any("disk is full" in text for text in said), timeout=3000)
+    dock.paint.panel.button.click()
+    again = viewer.layers.selection.active
+    assert again is not layer
+    assert again.data[20, 20] == 2
+    again.paint((30, 20), 2)
+    qtbot.wait(300)
+    full()
+    assert painting.flush()
+    np.testing.assert_array_equal(on_disk(dock.desk.session.project.path, "field"), np.asarray(again.data))
+
+
+def test_no_other_project_is_opened_while_strokes_are_not_on_the_disk(
+    dock: Any, layer: Any, qtbot: Any, said: list[str], full: Any, tmp_path: Path
+) -> None:
+    project = dock.desk.session.project
+    layer.paint((20, 20), 2)
+    dock.desk.new_project(tmp_path / "other.sslseg")
+    assert dock.desk.session.project is project
+    qtbot.waitUntil(lambda: any("disk is full" in text for text in said), timeout=3000)
+    assert any("not on the disk yet" in text for text in said)
+    full()
+    dock.desk.new_project(tmp_path / "other.sslseg")
+    assert dock.desk.session.project.name == "other.sslseg"
+    assert on_disk(project.path, "field")[20, 20] == 2
+
+
 def reopened(dock: Any) -> Project:
     """The project as another program finds it."""
     return Project.open(dock.desk.session.project.path)

@@ -93,3 +93,12 @@ def test_a_copy_of_an_image_is_an_image_of_its_own(painted: Any, dock: Any, view
     dock.images.panel.button.click()
     assert painted.session.project.images[0].channels == 1
     np.testing.assert_array_equal(on_disk(painted), before)
+
+
+def test_the_folder_of_the_project_opened_again_brings_no_second_layers(painted: Any, viewer: Any, qtbot: Any) -> None:
+    before, labels = list(viewer.layers), viewer.layers["stack labels"]
+    viewer.open(painted.session.project.path, plugin="napari-sslseg")
+    qtbot.waitUntil(lambda: list(viewer.layers) == before, timeout=3000)
+    assert viewer.layers.selection.active is labels
+    labels.paint((2, 20, 20), 1)
+    np.testing.assert_array_equal(labels.data, on_disk(painted))
