@@ -314,14 +314,15 @@ def _named(path: Path, unfit: tuple[str, ...] = LOSSY) -> str:
 def _planned(names: dict[Path, str], out: Path, project: Project) -> dict[Path, Path]:
     """Where what is made of each file goes: to a file of its own that is none of the images."""
     images = {path.resolve() for path in [*names, *(project.path / e.source for e in project.images)]}
-    targets: dict[Path, Path] = {}
+    targets, taken = dict[Path, Path](), set[Path]()
     for path, name in names.items():
         target = out / name
         if target.resolve() in images:
             raise StorageError(
                 f"What is made of {path} would replace an image", "It needs another folder", "Choose one with --out"
             )
-        if target in targets.values():
+        if target in taken:
             raise StorageError(f"Two images would be written to {target}", "Each needs a name of its own", "Rename one")
         targets[path] = target
+        taken.add(target)
     return targets

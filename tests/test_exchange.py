@@ -3,7 +3,7 @@
 import re
 import shutil
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import nibabel
 import numpy as np
@@ -17,7 +17,7 @@ from napari_sslseg import vast
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.contents import ContentsFile
 from napari_sslseg.errors import ImageError, LabelError, ProjectError, StorageError
-from napari_sslseg.exchange import add_images, add_labels, predict_files
+from napari_sslseg.exchange import add_images, add_labels, predict_files, predicted_files
 from napari_sslseg.image import Image
 from napari_sslseg.io import growing, read_image, read_labels, receipts, write_labels, zarr_format
 from napari_sslseg.job import Notice, Progress, Stop, run
@@ -328,6 +328,15 @@ def test_two_images_of_one_name_are_not_predicted_to_one_file(tmp_path, trained)
     paths = [image(tmp_path / folder / "a.tif") for folder in ("x", "y")]
     with pytest.raises(StorageError, match="Two images would be written to .*a.tif"):
         run(predict_files(trained, paths, tmp_path / "out", TILES))
+
+
+def test_many_files_are_planned_without_comparing_each_with_every_other(tmp_path, project, monkeypatch):
+    for k in range(200):
+        (tmp_path / f"{k}.tif").touch()
+    compared, equal = [], PurePath.__eq__
+    monkeypatch.setattr(PurePath, "__eq__", lambda path, other: (compared.append(1), equal(path, other))[1])
+    assert len(predicted_files(project, [tmp_path], tmp_path / "out")) == 200
+    assert len(compared) < 2000
 
 
 def test_predictions_that_are_done_stay_when_stopped(tmp_path, trained):
