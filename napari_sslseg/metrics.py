@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -115,19 +115,38 @@ def average_precision(pairs: list[tuple[Labels, Labels]]) -> Precision:
     hits, agreed = np.zeros(len(THRESHOLDS)), 0.0
     predicted = true = 0
     for prediction, truth in pairs:
-        iou = overlaps(prediction, truth)
-        predicted, true = predicted + iou.shape[0], true + iou.shape[1]
-        if iou.size:  # above 0.5 a match is unique
-            hits += [(iou > t).sum() for t in THRESHOLDS]
-            agreed += float(iou[iou > 0.5].sum())
+        found = overlaps(prediction, truth)
+        predicted, true = predicted + found.predicted, true + found.true
+        hits += [(found.iou > t).sum() for t in THRESHOLDS]  # above 0.5 a match is unique
+        agreed += float(found.iou[found.iou > 0.5].sum())
     total = predicted + true - hits
     precision = np.divide(hits, total, out=np.ones_like(hits), where=total > 0)
     quality = 2 * agreed / (predicted + true) if predicted + true else 1.0
     return Precision(float(precision.mean()), float(precision[0]), predicted, true, quality)
 
 
-def overlaps(prediction: Labels, truth: Labels) -> npt.NDArray[np.float64]:
-    """Intersection over union of every predicted with every true object.
+class Overlaps(NamedTuple):
+    """Pairs of a predicted and a true object that have a pixel in common.
+
+    Parameters
+    ----------
+    rows, columns : numpy.ndarray
+        (N,) which predicted and which true object, from 0 in the order of their values.
+    iou : numpy.ndarray
+        (N,) intersection over union, above 0 to 1.
+    predicted, true : int
+        How many objects there are.
+    """
+
+    rows: npt.NDArray[np.intp]
+    columns: npt.NDArray[np.intp]
+    iou: npt.NDArray[np.float64]
+    predicted: int
+    true: int
+
+
+def overlaps(prediction: Labels, truth: Labels) -> Overlaps:
+    """Intersection over union of the predicted with the true objects that they overlap.
 
     Parameters
     ----------
@@ -136,15 +155,16 @@ def overlaps(prediction: Labels, truth: Labels) -> npt.NDArray[np.float64]:
 
     Returns
     -------
-    numpy.ndarray
-        (predicted objects, true objects), 0 to 1.
+    Overlaps
+        Ordered by predicted and then by true object.
     """
     p, t = _rank(prediction), _rank(truth)
-    rows, columns = int(p.max(initial=0)) + 1, int(t.max(initial=0)) + 1
-    both = np.bincount(p * columns + t, minlength=rows * columns).reshape(rows, columns).astype(float)
-    union = both.sum(1, keepdims=True) + both.sum(0, keepdims=True) - both
-    iou: npt.NDArray[np.float64] = both / np.maximum(union, 1)
-    return iou[1:, 1:]
+    mine, theirs = np.bincount(p, minlength=1), np.bincount(t, minlength=1)
+    shared = (p > 0) & (t > 0)
+    pairs, both = np.unique(p[shared] * len(theirs) + t[shared], return_counts=True)
+    rows, columns = np.divmod(pairs, len(theirs))
+    iou = both / (mine[rows] + theirs[columns] - both)
+    return Overlaps(rows - 1, columns - 1, iou, len(mine) - 1, len(theirs) - 1)
 
 
 def hausdorff95(prediction: Labels, truth: Labels, value: int, spacing: tuple[float, ...]) -> float | None:
@@ -244,8 +264,8 @@ def found_objects(prediction: Labels, truth: Labels) -> dict[int, float]:
         By the object's value: intersection over union with the predicted object that fits it best, 0 to 1.
     """
     numbers = np.unique(truth[truth > 1]).astype(int).tolist()
-    iou = overlaps(prediction, truth)
-    best = iou.max(0, initial=0.0)
+    found, best = overlaps(prediction, truth), np.zeros(len(numbers))
+    np.maximum.at(best, found.columns, found.iou)
     return dict(zip(numbers, best.tolist(), strict=True))
 
 

@@ -1,5 +1,7 @@
 """Scores against scikit-learn-like definitions worked out by hand."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -71,6 +73,39 @@ def test_panoptic_quality_is_that_of_torchmetrics(seed):
 
 def test_without_objects_on_either_side_the_quality_is_one():
     assert metrics.average_precision([(np.ones((4, 4), int), np.ones((4, 4), int))]).quality == 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_overlaps_are_those_of_every_pair_of_objects(seed):
+    rng = np.random.default_rng(seed)
+    prediction, truth = objects(rng), objects(rng)
+    prediction[:5], truth[:, :5] = 70, 0
+    numbers = [np.unique(v[v > 1]) for v in (prediction, truth)]
+    dense = np.array(
+        [
+            [((prediction == p) & (truth == t)).sum() / ((prediction == p) | (truth == t)).sum() for t in numbers[1]]
+            for p in numbers[0]
+        ]
+    )
+    found, filled = metrics.overlaps(prediction, truth), np.zeros_like(dense)
+    filled[found.rows, found.columns] = found.iou
+    assert (found.predicted, found.true) == dense.shape
+    np.testing.assert_array_equal(filled, dense)
+    assert metrics.found_objects(prediction, truth) == dict(zip(numbers[1], dense.max(0), strict=True))
+    precision = metrics.average_precision([(prediction, truth)])
+    hits = np.array([(dense > t).sum() for t in metrics.THRESHOLDS])
+    assert precision.mean == pytest.approx(np.mean(hits / (sum(dense.shape) - hits)))
+    assert precision.quality == pytest.approx(2 * dense[dense > 0.5].sum() / sum(dense.shape))
+
+
+def test_many_objects_need_no_room_for_every_pair():
+    numbers = np.arange(2, 20_002)
+    tracemalloc.start()
+    found = metrics.average_precision([(numbers, numbers[::-1])])
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (found.mean, found.predicted, found.true) == (1.0, 20_000, 20_000)
+    assert most < 100 * 2**20
 
 
 def test_the_calibration_error_is_that_of_torchmetrics_where_classes_are_equally_frequent():
