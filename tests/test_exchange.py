@@ -330,6 +330,13 @@ def test_two_images_of_one_name_are_not_predicted_to_one_file(tmp_path, trained)
         run(predict_files(trained, paths, tmp_path / "out", TILES))
 
 
+def test_dicom_files_named_by_numbers_are_predicted_to_files_of_their_names(tmp_path, project):
+    source = Path(pydicom.__file__).parent / "data" / "test_files" / "CT_small.dcm"
+    names = ["1.2.840.113619.2.55.3", "1.2.840.113619.2.55.4"]
+    files = [Path(shutil.copy(source, tmp_path / name)) for name in names]
+    assert [p.name for p in predicted_files(project, files, tmp_path / "out")] == [f"{n}.nii.gz" for n in names]
+
+
 def test_many_files_are_planned_without_comparing_each_with_every_other(tmp_path, project, monkeypatch):
     for k in range(200):
         (tmp_path / f"{k}.tif").touch()

@@ -46,7 +46,8 @@ def stem(path: Path) -> str:
     known = suffix(path)
     if known:
         return path.name[: -len(known)]
-    return path.name if path.is_dir() else path.stem  # a folder is often named by numbers with points
+    # folders and files of DICOM are often named by numbers with points
+    return path.name if path.is_dir() or path.suffix[1:].isdigit() else path.stem
 
 
 def find_files(paths: Iterable[str | Path]) -> list[Path]:

@@ -23,6 +23,11 @@ def test_the_stem_is_the_name_without_the_whole_image_suffix(name: str, expected
     assert stem(Path("folder") / name) == expected
 
 
+@pytest.mark.parametrize("name", ["1.2.840.113619.2.55.3", "MR.1.2.840", "IM.0001"])
+def test_numbers_with_points_are_no_suffix(name: str) -> None:
+    assert stem(Path("folder") / name) == name
+
+
 def test_every_suffix_is_taken_off(tmp_path: Path) -> None:
     assert {stem(tmp_path / f"image{suffix}") for suffix in SUFFIXES} == {"image"}
 
