@@ -13,6 +13,7 @@ import numpy.typing as npt
 import tifffile
 import zarr
 
+from napari_sslseg.errors import ImageError
 from napari_sslseg.image import Image
 from napari_sslseg.io.atomic import replacing
 from napari_sslseg.io.layout import METRES, image_from, same_unit
@@ -44,8 +45,9 @@ def read(path: Path, axes: str | None = None) -> Image:
     with reading(path, "TIFF"):
         file = tifffile.TiffFile(path)
         try:
+            others = _other_parts(file, path)
             series = file.series[0].levels[0]
-            _check_complete(file, series, path)
+            _check_complete(file, series, path, others)
             sizes, unit = _pixel_size(file)
             pixels, declared = _pixels(file, series, path), series.axes
         except BaseException:
@@ -118,20 +120,50 @@ def _pixels(file: tifffile.TiffFile, series: tifffile.TiffPageSeries, path: Path
     return LazyArray(array, path)
 
 
-def _check_complete(file: tifffile.TiffFile, series: tifffile.TiffPageSeries, path: Path) -> None:
-    """Raise ImageError if pages are missing or end beyond the file, where a decoder would fill in zeros."""
+def _check_complete(file: tifffile.TiffFile, series: tifffile.TiffPageSeries, path: Path, others: list[Path]) -> None:
+    """Raise ImageError if pages are missing or end beyond their file, where a decoder would fill in zeros."""
     held = file.filehandle.size
     if series.dataoffset is not None:
-        end = series.dataoffset + series.nbytes
+        whole = series.dataoffset + series.nbytes <= held
     else:
-        pages = [page for page in (series[0], series[-1]) if page is not None and page.parent is file]
-        segments = [s for page in pages for s in zip(page.dataoffsets, page.databytecounts, strict=False)]
-        end = max((offset + count for offset, count in segments), default=held + 1)
+        ends = [page for page in (series[0], *(series if series.kind == "ome" else series[-1:])) if page is not None]
+        pages = [*ends[:1], *{id(page.parent): page for page in ends}.values()]  # the first, and the last of each file
+        whole = any(page.dataoffsets for page in pages)
+        for page in pages:
+            part, segments = page.parent.filehandle, zip(page.dataoffsets, page.databytecounts, strict=False)
+            if any(offset + count > part.size for offset, count in segments):
+                raise _cut_short(path.with_name(part.name), part.size)
+        for other in others:
+            if not any(page.parent.filename == other.name for page in pages):
+                raise unreadable(other, "TIFF", f"{path.name} is to have planes of it")
     pages_said = int((file.imagej_metadata or {}).get("images", 1))
     size_said = math.prod((file.shaped_metadata or ({},))[0].get("shape", ()))
     fewer = series.size < max(pages_said * series.keyframe.size, size_said)
-    if end > held or fewer or (series.kind not in ("shaped", "imagej") and _next_page(file) > held):
-        raise unreadable(path, "TIFF", f"it is cut short: {held} bytes are not all of it")
+    if not whole or fewer or (series.kind not in ("shaped", "imagej") and _next_page(file) > held):
+        raise _cut_short(path, held)
+
+
+def _cut_short(path: Path, held: int) -> ImageError:
+    return unreadable(path, "TIFF", f"it is cut short: {held} bytes are not all of it")
+
+
+def _other_parts(file: tifffile.TiffFile, path: Path) -> list[Path]:
+    """Find the other files that an OME-TIFF has planes in; raise ImageError if one is missing."""
+    if not file.ome_metadata:
+        return []
+    root = ElementTree.fromstring(file.ome_metadata)
+    image, own = root.find("{*}Image"), root.get("UUID")
+    parts = image.iterfind("{*}Pixels/{*}TiffData/{*}UUID") if image is not None else ()
+    names = {part.get("FileName", path.name): None for part in parts if part.text != own}
+    others = [path.parent / name for name in names if name.lower() != path.name.lower()]
+    for part in others:
+        if not part.is_file():
+            raise ImageError(
+                f"{path} is a part of an image, and another, {part.name}, is not there",
+                "All parts of an OME-TIFF lie in one folder, under the names they were given",
+                "Copy it there, or save the image anew as one file",
+            )
+    return others
 
 
 def _next_page(file: tifffile.TiffFile) -> int:

@@ -275,6 +275,55 @@ def test_a_file_cut_short_anywhere_is_told(
             read_image(path)
 
 
+def in_parts(folder: Path) -> list[Path]:
+    """An OME-TIFF of three planes, each in a file of its own that describes all of them."""
+    files = [folder / f"cells_{k}.ome.tif" for k in range(3)]
+    ids = [f"urn:uuid:00000000-0000-0000-0000-00000000000{k}" for k in range(3)]
+    planes = "".join(
+        f'<TiffData IFD="0" FirstZ="{k}" PlaneCount="1"><UUID FileName="{file.name}">{id}</UUID></TiffData>'
+        for k, (file, id) in enumerate(zip(files, ids, strict=True))
+    )
+    for k, (file, id) in enumerate(zip(files, ids, strict=True)):
+        described = (
+            '<?xml version="1.0" encoding="UTF-8"?>'
+            f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="{id}"><Image ID="Image:0">'
+            '<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" SizeX="48" SizeY="64" SizeZ="3" SizeC="1" '
+            f'SizeT="1"><Channel ID="Channel:0:0" SamplesPerPixel="1"/>{planes}</Pixels></Image></OME>'
+        )
+        tifffile.imwrite(file, STACK[k], description=described, metadata=None)
+    return files
+
+
+def test_an_ome_tiff_in_several_files_is_one_stack(tmp_path: Path) -> None:
+    files = in_parts(tmp_path)
+    for file in files:
+        np.testing.assert_array_equal(np.asarray(read_image(file).data)[0], STACK[:3])
+    renamed = files[0].rename(tmp_path / "other.ome.tif")
+    np.testing.assert_array_equal(np.asarray(read_image(renamed).data)[0], STACK[:3])
+
+
+@pytest.mark.parametrize("lacking", [0, 2])
+def test_a_missing_part_of_an_ome_tiff_is_told(tmp_path: Path, lacking: int) -> None:
+    files = in_parts(tmp_path)
+    files[lacking].unlink()
+    with pytest.raises(ImageError, match=rf"cells_1\.ome\.tif.* cells_{lacking}\.ome\.tif.*not there") as told:
+        read_image(files[1])
+    assert "cannot be read" not in str(told.value)
+
+
+@pytest.mark.parametrize("cut", [1, 2])
+def test_a_part_of_an_ome_tiff_that_is_cut_short_is_told(
+    tmp_path: Path, cut: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL, "tifffile")
+    files = in_parts(tmp_path)
+    whole = files[cut].read_bytes()
+    for share in (0.01, 0.1, 0.4, 0.9):
+        files[cut].write_bytes(whole[: int(len(whole) * share)])
+        with pytest.raises(ImageError, match=rf"cells_{cut}\.ome\.tif cannot be read"):
+            read_image(files[0])
+
+
 def test_damaged_pixels_are_told(path: Path) -> None:
     tifffile.imwrite(path, STACK, compression="zlib")
     raw = bytearray(path.read_bytes())
