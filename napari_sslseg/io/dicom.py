@@ -10,18 +10,15 @@ import numpy.typing as npt
 
 from napari_sslseg.errors import ImageError
 from napari_sslseg.image import Image
+from napari_sslseg.io.dicom_frames import Header, frames
 from napari_sslseg.io.files import is_dicom
 from napari_sslseg.io.layout import image_from
 from napari_sslseg.io.lazy import LazyArray
-from napari_sslseg.io.reading import reading, unreadable
+from napari_sslseg.io.reading import reading
 
 UNEVEN = 0.05  # by how much distances between planes may differ, as a share of the usual one
+TURNED = 0.01  # by how much directions of rows and columns may
 ALIKE = ("Rows", "Columns", "SamplesPerPixel", "SeriesInstanceUID")
-HEADER = [
-    *ALIKE, "NumberOfFrames", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "ImagerPixelSpacing",
-    "SpacingBetweenSlices", "SliceThickness", "GridFrameOffsetVector", "SharedFunctionalGroupsSequence",
-    "RescaleSlope", "RescaleIntercept", "BitsAllocated", "BitsStored", "PixelRepresentation", "InstanceNumber",
-]  # fmt: skip
 
 
 def read(path: Path, axes: str | None = None) -> Image:
@@ -45,7 +42,7 @@ def read(path: Path, axes: str | None = None) -> Image:
     Raises
     ------
     ImageError
-        If files are damaged, hold no pixels, are of several series or lie at uneven distances.
+        If files are damaged, hold no pixels, are of several series or stacks, or lie at uneven distances.
     """
     series = _opened(path)
     pixels = LazyArray(_Planes(series), path)
@@ -91,29 +88,27 @@ def affine(path: Path) -> npt.NDArray[np.float64] | None:
 
 @dataclass(frozen=True, eq=False)
 class _Series:
-    """Headers in the order of the planes, and the distance between these."""
+    """What is said of the planes, in their order, and the distance between these."""
 
     path: Path
-    files: list[Path]
-    headers: list[Any]
+    files: list[Path]  # one for each plane, or one that holds all of them
+    headers: list[Header]
     spacing: tuple[float, float, float] | None  # Z, Y, X
     axes: str
     dtype: np.dtype[Any]
-    first: Any = None  # corner of the first plane
 
     @property
     def shape(self) -> tuple[int, ...]:
-        head = self.headers[0]
-        planes = len(self.headers) if len(self.headers) > 1 else int(head.get("NumberOfFrames") or 1)
-        lengths = {"Z": planes, "T": planes, "Y": head.Rows, "X": head.Columns, "S": head.get("SamplesPerPixel")}
+        head, planes = self.headers[0], len(self.headers)
+        lengths = {"Z": planes, "T": planes, "Y": head["Rows"], "X": head["Columns"], "S": head["SamplesPerPixel"]}
         return tuple(int(lengths[a]) for a in self.axes)
 
     def affine(self) -> npt.NDArray[np.float64] | None:
-        turned = self.headers[0].get("ImageOrientationPatient")
-        if self.first is None or not turned or self.spacing is None:
+        turned, first = (self.headers[0][name] for name in ("ImageOrientationPatient", "ImagePositionPatient"))
+        if not first or not turned or self.spacing is None:
             return None
-        across, down = np.array(turned[:3], float), np.array(turned[3:], float)
-        steps = [across * self.spacing[2], down * self.spacing[1], np.cross(across, down) * self.spacing[0], self.first]
+        across, down, first = np.array(turned[:3], float), np.array(turned[3:], float), np.array(first, float)
+        steps = [across * self.spacing[2], down * self.spacing[1], np.cross(across, down) * self.spacing[0], first]
         found = np.eye(4)
         found[:3] = np.stack(steps, 1)
         right: npt.NDArray[np.float64] = np.diag([-1.0, -1, 1, 1]) @ found  # DICOM counts to the left and to the back
@@ -129,128 +124,127 @@ class _Planes:
         self.chunks = (1, *self.shape[1:]) if many and len(series.files) > 1 else self.shape
 
     def __getitem__(self, key: tuple[Any, ...]) -> npt.NDArray[Any]:
-        if len(self._series.files) == 1:
-            part: npt.NDArray[Any] = _values(self._series.files[0], self._series, self.shape)[key]
+        files, headers, kind = self._series.files, self._series.headers, self.dtype
+        if len(files) == 1:
+            part: npt.NDArray[Any] = _values(files[0], headers, self.shape, kind)[key]
             return part
         which, single = key[0], isinstance(key[0], int)
         wanted = [which] if single else range(self.shape[0])[which]
-        planes = [_values(self._series.files[z], self._series, self.shape[1:])[key[1:]] for z in wanted]
+        planes = [_values(files[z], headers[z : z + 1], self.shape[1:], kind)[key[1:]] for z in wanted]
         return planes[0] if single else np.stack(planes)
 
 
-def _values(file: Path, series: _Series, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+def _values(file: Path, headers: list[Header], shape: tuple[int, ...], kind: np.dtype[Any]) -> npt.NDArray[Any]:
+    """What the scanner means by the pixels of a file, its frames in the order of `headers`."""
     import pydicom
 
     with reading(file, "DICOM"):
-        head = pydicom.dcmread(file)
-        pixels = np.asarray(head.pixel_array).reshape(shape)
-        slope, intercept = _scale(head)
-        if (slope, intercept) != (1, 0):
-            pixels = pixels * slope + intercept
-        found: npt.NDArray[Any] = pixels.astype(series.dtype, copy=False)
+        pixels = np.asarray(pydicom.dcmread(file).pixel_array).reshape(shape)
+        order = [head["Frame"] for head in headers]
+        if order != sorted(order):
+            pixels = pixels[order]
+        scales = np.array([_scale(head) for head in headers])
+        if (scales != (1, 0)).any():
+            many = (-1,) + (1,) * (len(shape) - 1) if len(headers) > 1 else ()
+            pixels = pixels * scales[:, 0].reshape(many) + scales[:, 1].reshape(many)
+        found: npt.NDArray[Any] = pixels.astype(kind, copy=False)
         return found
 
 
-def _scale(head: Any) -> tuple[float, float]:
-    return float(head.get("RescaleSlope", None) or 1), float(head.get("RescaleIntercept", None) or 0)
+def _scale(head: Header) -> tuple[float, float]:
+    slope, intercept = (head["RescaleSlope"], head["RescaleIntercept"])
+    return float(slope or 1), float(intercept or 0)
 
 
 def _opened(path: Path) -> _Series:
     files = [path] if path.is_file() else sorted(p for p in path.iterdir() if is_dicom(p))
-    headers = [_header(file) for file in files]
+    held = [frames(file) for file in files]
     with reading(path, "DICOM"):
-        _check_alike(path, headers)
-        order, distance = _order(path, headers)
-        files, headers = [files[k] for k in order], [headers[k] for k in order]
-        spacing = _spacing(headers[0], distance)
-        many = len(headers) > 1 or int(headers[0].get("NumberOfFrames") or 1) > 1
-        colours = "S" if int(headers[0].get("SamplesPerPixel") or 1) > 1 else ""
-        depth = ("Z" if distance or _between(headers[0]) else "T") if many else ""
-        axes = depth + "YX" + colours
-        first = headers[0].get("ImagePositionPatient")
-        return _Series(path, files, headers, spacing, axes, _dtype(headers), first and np.array(first, float))
+        _check_alike(path, held)
+        headers = [head for found in held for head in found]
+        order, distance = _order(path, headers, len(files))
+        headers = [headers[k] for k in order]
+        files = [files[k] for k in order] if len(files) > 1 else files
+        colours = "S" if int(headers[0]["SamplesPerPixel"] or 1) > 1 else ""
+        depth = ("Z" if distance else "T") if len(headers) > 1 else ""
+        return _Series(path, files, headers, _spacing(headers[0], distance), depth + "YX" + colours, _dtype(headers))
 
 
-def _header(file: Path) -> Any:
-    import pydicom
-    from pydicom.errors import InvalidDicomError
-
-    with reading(file, "DICOM"):
-        try:
-            head = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=HEADER)
-        except InvalidDicomError as error:
-            raise unreadable(file, "DICOM", "it does not begin as one") from error
-        if "Rows" not in head or "Columns" not in head:
-            raise ImageError(f"{file} is a DICOM file without an image", "One with pixels is needed", "Move it away")
-    return head
-
-
-def _check_alike(path: Path, headers: list[Any]) -> None:
+def _check_alike(path: Path, held: list[list[Header]]) -> None:
     for name in ALIKE:
-        found = {str(h.get(name)) for h in headers}
+        found = {str(headers[0][name]) for headers in held}
         if len(found) > 1:
             what = "series" if name == "SeriesInstanceUID" else f"values of {name}"
             raise ImageError(
-                f"{path} holds {len(headers)} DICOM files of {len(found)} {what}",
+                f"{path} holds {len(held)} DICOM files of {len(found)} {what}",
                 "The files of a folder are the planes of one stack",
                 "Put each series into a folder of its own",
             )
-    if len(headers) > 1 and any(int(h.get("NumberOfFrames") or 1) > 1 for h in headers):
+    if len(held) > 1 and any(len(headers) > 1 for headers in held):
         raise ImageError(
-            f"{path} holds {len(headers)} DICOM files, each of several planes",
+            f"{path} holds {len(held)} DICOM files, each of several planes",
             "Either one file holds all planes, or each file one",
             "Name one of the files",
         )
 
 
-def _order(path: Path, headers: list[Any]) -> tuple[list[int], float | None]:
-    """Planes from the first to the last, and the distance between them in millimetres if it is known."""
-    turned = headers[0].get("ImageOrientationPatient")
-    places = [h.get("ImagePositionPatient") for h in headers]
+def _order(path: Path, headers: list[Header], files: int) -> tuple[list[int], float | None]:
+    """Planes from the first to the last, and the distance between them in millimetres; None if they are no stack."""
+    _check_one_stack(path, headers, files)
+    turned, places = headers[0]["ImageOrientationPatient"], [h["ImagePositionPatient"] for h in headers]
+    numbers = [int(h.get("TemporalPositionIndex") or h["InstanceNumber"] or 0) for h in headers]
+    order = sorted(range(len(headers)), key=numbers.__getitem__)
     if len(headers) == 1 or not turned or not all(places):
-        return sorted(range(len(headers)), key=lambda k: int(headers[k].get("InstanceNumber") or 0)), None
+        return order, _between(headers[0])
     normal = np.cross(np.array(turned[:3], float), np.array(turned[3:], float))
     along = np.array([np.array(p, float) @ normal for p in places])
-    order = np.argsort(along, kind="stable")
+    if files == 1 and np.ptp(along) == 0:  # one plane, looked at again and again
+        return order, None
+    order = [int(k) for k in np.argsort(along, kind="stable")]
     gaps = np.diff(along[order])
     usual = float(np.median(gaps))
     if usual <= 0 or np.abs(gaps - usual).max() > UNEVEN * usual:
+        of, own = ("files of a folder", "folder") if files > 1 else ("frames of a file", "file")
         raise ImageError(
             f"The planes in {path} lie {gaps.min():.2f} to {gaps.max():.2f} mm apart",
-            "The files of a folder are the planes of one stack, evenly spaced",
-            "Put what belongs to another stack, such as a survey or a second echo, into a folder of its own",
+            f"The {of} are the planes of one stack, evenly spaced",
+            f"Put what belongs to another stack, such as a survey or a second echo, into a {own} of its own",
         )
-    return [int(k) for k in order], usual
+    return order, usual
 
 
-def _between(head: Any) -> float | None:
-    """Distance between the planes of one file."""
-    offsets = head.get("GridFrameOffsetVector")
-    if offsets is not None and len(offsets) > 1:
-        return abs(float(offsets[1]) - float(offsets[0]))
-    measures = _measures(head)
-    found = head.get("SpacingBetweenSlices") or measures.get("SpacingBetweenSlices")
-    return float(found) if found else None
+def _check_one_stack(path: Path, headers: list[Header], files: int) -> None:
+    stacks, times = ({h.get(name) for h in headers} for name in ("StackID", "TemporalPositionIndex"))
+    turned = np.array([h["ImageOrientationPatient"] for h in headers if h["ImageOrientationPatient"]], float)
+    places = {str(h["ImagePositionPatient"]) for h in headers}
+    said = ""
+    if len(stacks) > 1:
+        said = f"holds {len(stacks)} stacks"
+    elif len(turned) and np.ptp(turned, axis=0).max() > TURNED:
+        said = "holds planes that are turned in several ways"
+    elif 1 < len(places) < len(headers) and len(times) > 1:
+        said = f"holds a stack at {len(times)} times"
+    if said:
+        own = "Put each into a folder of its own" if files > 1 else "Save each as a file of its own"
+        raise ImageError(f"{path} {said}", "An image here is one stack at one time", own)
 
 
-def _measures(head: Any) -> Any:
-    """What files of several frames say of all of them."""
-    shared = head.get("SharedFunctionalGroupsSequence")
-    measures = shared[0].get("PixelMeasuresSequence") if shared else None
-    return measures[0] if measures else {}
+def _between(head: Header) -> float | None:
+    """Distance between planes that do not say where they lie."""
+    return abs(float(head["SpacingBetweenSlices"] or 0)) or None
 
 
-def _spacing(head: Any, distance: float | None) -> tuple[float, float, float] | None:
-    found = head.get("PixelSpacing") or _measures(head).get("PixelSpacing") or head.get("ImagerPixelSpacing")
+def _spacing(head: Header, distance: float | None) -> tuple[float, float, float] | None:
+    found = head["PixelSpacing"] or head["ImagerPixelSpacing"]
     if not found:
         return None
-    depth = distance or _between(head) or float(head.get("SliceThickness") or 0) or 1.0
+    depth = distance or _between(head) or float(head["SliceThickness"] or 0) or 1.0
     return float(depth), float(found[0]), float(found[1])
 
 
-def _dtype(headers: list[Any]) -> np.dtype[Any]:
+def _dtype(headers: list[Header]) -> np.dtype[Any]:
     """The smallest type that holds all values: whole numbers unless they are scaled by a fraction."""
-    bits, signed = int(headers[0].get("BitsAllocated") or 16), bool(headers[0].get("PixelRepresentation"))
+    bits, signed = int(headers[0]["BitsAllocated"] or 16), bool(headers[0]["PixelRepresentation"])
     if bits > 16:
         return np.dtype(np.float32)
     scales = {_scale(h) for h in headers}
@@ -258,7 +252,7 @@ def _dtype(headers: list[Any]) -> np.dtype[Any]:
         return np.dtype(f"{'int' if signed else 'uint'}{max(8, bits)}")
     if any(not v.is_integer() for v in itertools.chain(*scales)):
         return np.dtype(np.float32)
-    used = int(headers[0].get("BitsStored") or bits)
+    used = int(headers[0]["BitsStored"] or bits)
     low, high = (-(2 ** (used - 1)), 2 ** (used - 1)) if signed else (0, 2**used)
     ends = [end * slope + intercept for slope, intercept in scales for end in (low, high)]
     return np.dtype(np.int16 if min(ends) >= -(2**15) and max(ends) <= 2**15 else np.float32)

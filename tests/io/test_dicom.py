@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from napari_sslseg.errors import ImageError
-from napari_sslseg.io import find_files, read_image, write_labels
+from napari_sslseg.io import dicom, find_files, read_image, write_labels
 from napari_sslseg.io.files import stem
 from napari_sslseg.io.lazy import LazyArray
 
@@ -149,6 +149,183 @@ def test_where_nothing_says_where_it_lies_masks_have_their_size(tmp_path):
     assert np.diag(nibabel.load(tmp_path / "m.nii").affine)[:2].tolist() == [0.25, 0.5]
 
 
+def test_planes_that_are_turned_in_several_ways_are_told(tmp_path):
+    folder = series(tmp_path / "a")
+    plane(folder / "other.dcm", VALUES[0], 10.0, turned=TURNED)
+    with pytest.raises(ImageError, match="turned in several ways.*folder of its own"):
+        read_image(folder)
+
+
+# ---------------------------------------------------------------- files of several frames
+def group(**said):
+    """Functional groups: a sequence of one item for each name."""
+    found = Dataset()
+    for sequence, values in said.items():
+        item = Dataset()
+        for key, value in values.items():
+            setattr(item, key, value)
+        setattr(found, sequence, [item])
+    return found
+
+
+def enhanced(path, heights, *, turned=(1, 0, 0, 0, 1, 0), values=VALUES, shared=None, each=None):
+    """Write frames of an enhanced CT that lie at heights along the normal; None for one that does not say where."""
+    normal = np.cross(turned[:3], turned[3:])
+    frames = []
+    for k, height in enumerate(heights):
+        said = dict(each(k)) if each else {}
+        if height is not None:
+            place = np.array([-100.0, -90, 30]) + normal * height
+            said["PlanePositionSequence"] = {"ImagePositionPatient": place.tolist()}
+        frames.append(group(**said))
+    everywhere = {
+        "PixelMeasuresSequence": {"PixelSpacing": [0.5, 0.25], "SliceThickness": 7},
+        "PlaneOrientationSequence": {"ImageOrientationPatient": list(turned)},
+    } | (shared or {})
+    several(path, values, SharedFunctionalGroupsSequence=[group(**everywhere)], PerFrameFunctionalGroupsSequence=frames)
+    return path
+
+
+def several(path, values, **said):
+    """Write frames in one file, which says of places and sizes only what is given."""
+    unsaid = dict.fromkeys(("PixelSpacing", "SliceThickness", "ImageOrientationPatient", "ImagePositionPatient"))
+    size = {"Rows": values.shape[1], "Columns": values.shape[2], "NumberOfFrames": len(values)}
+    plane(path, values.reshape(-1, values.shape[-1]), 0.0, **unsaid | size | said)
+    return path
+
+
+def each(sequence, name, values):
+    """What each frame says in a functional group of its own."""
+    return [{sequence: {name: v}} for v in values].__getitem__
+
+
+HOUNSFIELD = {"RescaleSlope": 1, "RescaleIntercept": -1024, "RescaleType": "HU"}
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [3, 0, 4, 1, 2]])
+@pytest.mark.parametrize("turned", [(1, 0, 0, 0, 1, 0), TURNED])
+def test_frames_are_one_stack_in_the_order_of_their_places(tmp_path, order, turned):
+    path = enhanced(tmp_path / "a.dcm", [2.5 * k for k in order], turned=turned, values=VALUES[order])
+    image = read_image(path)
+    assert (image.axes, image.spacing, image.unit) == ("CZYX", (2.5, 0.5, 0.25), "mm")
+    np.testing.assert_array_equal(np.asarray(image.data)[0], VALUES)
+    write_labels(tmp_path / "m.nii.gz", np.ones((5, 6, 7), np.uint8), like=path)
+    across, down = np.array(turned[:3], float), np.array(turned[3:], float)
+    place = np.array([-100.0, -90, 30]) + across * 0.25 * 3 + down * 0.5 * 2 + np.cross(across, down) * 2.5 * 4
+    affine = nibabel.load(tmp_path / "m.nii.gz").affine
+    np.testing.assert_allclose(affine @ [3, 2, 4, 1], [-place[0], -place[1], place[2], 1], atol=1e-5)
+
+
+def test_values_of_frames_are_those_that_the_scanner_means(tmp_path):
+    shared = {"PixelValueTransformationSequence": HOUNSFIELD}
+    image = read_image(enhanced(tmp_path / "a.dcm", range(5), shared=shared))
+    np.testing.assert_array_equal(np.asarray(image.data)[0], VALUES.astype(int) - 1024)
+    slopes = [0.5, 1, 1.5, 2, 2.5]
+    said = each("PixelValueTransformationSequence", "RescaleSlope", slopes)
+    image = read_image(enhanced(tmp_path / "b.dcm", [4, 3, 2, 1, 0], each=said))
+    wanted = (VALUES * np.array(slopes)[:, None, None])[::-1]
+    np.testing.assert_allclose(np.asarray(image.data)[0], wanted)
+
+
+def test_an_enhanced_file_of_one_frame_is_a_plane(tmp_path):
+    shared = {"PixelValueTransformationSequence": HOUNSFIELD}
+    path = enhanced(tmp_path / "a.dcm", [7], values=VALUES[:1], shared=shared)
+    image = read_image(path)
+    assert (image.axes, image.spacing) == ("CYX", (0.5, 0.25))
+    np.testing.assert_array_equal(np.asarray(image.data)[0], VALUES[0].astype(int) - 1024)
+    for k, height in enumerate([6, 0, 3]):
+        enhanced(tmp_path / "s" / f"{k}.dcm", [height], values=VALUES[k : k + 1])
+    stack = read_image(tmp_path / "s")
+    assert stack.spacing == (3.0, 0.5, 0.25)
+    np.testing.assert_array_equal(np.asarray(stack.data)[0], VALUES[[1, 2, 0]])
+
+
+def test_frames_that_do_not_say_where_they_lie_stay_in_their_order(tmp_path):
+    measures = {"PixelSpacing": [0.5, 0.25], "SpacingBetweenSlices": 4}
+    image = read_image(enhanced(tmp_path / "a.dcm", [None] * 5, shared={"PixelMeasuresSequence": measures}))
+    assert (image.axes, image.spacing) == ("CZYX", (4.0, 0.5, 0.25))
+    assert read_image(enhanced(tmp_path / "b.dcm", [None] * 5)).axes == "CTYX"
+
+
+def test_one_plane_again_and_again_is_a_time_series(tmp_path):
+    times = each("FrameContentSequence", "TemporalPositionIndex", [1, 3, 2, 5, 4])
+    image = read_image(enhanced(tmp_path / "a.dcm", [2] * 5, each=times))
+    assert image.axes == "CTYX"
+    np.testing.assert_array_equal(np.asarray(image.data)[0], VALUES[[0, 2, 1, 4, 3]])
+    assert read_image(enhanced(tmp_path / "b.dcm", [2] * 5)).axes == "CTYX"
+
+
+@pytest.mark.parametrize(
+    ("heights", "said", "match"),
+    [
+        ([0, 1, 2, 3, 9], None, r"lie 1\.00 to 6\.00 mm apart.*file of its own"),
+        ([0, 1, 2, 0, 1], None, r"lie 0\.00 to 1\.00 mm apart.*second echo.*file of its own"),
+        ([0, 1, 2, 3, 4], ("FrameContentSequence", "StackID", "11122"), "holds 2 stacks.*file of its own"),
+        ([0, 1, 0, 1, 0], ("FrameContentSequence", "TemporalPositionIndex", [1, 1, 2, 2, 3]), "a stack at 3 times"),
+        (
+            [0, 1, 2, 3, 4],
+            ("PlaneOrientationSequence", "ImageOrientationPatient", [TURNED] * 4 + [[1, 0, 0, 0, 1, 0]]),
+            "several ways.*file of its own",
+        ),
+    ],
+)
+def test_frames_that_are_not_one_stack_are_told(tmp_path, heights, said, match):
+    with pytest.raises(ImageError, match=match) as told:
+        read_image(enhanced(tmp_path / "a.dcm", heights, each=each(*said) if said else None))
+    assert "cannot be read" not in str(told.value)
+
+
+def test_frames_that_are_not_all_described_are_told(tmp_path):
+    path = enhanced(tmp_path / "a.dcm", range(4))
+    with pytest.raises(ImageError, match=r"a\.dcm.*describes 4 of 5 frames"):
+        read_image(path)
+    path = several(tmp_path / "b.dcm", VALUES, PixelSpacing=[0.5, 0.25], GridFrameOffsetVector=[0, 2, 4])
+    with pytest.raises(ImageError, match=r"b\.dcm.*of 3 of 5 frames where they lie"):
+        read_image(path)
+
+
+TURNED_OVER = [1.0, 0, 0, 0, -1, 0]  # the normal runs downwards
+
+
+@pytest.mark.parametrize(
+    ("said", "turned", "rise"),
+    [
+        ({"GridFrameOffsetVector": [0, 2, 4, 6, 8]}, (1, 0, 0, 0, 1, 0), 2),
+        ({"GridFrameOffsetVector": [0, -2, -4, -6, -8]}, (1, 0, 0, 0, 1, 0), -2),
+        ({"GridFrameOffsetVector": [30, 28, 26, 24, 22]}, (1, 0, 0, 0, 1, 0), -2),
+        ({"GridFrameOffsetVector": [30, 28, 26, 24, 22]}, TURNED_OVER, -2),
+        ({"GridFrameOffsetVector": [0, 2, 4, 6, 8]}, TURNED_OVER, -2),
+        ({"SpacingBetweenSlices": 2}, (1, 0, 0, 0, 1, 0), 2),
+        ({"SpacingBetweenSlices": -2}, (1, 0, 0, 0, 1, 0), -2),
+    ],
+)
+@pytest.mark.parametrize("detector", [False, True])
+def test_frames_may_rise_or_fall(tmp_path, said, turned, rise, detector):
+    place = {"ImagePositionPatient": [-100, -90, 30], "ImageOrientationPatient": list(turned)}
+    where = {"DetectorInformationSequence": group(S=place).S} if detector else place
+    path = several(tmp_path / "a.dcm", VALUES, PixelSpacing=[0.5, 0.25], **where, **said)
+    image = read_image(path)
+    assert (image.axes, image.spacing) == ("CZYX", (2.0, 0.5, 0.25))
+    write_labels(tmp_path / "m.nii.gz", image.data[0], like=path)
+    made = nibabel.load(tmp_path / "m.nii.gz")
+    for frame in range(5):
+        column = np.linalg.inv(made.affine) @ [100, 90, 30 + rise * frame, 1]
+        np.testing.assert_array_equal(np.asarray(made.dataobj)[:, :, round(column[2])].T, VALUES[frame])
+        np.testing.assert_allclose(column[:2], 0, atol=1e-5)
+
+
+def test_falling_frames_that_do_not_say_where_they_lie_have_a_size(tmp_path):
+    path = several(tmp_path / "a.dcm", VALUES, PixelSpacing=[0.5, 0.25], SpacingBetweenSlices=-2)
+    image = read_image(path)
+    assert (image.axes, image.spacing) == ("CZYX", (2.0, 0.5, 0.25))
+    np.testing.assert_array_equal(np.asarray(image.data)[0], VALUES)
+
+
+def test_a_dose_of_one_frame_is_a_plane(tmp_path):
+    path = several(tmp_path / "a.dcm", VALUES[:1], PixelSpacing=[0.5, 0.25], GridFrameOffsetVector=[0])
+    assert read_image(path).axes == "CYX"
+
+
 # ---------------------------------------------------------------- files that pydicom ships
 def test_a_ct_is_in_hounsfield_units():
     image = read_image(SHIPPED / "CT_small.dcm")
@@ -177,6 +354,11 @@ def test_files_of_several_frames_are_stacks():
     )
     film = read_image(SHIPPED / "examples_ybr_color.dcm")
     assert (film.axes, film.rgb, film.data.shape) == ("CTYX", True, (3, 30, 240, 320))
+
+
+def test_a_frame_taken_from_a_file_that_describes_more_is_a_plane():
+    assert read_image(SHIPPED / "liver_1frame.dcm").axes == "CYX"
+    assert dicom.affine(SHIPPED / "rtdose_1frame.dcm")[2, 2] == 5
 
 
 @pytest.mark.parametrize(
