@@ -198,12 +198,13 @@ def predict_files(
         for prediction in (yield from share(job, *part)):
             if prediction.planes is not None:  # stopped in the middle of a stack: a file is whole, or not written
                 break
-            write_labels(target, prediction.labels, spacing=image.spacing, unit=image.unit, like=path)
+            lying: dict[str, Any] = {"spacing": image.spacing, "unit": image.unit, "axes": image.axes[1:], "like": path}
+            write_labels(target, prediction.labels, **lying)
             receipts.note(target)
             written.append(target)
             if prediction.probabilities is not None:
                 place, found = places[path], prediction.probabilities
-                write_channels(place, found, spacing=image.spacing, unit=image.unit, like=path)
+                write_channels(place, found, **lying)
                 sure_receipts.note(place)
         if stop.requested:
             break

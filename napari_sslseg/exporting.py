@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from napari_sslseg import vast
 from napari_sslseg.errors import ProjectError, StorageError
@@ -110,7 +111,8 @@ def export_masks(
             masks, like = project.prediction(id), project.path / entry.source
             if masks is None:
                 continue
-            write_labels(file, masks, spacing=entry.spacing, unit=entry.unit, like=like if like.exists() else None)
+            lying: dict[str, Any] = {"spacing": entry.spacing, "unit": entry.unit, "axes": entry.axes[1:]}
+            write_labels(file, masks, like=like if like.exists() else None, **lying)
             lacking = masks.ndim == 3 and not all(plane.any() for plane in masks)
         receipts.note(file)
         written.append(file)
@@ -128,7 +130,8 @@ def _write_large(project: Project, id: str, file: Path, stop: Stop) -> Job[bool]
     if masks is None:
         return False
     asked = [project.masked(id)]
-    growing = Growing.open(file, entry.shape, masks.dtype, spacing=entry.spacing, unit=entry.unit, asked=asked)
+    lying: dict[str, Any] = {"spacing": entry.spacing, "unit": entry.unit, "axes": entry.axes[1:]}
+    growing = Growing.open(file, entry.shape, masks.dtype, asked=asked, **lying)
     while growing.done < len(growing.pieces):
         if stop.requested:
             yield Notice(f"{id}: {growing.done} of {len(growing.pieces)} pieces are written; the same again goes on.")

@@ -97,6 +97,7 @@ def predict_into(
         np.uint8 if max(values) < 2**8 else np.uint16,
         spacing=image.spacing,
         unit=image.unit,
+        axes=image.axes[1:],
         asked=[config.to_dict(), *asked],
     )
     count = len(growing.pieces)

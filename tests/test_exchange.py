@@ -229,6 +229,20 @@ def test_a_prediction_has_the_pixel_size_of_its_image(tmp_path, trained):
     assert read_image(found).unit == read_image(path).unit
 
 
+@pytest.mark.parametrize("how", [{"imagej": True}, {"ome": True}, {}])
+def test_predictions_of_a_time_series_are_one(tmp_path, trained, how):
+    path = image(tmp_path / "images" / "a.tif", (3, 40, 50), metadata={"axes": "TYX"}, **how)
+    (found,) = run(predict_files(trained, [path], tmp_path / "out", replace(TILES, probabilities=True)))
+    assert read_image(found).axes == read_image(tmp_path / "out" / "probabilities" / "a.tif").axes == "CTYX"
+
+
+def test_a_large_time_series_is_predicted_to_one(tmp_path, trained, pieces):
+    path = tmp_path / "a.zarr"
+    write_labels(path, np.random.default_rng(0).integers(0, 4000, (3, 50, 70)), axes="TYX")
+    (found,) = run(predict_files(trained, [path], tmp_path / "out", TILES))
+    assert read_image(found).axes == "CTYX"
+
+
 def test_probabilities_are_written_beside_the_labels(tmp_path, trained):
     path = image(tmp_path / "images" / "a.tif", (40, 50))
     config = PredictConfig(tile=64, overlap=16, probabilities=True)

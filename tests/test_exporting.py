@@ -35,6 +35,18 @@ def test_masks_are_written_with_the_pixel_size_of_their_image(project, tmp_path)
     assert Notice("No masks yet: c") in events
 
 
+@pytest.mark.parametrize("large", [False, True])
+def test_masks_of_a_time_series_are_one(project, tmp_path, monkeypatch, large):
+    pixels = np.zeros((3, 20, 30), np.uint8)
+    project.add_image(Image.from_array(pixels, "TYX", spacing=(1.0, 0.5, 0.5), unit="µm", name="d"))
+    project.write_prediction("d", np.ones((3, 20, 30), np.uint8))
+    if large:
+        monkeypatch.setattr("napari_sslseg.vast.large", lambda shape: True)
+    (file,) = run(export_masks(project, tmp_path / "out", ["d"]))
+    image = read_image(file)
+    assert (image.axes, image.spacing, image.unit) == ("CTYX", (1.0, 0.5, 0.5), "µm")
+
+
 def test_only_the_images_asked_for_are_written(project, tmp_path):
     assert run(export_masks(project, tmp_path, ["b"])) == [tmp_path / "b.tif"]
     assert not (tmp_path / "a.tif").exists()

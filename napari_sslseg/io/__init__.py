@@ -153,6 +153,7 @@ def write_labels(
     spacing: tuple[float, ...] = (),
     unit: str = "pixel",
     like: Path | None = None,
+    axes: str = "",
 ) -> None:
     """Write labels in the smallest unsigned type that holds them; whole or not at all.
 
@@ -168,6 +169,8 @@ def write_labels(
         Unit of `spacing`.
     like : pathlib.Path, optional
         File of their image; if it is NIfTI or DICOM and the labels are NIfTI, they lie in the same place.
+    axes : str, optional
+        Their axes: ``YX``, ``ZYX``, or ``TYX`` for those of a time series; else they are a stack if they have three.
 
     Raises
     ------
@@ -182,7 +185,7 @@ def write_labels(
     if labels.ndim not in (2, 3) or labels.dtype.kind not in "uib" or not labels.size:
         given = f"The labels for {path.name} have shape {labels.shape} and type {labels.dtype}"
         raise LabelError(given, "Labels are whole numbers in 2 or 3 dimensions ([Z,] Y, X)")
-    axes, small = "ZYX"[-labels.ndim :], _smallest(labels, path.name)
+    axes, small = axes or "ZYX"[-labels.ndim :], _smallest(labels, path.name)
     _write(path, small, axes, _by_axis(axes, spacing), unit, like)
 
 
@@ -193,6 +196,7 @@ def write_channels(
     spacing: tuple[float, ...] = (),
     unit: str = "pixel",
     like: Path | None = None,
+    axes: str = "",
 ) -> None:
     """Write probabilities, one channel a class; whole or not at all.
 
@@ -208,6 +212,8 @@ def write_channels(
         Unit of `spacing`.
     like : pathlib.Path, optional
         File of their image; if it is NIfTI or DICOM and the probabilities are NIfTI, they lie in the same place.
+    axes : str, optional
+        Axes of each channel, as in `write_labels`.
 
     Raises
     ------
@@ -223,8 +229,8 @@ def write_channels(
         )
     if _format(path) is png:
         raise ImageError(f"{path.name} cannot hold probabilities", "They are real numbers", "Write .tif, .npy or .zarr")
-    axes = "CZYX" if data.ndim == 4 else "CYX"
-    _write(path, data, axes, _by_axis(axes[1:], spacing), unit, like)
+    axes = axes or "ZYX"[1 - data.ndim :]
+    _write(path, data, "C" + axes, _by_axis(axes, spacing), unit, like)
 
 
 def write_image(path: Path, image: Image, *, like: Path | None = None) -> None:
@@ -287,7 +293,7 @@ def _placed(path: Path) -> nifti.Placed | None:
 def _by_axis(axes: str, spacing: tuple[float, ...]) -> dict[str, float]:
     if spacing and (len(spacing) != len(axes) or not all(s > 0 for s in spacing)):
         raise ImageError(f"The spacing is {spacing}", f"It is one number above 0 for each of {', '.join(axes)}")
-    return {axis: float(s) for axis, s in zip(axes, spacing, strict=False)}
+    return {axis: float(s) for axis, s in zip(axes, spacing, strict=False) if axis != "T"}
 
 
 def _smallest(labels: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:

@@ -54,6 +54,7 @@ class Growing:
         *,
         spacing: Sequence[float] = (),
         unit: str = "pixel",
+        axes: str = "",
         asked: Sequence[Any] = (),
     ) -> Self:
         """Go on with what was left off, if it was of the same, or begin.
@@ -70,6 +71,8 @@ class Growing:
             Pixel size ([Z,] Y, X).
         unit : str, optional
             Unit of `spacing`.
+        axes : str, optional
+            One letter an axis: ``YX``, ``ZYX``, or ``TYX``; else it is a stack if it has three.
         asked : sequence, optional
             All that must be the same for the pieces to be the same; what JSON can hold.
 
@@ -87,12 +90,12 @@ class Growing:
             json.dumps([PIECE, shape, np.dtype(dtype).str, *asked], sort_keys=True).encode()
         ).hexdigest()
         folder = target.with_name(f".{target.name}.unfinished")
-        done, axes = _known(folder, key), "ZYX"[-len(shape) :]
+        done, axes = _known(folder, key), axes or "ZYX"[-len(shape) :]
         with storage_errors(target):
             if done is None:
                 remove(folder)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                sizes = dict(zip(axes, spacing, strict=True)) if spacing else {}
+                sizes = {a: s for a, s in zip(axes, spacing, strict=True) if a != "T"} if spacing else {}
                 zarr_format.create(folder, target, shape, np.dtype(dtype), axes, sizes, unit)
             node: Any = zarr.open(folder, mode="r+")
         array = node["0"] if isinstance(node, zarr.Group) else node

@@ -67,7 +67,7 @@ def write(
     data : numpy.ndarray
         Pixels.
     axes : str
-        One letter an axis out of C, Z, Y, X.
+        One letter an axis out of C, T, Z, Y, X; times lie along Z, since the fourth axis of a file are channels here.
     spacing : mapping of str to float
         Pixel size by axis; empty if unknown.
     unit : str
@@ -82,7 +82,7 @@ def write(
     """
     import nibabel
 
-    volume = data if "Z" in axes else np.expand_dims(data, -3)
+    volume = data if set(axes) & set("TZ") else np.expand_dims(data, -3)
     kind: Any = nibabel.Nifti1Image if max(volume.shape) <= LARGEST else nibabel.Nifti2Image
     millimetre = METRES.get(unit, METRES["mm"]) / METRES["mm"]
     placed = placed or Placed(np.diag([*(spacing.get(a, 1.0) * millimetre for a in "XYZ"), 1.0]))

@@ -66,7 +66,7 @@ def write(path: Path, data: npt.NDArray[Any], axes: str, spacing: Mapping[str, f
     data : numpy.ndarray
         Pixels of any shape that `axes` describes.
     axes : str
-        One letter an axis out of C, Z, Y, X.
+        One letter an axis out of C, T, Z, Y, X.
     spacing : mapping of str to float
         Pixel size by axis; empty if unknown.
     unit : str

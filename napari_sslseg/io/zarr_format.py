@@ -63,7 +63,7 @@ def write(path: Path, data: npt.NDArray[Any], axes: str, spacing: Mapping[str, f
     data : numpy.ndarray
         Pixels of any shape that `axes` describes.
     axes : str
-        One letter an axis out of C, Z, Y, X.
+        One letter an axis out of C, T, Z, Y, X.
     spacing : mapping of str to float
         Pixel size by axis; empty if unknown.
     unit : str
@@ -100,7 +100,7 @@ def create(
     dtype : numpy.dtype
         Type of the pixels.
     axes : str
-        One letter an axis out of C, Z, Y, X.
+        One letter an axis out of C, T, Z, Y, X.
     spacing : mapping of str to float
         Pixel size by axis; empty if unknown.
     unit : str
@@ -153,7 +153,8 @@ def _multiscale(name: str, axes: str, spacing: Mapping[str, float], unit: str) -
     described: list[dict[str, str]] = []
     for axis in axes.lower():
         space = {"name": axis, "type": "space"} | ({"unit": long} if long and spacing else {})
-        described.append({"name": axis, "type": "channel"} if axis == "c" else space)
+        other = {"c": "channel", "t": "time"}.get(axis)
+        described.append({"name": axis, "type": other} if other else space)
     scale = {"type": "scale", "scale": [float(spacing.get(axis, 1.0)) for axis in axes]}
     dataset = {"path": "0", "coordinateTransformations": [scale]}
     return {"name": name, "axes": described, "datasets": [dataset]}
@@ -209,8 +210,8 @@ def _plain_description(array: Any) -> tuple[str, dict[str, float], str]:
     axes = str(attributes.get("axes") or "".join(str(n or "?") for n in names)).upper()
     if len(axes) != array.ndim or not set(axes) <= set("TCSZYX"):
         return "", {}, "pixel"
-    spatial = [a for a in axes if a in "TZYX"][-3:]
     spacing = attributes.get("spacing") or ()
+    spatial = [a for a in axes if a in "TZYX"][-len(spacing) :]
     if len(spacing) != len(spatial):
         return axes, {}, "pixel"
     sizes, unit = same_unit({a: (float(s), attributes.get("unit")) for a, s in zip(spatial, spacing, strict=True)})

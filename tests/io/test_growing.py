@@ -38,6 +38,17 @@ def test_all_pieces_together_are_the_labels_with_their_pixel_size(tmp_path, name
     assert [p.name for p in tmp_path.iterdir()] == [name]
 
 
+@pytest.mark.parametrize("name", ["masks.ome.zarr", "masks.zarr"])
+def test_a_time_series_grows_as_one(tmp_path, name):
+    found = begin(tmp_path / name, axes="TYX")
+    while found.done < len(found.pieces):
+        found.write(LABELS[found.pieces[found.done]])
+    found.finish()
+    image = read_image(tmp_path / name)
+    assert (image.axes, image.spacing, image.unit) == ("CTYX", (1.0, 0.5, 0.5), "µm")
+    np.testing.assert_array_equal(image.data[0], LABELS)
+
+
 def test_the_same_goes_on_and_something_else_begins_anew(tmp_path):
     target = tmp_path / "masks.zarr"
     first = begin(target, asked=["model 1"])

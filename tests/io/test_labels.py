@@ -10,7 +10,8 @@ import tifffile
 import zarr
 
 from napari_sslseg.errors import ImageError, LabelError
-from napari_sslseg.io import read_image, read_labels, write_channels, write_labels
+from napari_sslseg.image import Image
+from napari_sslseg.io import read_image, read_labels, write_channels, write_image, write_labels
 
 RANDOM = np.random.default_rng(0)
 FLAT = RANDOM.integers(0, 300, (12, 9))
@@ -44,6 +45,26 @@ def test_pixel_size_comes_back(tmp_path: Path, suffix: str, unit: str) -> None:
     image = read_image(tmp_path / f"a{suffix}")
     assert image.spacing == pytest.approx((2.0, 0.3, 0.25))
     assert image.unit == unit
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".ome.tif", ".zarr", ".ome.zarr"])
+@pytest.mark.parametrize("spacing", [(), (1.0, 0.3, 0.25)])
+def test_a_time_series_stays_one(tmp_path: Path, suffix: str, spacing: tuple[float, ...]) -> None:
+    place: dict[str, Any] = {"spacing": spacing, "unit": "µm" if spacing else "pixel"}
+    write_labels(tmp_path / f"a{suffix}", STACK, axes="TYX", **place)
+    write_channels(tmp_path / f"b{suffix}", np.stack([STACK, STACK]), axes="TYX", **place)
+    write_image(tmp_path / f"c{suffix}", Image.from_array(STACK, "TYX", **place))
+    np.testing.assert_array_equal(read_labels(tmp_path / f"a{suffix}"), STACK)
+    for name in "abc":
+        image = read_image(tmp_path / f"{name}{suffix}")
+        assert (image.axes, image.shape, image.unit) == ("CTYX", STACK.shape, place["unit"])
+        assert image.spacing == pytest.approx(spacing or (1.0, 1.0, 1.0))
+
+
+def test_ome_zarr_says_which_axis_is_time(tmp_path: Path) -> None:
+    write_labels(tmp_path / "a.ome.zarr", STACK, axes="TYX", spacing=(1.0, 0.3, 0.25), unit="µm")
+    described = zarr.open_group(tmp_path / "a.ome.zarr", mode="r").attrs["ome"]
+    assert described["multiscales"][0]["axes"][0] == {"name": "t", "type": "time"}
 
 
 def test_other_programs_find_the_pixel_size_of_a_plain_tiff(tmp_path: Path) -> None:

@@ -175,6 +175,12 @@ def test_channels_and_real_numbers_come_back(tmp_path):
     np.testing.assert_array_equal(np.asarray(read_image(tmp_path / "i.nii.gz").data), data[:1])
 
 
+def test_times_of_labels_lie_along_z_since_a_fourth_axis_are_channels(tmp_path):
+    labels = np.random.default_rng(0).integers(0, 3, (5, 7, 6)).astype(np.uint8)
+    write_labels(tmp_path / "a.nii.gz", labels, axes="TYX", spacing=(1.0, 0.5, 0.25), unit="mm")
+    np.testing.assert_array_equal(read_labels(tmp_path / "a.nii.gz"), labels)
+
+
 def test_an_axis_longer_than_the_first_version_holds_is_written_in_the_second(tmp_path, monkeypatch):
     monkeypatch.setattr(nifti, "LARGEST", 6)
     write_labels(tmp_path / "a.nii", np.ones((4, 5, 7), np.uint8))
