@@ -54,6 +54,15 @@ def split(mask: npt.NDArray[np.bool_], spacing: tuple[float, ...], neck: float =
     return _numbered(found)
 
 
+def _split_frames(mask: npt.NDArray[np.bool_], spacing: tuple[float, ...], neck: float) -> npt.NDArray[np.int32]:
+    """Cut each frame of a time series by itself; no two objects of any frames have one number."""
+    objects, last = np.ones(mask.shape, np.int32), 1
+    for frame, cut in zip(mask, objects, strict=True):
+        cut[frame] = split(frame, spacing[1:], neck)[frame] + np.int32(last - 1)
+        last = max(last, int(cut.max()))
+    return objects
+
+
 def _numbered(objects: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int32]:
     """Objects from 2 on, 1 for what is none."""
     result: npt.NDArray[np.int32] = objects.astype(np.int32) + np.int32(1)
@@ -72,7 +81,8 @@ def split_files(
     value : int
         The class.
     out : Path
-        Folder to write to: files of the same names, in which 1 is background and each object has a number from 2 on.
+        Folder to write to: files of the same names, in which 1 is background and each object has a number from 2 on; of
+        a time series each frame has objects of its own.
     neck : float, optional
         As in `split`.
     stop : Stop, optional
@@ -110,9 +120,9 @@ def split_files(
         if stop.requested:
             break
         labels, image = read_labels(path), read_image(path)
-        spacing = image.spacing[-labels.ndim :]
-        objects = split(labels == value, spacing, neck)
-        write_labels(target, objects, spacing=spacing, unit=image.unit, like=path)
+        spacing, axes = image.spacing[-labels.ndim :], image.axes[-labels.ndim :]
+        objects = (_split_frames if "T" in axes else split)(labels == value, spacing, neck)
+        write_labels(target, objects, spacing=spacing, unit=image.unit, like=path, axes=axes)
         written.append(target)
         yield Progress(len(written) / len(sources), path.name)
     return written

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from napari_sslseg.errors import LabelError, StorageError
-from napari_sslseg.io import read_labels, write_labels
+from napari_sslseg.io import read_image, read_labels, write_labels
 from napari_sslseg.job import Stop, run
 from napari_sslseg.splitting import split, split_files
 
@@ -77,6 +77,17 @@ def test_objects_lie_in_the_patient_where_the_masks_lie(tmp_path):
     nibabel.save(nibabel.Nifti1Image(masks, affine), tmp_path / "a.nii.gz")
     (written,) = run(split_files([tmp_path / "a.nii.gz"], 2, tmp_path / "out"))
     np.testing.assert_allclose(nibabel.load(written).affine, affine, atol=1e-5)
+
+
+def test_frames_of_a_time_series_are_split_each_by_itself(tmp_path):
+    one, other = pair(12, 19)
+    labels = np.where([one | other, one, np.zeros_like(one), other], 2, 1).astype(np.uint16)
+    write_labels(tmp_path / "a.tif", labels, spacing=(1.0, 0.5, 0.5), unit="um", axes="TYX")
+    (written,) = run(split_files([tmp_path / "a.tif"], 2, tmp_path / "out"))
+    found, image = read_labels(written), read_image(written)
+    assert [np.unique(frame).tolist() for frame in found] == [[1, 2, 3], [1, 4], [1], [1, 5]]
+    assert ((found > 1) == (labels == 2)).all()
+    assert (image.axes, image.spacing, image.unit) == ("CTYX", (1.0, 0.5, 0.5), "µm")
 
 
 def test_two_files_of_one_name_are_told_and_none_is_split(tmp_path):
