@@ -29,7 +29,8 @@ class Table:
     Parameters
     ----------
     columns : dict of str to numpy.ndarray
-        Values by heading: ``object``, ``class`` where there are any, the size, the place, the brightness.
+        Values by heading: ``object``, ``class`` where there are any, the size, the frame ``t`` of a time series from 0,
+        the place, the brightness.
     boxes : numpy.ndarray
         (N, 2, D) first pixel of each, and the one after the last, in data coordinates.
     numbered : numpy.ndarray
@@ -64,8 +65,11 @@ def measure_objects(
     names: Mapping[int, str] | None = None,
     channels: Masks | None = None,
     plane: int | None = None,
+    axes: str = "",
 ) -> Table:
     """Measure the objects in masks: of classes the connected parts, touching at corners included.
+
+    Those of a time series are measured in each frame by themselves.
 
     Parameters
     ----------
@@ -83,18 +87,24 @@ def measure_objects(
         (C, [Z,] Y, X): pixels of the image, to say how bright each object is on average.
     plane : int, optional
         Which plane of a stack masks of one plane are, to say where objects are.
+    axes : str, optional
+        Axes of the masks, such as ``TYX`` for a time series; else they are a stack if they have three.
 
     Returns
     -------
     Table
-        Ordered by class and number; places are middles, from the first pixel of the image.
+        Ordered by class, number and frame; places are middles, from the first pixel of the image.
     """
     deep, spacing = masks.ndim, tuple(spacing[-masks.ndim :]) or (1.0,) * masks.ndim
+    timed = int(axes.startswith("T"))
     if task == "instance":
         kinds = _values(masks)
         numbered = np.where(masks > 1, np.searchsorted(kinds, masks) + 1, 0).astype(np.int32)
+        if timed:
+            which, numbered = _by_frame(numbered)
+            kinds = kinds[which]
     else:
-        kinds, numbered = _parts(masks)
+        kinds, numbered = _parts(masks, timed)
     pixels = None if channels is None else np.moveaxis(channels, 0, -1).astype(np.float32, copy=False)
     found = regionprops_table(
         numbered, pixels, ("label", "area", "centroid", "bbox", *(["intensity_mean"] if pixels is not None else []))
@@ -103,13 +113,14 @@ def measure_objects(
     if task != "instance":
         columns["class"] = np.array([(names or {}).get(int(v), f"class {v}") for v in kinds], dtype=object)
     plain = unit in PIXEL
-    power = {2: "²", 3: "³"}[deep]
-    name = "area" if deep == 2 else "volume"
-    size = found["area"] * (1.0 if plain else float(np.prod(spacing)))
+    name, power = ("area", "²") if deep - timed == 2 else ("volume", "³")
+    size = found["area"] * (1.0 if plain else float(np.prod(spacing[timed:])))
     columns[f"{name} (px)" if plain else f"{name} ({unit}{power})"] = size
     if plane is not None and deep == 2:
         columns["plane"] = np.full(len(size), plane)
-    for axis, step, k in zip(AXES[-deep:], spacing, range(deep), strict=True):
+    if timed:
+        columns["t"] = found["bbox-0"]
+    for axis, step, k in list(zip(AXES[-deep:], spacing, range(deep), strict=True))[timed:]:
         columns[f"{axis} (px)" if plain else f"{axis} ({unit})"] = found[f"centroid-{k}"] * (1.0 if plain else step)
     for c in range(0 if pixels is None else pixels.shape[-1]):
         heading = "mean brightness" if pixels is not None and pixels.shape[-1] == 1 else f"mean of channel {c + 1}"
@@ -137,12 +148,25 @@ def number_objects(masks: Masks, names: Mapping[int, str]) -> Numbered:
     return Numbered(numbered, tuple(names.get(int(v), f"class {v}") for v in kinds))
 
 
-def _parts(masks: Masks) -> tuple[Masks, npt.NDArray[np.int32]]:
+def _by_frame(numbered: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+    """Number what each object is in each frame: which object it is of, and the pixels of each from 1."""
+    frames, there = len(numbered), numbered > 0
+    codes = (numbered.astype(np.int64) - 1) * frames + np.arange(frames)[:, None, None]
+    found, where = np.unique(codes[there], return_inverse=True)
+    result = np.zeros_like(numbered)
+    result[there] = where + 1
+    return found // frames, result
+
+
+def _parts(masks: Masks, timed: int = 0) -> tuple[Masks, npt.NDArray[np.int32]]:
     """The class of each connected part of a class but the first, and the parts numbered from 1."""
     numbered = np.zeros(masks.shape, np.int32)
+    touching = np.ones((3,) * masks.ndim)
+    if timed:  # frames before and after are no neighbours
+        touching[[0, 2]] = 0
     kinds: list[int] = []
     for value in _values(masks):
-        parts, count = ndimage.label(masks == value, np.ones((3,) * masks.ndim))
+        parts, count = ndimage.label(masks == value, touching)
         numbered[parts > 0] = parts[parts > 0] + len(kinds)
         kinds += [int(value)] * count
     return np.array(kinds, np.int64), numbered
@@ -232,8 +256,8 @@ def measure_files(
             raise LabelError(f"The masks {path.name} have shape {labels.shape}", f"Their image has shape {image.shape}")
         if known is not None:
             channels = np.asarray(image.data)
-        spacing, unit = image.spacing, image.unit
-        tables[path.name] = measure_objects(labels, task, spacing=spacing, unit=unit, channels=channels)
+        lying: dict[str, Any] = {"spacing": image.spacing, "unit": image.unit, "axes": image.axes[1:]}
+        tables[path.name] = measure_objects(labels, task, channels=channels, **lying)
         yield Progress((k + 1) / len(files), path.name)
     write_table(out, tables)
     return sum(map(len, tables.values()))

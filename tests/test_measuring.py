@@ -83,6 +83,37 @@ def test_objects_of_a_stack_have_volumes():
     assert table.columns["mean brightness"].tolist() == [2]
 
 
+def frames():
+    """An object that moves, and one that leaves."""
+    series = np.ones((3, 6, 6), np.uint32)
+    series[0, 0:2, 0:2], series[1, 1:3, 0:2], series[2, 1:4, 0:2] = 7, 7, 7
+    series[0, 4:6, 4:6] = 300
+    return series
+
+
+def test_objects_of_a_time_series_have_an_area_in_each_frame():
+    channels = np.stack([np.full((6, 6), t) for t in range(3)])[None]
+    place = {"spacing": (1.0, 0.5, 0.5), "unit": "µm", "axes": "TYX"}
+    table = measure_objects(frames(), "instance", channels=channels, **place)
+    assert list(table.columns) == ["object", "area (µm²)", "t", "y (µm)", "x (µm)", "mean brightness"]
+    assert table.columns["object"].tolist() == [7, 7, 7, 300]
+    assert table.columns["area (µm²)"].tolist() == pytest.approx([1.0, 1.0, 1.5, 1.0])
+    assert table.columns["t"].tolist() == table.columns["mean brightness"].tolist() == [0, 1, 2, 0]
+    assert table.columns["y (µm)"].tolist() == pytest.approx([0.25, 0.75, 1.0, 2.25])
+    assert [table.numbered[t, 1, 0] for t in range(3)] == [1, 2, 3]
+    table = measure_objects(np.minimum(frames(), 2), "semantic", **place)
+    assert table.columns["t"].tolist() == [0, 0, 1, 2]
+    assert table.columns["area (µm²)"].tolist() == pytest.approx([1.0, 1.0, 1.0, 1.5])
+    assert len(measure_objects(np.ones((3, 6, 6), np.uint32), "instance", **place)) == 0
+
+
+def test_files_of_a_time_series_are_measured_frame_by_frame(tmp_path):
+    write_labels(tmp_path / "a.tif", frames(), spacing=(1.0, 0.5, 0.5), unit="µm", axes="TYX")
+    run(measure_files([tmp_path / "a.tif"], tmp_path / "t.csv", task="instance", stop=Stop()))
+    lines = (tmp_path / "t.csv").read_text(encoding="utf-8-sig").splitlines()
+    assert lines[:2] == ["image,object,area (µm²),t,y (µm),x (µm)", "a.tif,7,1,0,0.25,0.25"]
+
+
 def test_a_plane_of_a_stack_is_named():
     table = measure_objects(masks(), "semantic", plane=3)
     assert table.columns["plane"].tolist() == [3, 3, 3]
