@@ -35,7 +35,6 @@ class Painting(QObject):
         self._viewer = weakref.ref(viewer)
         self.session = session
         self._strokes: dict[str, Strokes] = {}
-        self._unwritten: dict[str, list[tuple[Any, Any, Any]]] = {}  # of layers that were closed: what the writer took
         self._writer: LabelWriter | None = None
         self._values: set[int] = set()  # of the classes
         viewer.layers.events.removed.connect(self._removed)
@@ -82,9 +81,9 @@ class Painting(QObject):
             below = layers.show_image(self.viewer, session.project, id)[0]
             said = layers.geometry(below) | layers.look(session.project)
             metadata = marks.mark(session.project, id, "labels") | layers.class_table(session.project)
-            unwritten = self._unwritten.get(id)
-            written = self.flush()  # of a layer that was just closed, some may not be on the disk yet
-            labels = session.project.labels(id) if written or not unwritten else unwritten[-1][0]
+            self.flush()  # of a layer that was just closed, some may not be on the disk yet
+            unwritten = self._writer.unwritten(id) if self._writer is not None else None
+            labels = session.project.labels(id) if unwritten is None else unwritten
             layer = LabelsLayer(labels, name=f"{id} labels", opacity=0.8, metadata=metadata, **said)
             self._bind(layer, id)
             self.viewer.add_layer(layer)
@@ -210,7 +209,6 @@ class Painting(QObject):
         """
         for strokes in self._strokes.values():
             strokes.save()
-        self._try_again()
         return self._writer is None or self._writer.flush()
 
     def needed_flush(self) -> None:
@@ -228,14 +226,6 @@ class Painting(QObject):
                 "Make room on the disk and try again",
             )
 
-    def _try_again(self) -> None:
-        """Hand to the writer what could not be written of layers that were closed."""
-        unwritten, self._unwritten = self._unwritten, {}
-        for id, parts in unwritten.items():
-            for part in parts:
-                if self._writer is not None:
-                    self._writer.put(id, *part)
-
     def _labels_rewritten(self, id: str) -> None:
         if self._writer is not None:
             self._writer.forget(id)
@@ -245,27 +235,18 @@ class Painting(QObject):
 
     def _written(self, id: str, counts: dict[int, int], when: float) -> None:
         self.session.set_counts(id, counts, when)
-        self._try_again()
-
-    def _not_written(self, error: Exception, id: str, labels: Any, region: Any, before: Any) -> None:
-        if id in self._strokes:
-            self._strokes[id].keep(region, before)
-        else:
-            self._unwritten.setdefault(id, []).append((labels, region, before))
-        self.failed.emit(error)
 
     def _project_changed(self) -> None:
         self.flush()
         for strokes in self._strokes.values():
             strokes.release()
         self._strokes.clear()
-        self._unwritten.clear()
         self._writer = None
         if self.session.project is not None:
             self._values = {c.value for c in self.session.project.classes}
             self._writer = LabelWriter(self.session.project, self)
             self._writer.written.connect(self._written)
-            self._writer.failed.connect(self._not_written)
+            self._writer.failed.connect(self.failed)
             self.bind_all()
         self.tool_changed.emit()
 

@@ -178,20 +178,6 @@ class Strokes(QObject):
         self.save()
         self.lifted.emit()
 
-    def keep(self, region: Region, before: Labels) -> None:
-        """Remember a region that could not be written, for the next time.
-
-        Parameters
-        ----------
-        region : tuple of slice
-            The region.
-        before : numpy.ndarray
-            What it held before.
-        """
-        with self._lock:
-            self._dirty = union(self._dirty, region)
-            self._saved.swap(region, before)
-
     def replace(self, labels: Labels, boxes: Iterable[Region]) -> None:
         """Show other labels, which are on disk already.
 

@@ -32,14 +32,14 @@ class LabelWriter(QObject):
     """
 
     written = Signal(str, object, float)  # image, painted pixels by value, seconds since 1970
-    failed = Signal(object, str, object, object, object)  # error, image, labels, region not on disk, what was there
+    failed = Signal(object)  # an error; what could not be written is tried again with what comes next
 
     def __init__(self, project: Project, parent: QObject) -> None:
         super().__init__(parent)
         self._project = project
         self._waiting: deque[tuple[str, Labels, Region, Labels, Labels]] = deque()
+        self._refused: list[tuple[str, Labels, Region, Labels]] = []  # with what was there before
         self._counts: dict[str, dict[tuple[int, int, int], dict[int, int]]] = {}
-        self._failed: set[str] = set()  # images of which not all is on disk
         self._expected: set[Callable[[], None]] = set()  # who has something to put
         self._hurried = False  # whether it is asked for at once
         self._change = threading.Condition()
@@ -60,9 +60,32 @@ class LabelWriter(QObject):
             What was there before.
         """
         with self._change:
+            self._again()
             self._waiting.append((id, labels, region, labels[region].copy(), before))
             self._change.notify_all()
             self._begin()
+
+    def _again(self) -> None:
+        """Try again what could not be written, before what came later."""
+        refused, self._refused = self._refused, []
+        for id, labels, region, before in refused:
+            self._waiting.append((id, labels, region, labels[region].copy(), before))
+
+    def unwritten(self, id: str) -> Labels | None:
+        """Find the labels of an image of which not all is on the disk, whether or not their layer is still there.
+
+        Parameters
+        ----------
+        id : str
+            The image.
+
+        Returns
+        -------
+        numpy.ndarray, optional
+            All its labels; None if they are on the disk.
+        """
+        with self._change:
+            return next((labels for other, labels, *_ in reversed(self._refused) if other == id), None)
 
     def expect(self, hand_over: Callable[[], None], *, soon: bool) -> None:
         """Note that somebody has something to put; where Python ends before that, it is asked for.
@@ -100,12 +123,13 @@ class LabelWriter(QObject):
             Whether everything is.
         """
         with self._change:
+            self._again()
             if self._expected or self._waiting:
                 self._begin()
                 self._hurried = True
                 self._change.notify_all()
             done = self._change.wait_for(lambda: self._thread is None, seconds)
-        return done and not self._failed
+        return done and not self._refused
 
     def forget(self, id: str) -> None:
         """Count all of an image anew next time: its labels were changed by somebody else.
@@ -137,11 +161,11 @@ class LabelWriter(QObject):
             try:
                 self._project.write_labels(id, part, region, before)
             except Exception as error:  # a full disk, a lost share: the user must hear of it
-                self._failed.add(id)
+                with self._change:
+                    self._refused.append((id, labels, region, before))
                 with suppress(RuntimeError):  # Qt may be gone where Python ends
-                    self.failed.emit(error, id, labels, region, before)
+                    self.failed.emit(error)
             else:
-                self._failed.discard(id)
                 counts = self._count(id, labels, region)
                 with suppress(RuntimeError):
                     self.written.emit(id, counts, time.time())
