@@ -85,18 +85,18 @@ class Boxes(QObject):
 
     def _changed(self, layer: Shapes, id: str, event: Any) -> None:
         """Store what is drawn, once the mouse is released."""
-        project = self._canvas.session.project
-        if str(getattr(event, "action", "")).lower().endswith("ing") or project is None:
+        project, action = self._canvas.session.project, str(getattr(event, "action", "")).lower()
+        if action.endswith("ing") or project is None:
             return
         if not marks.belongs(layer, project):
             return
-        if layer.mode == "add_rectangle" and "added" in str(getattr(event, "action", "")).lower():
+        if layer.mode == "add_rectangle" and "added" in action:
             self._drawn.start(0)
         shape = (1, *project.entry(id).shape)[-3:]
         complete = [bool(c) for c in layer.features["complete"]]
         found = [_region(np.asarray(d), c, shape) for d, c in zip(layer.data, complete, strict=False)]
         drawn = [region for region in found if region is not None]
-        if len(drawn) < len(found) and "added" in str(getattr(event, "action", "")).lower():
+        if len(drawn) < len(found) and "added" in action:
             self.failed.emit(
                 LabelError(
                     "This box holds no pixels of a plane of the image",

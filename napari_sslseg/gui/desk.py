@@ -130,19 +130,19 @@ class Desk(QObject):
     def open_project(self, path: Path) -> None:
         """Work on an existing project."""
         with telling():
-            self.canvas.painting.needed_flush()
-            self.session.open(Project.open(path))
-            self._whereabouts.come_back()
-            self.jobs.start()
+            self._open(path)
             if self.session.tally.counts.get(self.session.current or ""):
                 self.canvas.painting.annotate()
 
     def _met(self, path: Path) -> None:
         with telling():
-            self.canvas.painting.needed_flush()
-            self.session.open(Project.open(path))
-            self._whereabouts.come_back()
-            self.jobs.start()
+            self._open(path)
+
+    def _open(self, path: Path) -> None:
+        self.canvas.painting.needed_flush()
+        self.session.open(Project.open(path))
+        self._whereabouts.come_back()
+        self.jobs.start()
 
     def use(self, chosen: Sequence[Sequence[ImageLayer]], then: Callable[[], None] | None = None) -> bool:
         """Use image layers as images of the project; tell whether large ones are copied first, before `then`."""

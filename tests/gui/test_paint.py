@@ -301,28 +301,31 @@ def full(dock: Any, layer: Any, monkeypatch: Any) -> Any:
     return filled.clear
 
 
-def test_strokes_of_a_layer_that_is_closed_while_the_disk_is_full_are_written_later(
-    dock: Any, layer: Any, viewer: Any, qtbot: Any, said: list[str], full: Any
-) -> None:
-    painting = dock.desk.canvas.painting
+@pytest.fixture
+def closed(layer: Any, viewer: Any, qtbot: Any, said: list[str], full: Any) -> Any:
+    """A layer with a stroke, closed while the disk was full."""
     layer.paint((20, 20), 2)
     viewer.layers.remove(layer)
     qtbot.waitUntil(lambda: any("disk is full" in text for text in said), timeout=3000)
+    return layer
+
+
+def test_strokes_of_a_layer_that_is_closed_while_the_disk_is_full_are_written_later(
+    dock: Any, closed: Any, full: Any
+) -> None:
+    painting = dock.desk.canvas.painting
     full()
     assert painting.flush()
     assert on_disk(dock.desk.session.project.path, "field")[20, 20] == 2
 
 
 def test_strokes_that_are_not_on_the_full_disk_are_in_the_layer_that_is_opened_next(
-    dock: Any, layer: Any, viewer: Any, qtbot: Any, said: list[str], full: Any
+    dock: Any, closed: Any, viewer: Any, qtbot: Any, full: Any
 ) -> None:
     painting = dock.desk.canvas.painting
-    layer.paint((20, 20), 2)
-    viewer.layers.remove(layer)
-    qtbot.waitUntil(lambda: any("disk is full" in text for text in said), timeout=3000)
     dock.paint.panel.button.click()
     again = viewer.layers.selection.active
-    assert again is not layer
+    assert again is not closed
     assert again.data[20, 20] == 2
     again.paint((30, 20), 2)
     qtbot.wait(300)
