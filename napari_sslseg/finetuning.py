@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -25,6 +26,7 @@ from napari_sslseg.validation import Validation, restore
 PIXEL_SHARE = 0.15  # part of the time in which labelled pixels may be read for the pixel classifier
 POOL_SHARE = 0.4  # of that time more, in which pixels without a label may be read for it
 OBJECT_SHARE = 0.6  # of the share of the pixel classifier, where objects are learnt: it sees their contours less well
+FEW_STROKES, FEW_PIXELS = 10, 10000  # with fewer strokes of a class, and pixels in all, trees take part
 ALL_STROKES = 0.7  # from this part of the run on, the strokes kept apart have been scored and are learnt from too
 
 
@@ -179,10 +181,19 @@ def _add_pixels(
         if others is None:
             return alone, None
         columns = columns.joined(*others)
-    with machine.torch_numbers(7):
-        learnt = columns.train(pixels, everything=False, stop=stop)
     share = config.pixels * (OBJECT_SHARE if labelled.size else 1.0)
+    with machine.torch_numbers(7):
+        if config.trees and labelled.size is None and _scarce(columns, labelled):
+            pixels.add_trees()
+            share = 2 * share / (1 + share)  # each of the two counts as much as the one would
+        learnt = columns.train(pixels, everything=False, stop=stop)
     return (Segmenter(alone.network, pixels, share), columns) if learnt else (alone, None)
+
+
+def _scarce(columns: Columns, labelled: Labelled) -> bool:
+    """Whether some class is painted with so few strokes that trees are to be trusted as much as a network."""
+    strokes = Counter(s.value for s in [*labelled.train, *labelled.apart])
+    return min(strokes.values()) < FEW_STROKES and len(columns.targets) < FEW_PIXELS
 
 
 def _magnification(start: str | None, images: list[Image]) -> int:

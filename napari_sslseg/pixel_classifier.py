@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from napari_sslseg.encoders import Encoder
 from napari_sslseg.job import Stop
 from napari_sslseg.styles import Others, Styles
+from napari_sslseg.trees import Trees
 
 SIGMAS = (0.7, 1.4, 2.8, 5.6, 11.2)  # px: scales of the filter bank
 RESPONSES = 4  # smoothed value, gradient, both eigenvalues of the Hessian
@@ -27,7 +28,8 @@ SURE, AGAIN = 0.8, 2  # how probable a class is where it is learnt from without 
 class PixelClassifier(nn.Module):
     """Hypercolumns (Hariharan et al., CVPR 2015) and a multi-scale filter bank, classified by one hidden layer.
 
-    It has far fewer weights to learn than a decoder, so a handful of strokes settles it within seconds.
+    It has far fewer weights to learn than a decoder, so a handful of strokes settles it within seconds. Where there is
+    less than that, trees over the filter bank can be averaged with it.
 
     Parameters
     ----------
@@ -39,6 +41,11 @@ class PixelClassifier(nn.Module):
         How many pixels the network sees for one pixel of the image, along a side.
     reductions : tuple of int, optional
         By how much the images are made smaller, along a side, each time the encoder looks at them.
+
+    Attributes
+    ----------
+    trees : Trees or None
+        What is averaged with it, if anything.
     """
 
     mean: Tensor
@@ -57,6 +64,11 @@ class PixelClassifier(nn.Module):
         self.output = nn.Linear(WIDTH, classes)
         self.register_buffer("mean", torch.zeros(sum(self.sizes)))
         self.register_buffer("std", torch.ones(sum(self.sizes)))
+        self.trees: Trees | None = None
+
+    def add_trees(self) -> None:
+        """Have trees over the filter bank averaged with it from now on; they are to be learnt yet."""
+        self.trees = Trees(self.sizes[-1], self.output.out_features).to(self.mean.device)
 
     def train(self, mode: bool = True) -> "PixelClassifier":
         """Switch between training and use; the encoder stays in use."""
@@ -143,6 +155,8 @@ class PixelClassifier(nn.Module):
             units = slice(start, start + UNITS)
             total = enlarged(F.conv2d(fine, last[units], bias[units]), [m[:, units] for m in small])
             logits = logits + F.conv2d(F.relu(total, inplace=True), output[:, units])
+        if self.trees is not None:  # the logarithm of the sum of both probabilities
+            logits = torch.logaddexp(F.log_softmax(logits, 1), F.log_softmax(self.trees(fine), 1))
         return logits[..., : images.shape[-2], : images.shape[-1]]
 
     def fit(self, columns: Tensor, targets: Tensor, stop: Stop, others: Others | None = None) -> None:
@@ -167,6 +181,9 @@ class PixelClassifier(nn.Module):
         others : Others, optional
             Pixels without a label.
         """
+        if self.trees is not None:
+            bank = columns[:, -self.sizes[-1] :]
+            self.trees.fit(bank, targets, bank[:0] if others is None else others.columns[:, -self.sizes[-1] :], stop)
         self.mean.copy_(columns.mean(0))
         self.std.copy_(columns.std(0, correction=0).clamp_min(1e-4))
         known, classes = (columns - self.mean) / self.std, self.output.out_features

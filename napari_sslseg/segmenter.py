@@ -127,13 +127,16 @@ class Segmenter(nn.Module):
         Returns
         -------
         dict
-            ``pixel_share``: 0 without a pixel classifier; its ``pixel_reductions``; ``calibration``; ``atlas``.
+            ``pixel_share``: 0 without a pixel classifier; its ``pixel_reductions``, and whether it has ``pixel_trees``;
+            ``calibration``; ``atlas``.
         """
         share = self.share if self.pixels is not None else 0.0
-        said = {"pixel_share": share, "calibration": self.calibration.to_dict()}
+        said: dict[str, Any] = {"pixel_share": share, "calibration": self.calibration.to_dict()}
         if self.atlas is not None:
             said["atlas"] = self.atlas.to_dict()
-        return {**said, "pixel_reductions": list(self.pixels.reductions)} if self.pixels is not None else said
+        if self.pixels is not None:
+            said |= {"pixel_reductions": list(self.pixels.reductions), "pixel_trees": self.pixels.trees is not None}
+        return said
 
 
 def load(checkpoint: Checkpoint, runtime: Runtime) -> Segmenter:
@@ -159,6 +162,8 @@ def load(checkpoint: Checkpoint, runtime: Runtime) -> Segmenter:
         said = checkpoint.config
         reductions = tuple(int(r) for r in said.get("pixel_reductions", (1,)))
         pixels = PixelClassifier(encoder, network.classes, int(said.get("magnification", 1)), reductions)
+        if said.get("pixel_trees"):
+            pixels.add_trees()
         pixels.load_state_dict(checkpoint.part("pixels"))
     calibration = Calibration.from_dict(checkpoint.config.get("calibration"))
     atlas = Atlas.from_dict(checkpoint.config.get("atlas"))

@@ -87,6 +87,9 @@ class FinetuneConfig(Config):
     self_training : bool
         Whether the pixel classifier also learns from what it is sure of in pixels without a label. Never
         for objects, nor in images that are magnified since they are small.
+    trees : bool
+        Whether trees over a filter bank are averaged with the pixel classifier where some class has fewer than ten
+        strokes. Never for objects.
     frequencies : float
         How far class frequencies, as they are found in the images, count: 0 as if all classes were equally frequent,
         1 in full; half of it where no strokes could be kept apart to calibrate with. Never for objects, nor with an
@@ -117,6 +120,7 @@ class FinetuneConfig(Config):
     teacher: float = param(0.0, "Weight of agreeing with the averaged network on unlabelled pieces", ge=0.0, le=10.0)
     pixels: float = param(0.5, "Share of the single-pixel classifier in the result", ge=0.0, le=1.0)
     self_training: bool = param(True, "Learn single pixels also from what one is sure of where nothing is painted")
+    trees: bool = param(True, "Let random trees help where very few strokes are painted")
     frequencies: float = param(1.0, "How far the frequencies of classes in the images count", ge=0.0, le=1.0)
     atlas: bool = param(True, "Learn where classes lie, if it is alike in all labelled images")
     dice: float = param(0.5, "Weight of the Dice loss beside cross-entropy", ge=0.0, le=10.0)
