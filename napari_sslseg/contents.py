@@ -51,6 +51,11 @@ class ImageEntry:
     unit: str
     read_as: str | None = None
 
+    @property
+    def timed(self) -> bool:
+        """Whether it is a time series, each frame of which stands by itself."""
+        return "T" in self.axes
+
 
 @dataclass(frozen=True)
 class Round:

@@ -134,6 +134,11 @@ class Image:
         return tuple(int(n) for n in self.data.shape[1:])
 
     @property
+    def timed(self) -> bool:
+        """Whether it is a time series, each frame of which stands by itself."""
+        return "T" in self.axes
+
+    @property
     def planes(self) -> int:
         """Number of planes; 1 for a 2-D image."""
         return 1 if self.data.ndim == 3 else int(self.data.shape[1])

@@ -116,7 +116,8 @@ class Shares:
                 chunks.create(place, self._shape(id), np.uint8)
             for z, plane in planes.items():
                 chunks.write(place, plane[:, None], (slice(None), slice(z, z + 1), slice(None), slice(None)))
-            through = self._all(id) and not vast.large(self._shape(id)[1:])  # of larger ones objects are of a plane
+            large = vast.large(self._shape(id)[1:])  # of larger ones objects are of a plane
+            through = self._all(id) and not large and not self._project.entry(id).timed
             write_text(about, json.dumps({**self._said, "whole": through}))
 
 
@@ -184,10 +185,10 @@ def whole(project: Project, id: str) -> bool:
     Returns
     -------
     bool
-        False where planes were predicted one by one, for classes, and for images of one plane.
+        False where planes were predicted one by one, for classes, for time series, and for images of one plane.
     """
-    said = _read(_about(project, id))
-    deep = len(project.entry(id).shape) == 3
+    said, entry = _read(_about(project, id)), project.entry(id)
+    deep = len(entry.shape) == 3 and not entry.timed
     return deep and project.task == "instance" and said is not None and bool(said["whole"])
 
 

@@ -72,7 +72,7 @@ def predict(
         Device and seed.
     stop : Stop, optional
         To end early; what is done is returned, of the image that it was at its planes that are done. Objects that go
-        through planes are not: they are told apart at the end.
+        through planes are not: they are told apart at the end. Those of a time series are of one frame each.
 
     Yields
     ------
@@ -205,9 +205,9 @@ class _Work(NamedTuple):
 
     @property
     def stack(self) -> bool:
-        """Whether objects of all of a stack are looked for."""
-        every = self.image.data.ndim == 4 and len(self.zs) == self.image.planes
-        return self.objects and every and self.cut.wanted is None
+        """Whether objects of all of a stack are looked for; those of a time series are of its frames."""
+        deep = self.image.data.ndim == 4 and not self.image.timed
+        return self.objects and deep and len(self.zs) == self.image.planes and self.cut.wanted is None
 
     @property
     def apart(self) -> bool:
@@ -261,6 +261,7 @@ class _Image:
         self.labels = np.zeros(shape, np.uint16)
         self.finished: list[int] = []  # which of the planes
         self.begun = False  # whether anything is to be kept
+        self.last = 1  # the greatest number of an object in the frames of a time series so far
         self.uncertainty = None if cut.wanted else Uncertainty.empty(len(self.values), image.shape)
         self.probabilities: npt.NDArray[np.float16] | None = None
         if (config.probabilities or self.size) and self.handed is None:
@@ -308,13 +309,20 @@ class _Image:
             self.probabilities[:, k, at] = band
         if top + band.shape[1] == self.labels.shape[1] and not self.through:
             if self.probabilities is not None and self.size is not None:
-                self.labels[k] = self._separated(self.probabilities[:, k])
+                found = self._separated(self.probabilities[:, k])
+                if found.max() >= 2**16:
+                    self.labels = self.labels.astype(np.uint32, copy=False)
+                self.labels[k] = found
             self.finished.append(k)
             self.begun = True
 
     def _separated(self, probabilities: npt.NDArray[np.float16]) -> npt.NDArray[Any]:
         assert self.size is not None, "objects are looked for"
-        return instances.separate(probabilities, self.size, self.image.spacing[-2:])
+        found = instances.separate(probabilities, self.size, self.image.spacing[-2:])
+        if self.image.timed:  # no two objects of any frames have one number
+            found[found > 1] += self.last - 1
+            self.last = max(self.last, int(found.max()))
+        return found
 
     def _hand_on(self, k: int, box: Box, found: npt.NDArray[Any]) -> None:
         """Let masks of a part of a plane go."""

@@ -302,12 +302,28 @@ def test_objects_need_background_and_objects(values, missing):
         train([(image, Annotation(labels, "instance"))])
 
 
-def test_painted_objects_are_found():
+@pytest.fixture(scope="module")
+def trained_on_objects():
     image, truth = objects(128)
     labels = np.where(truth > 8, 0, truth).astype(np.uint16)
-    trained = train([(image, Annotation(labels, "instance"))], steps=80)
-    found = run(predict([image], trained, PredictConfig(tile=64, overlap=16)))[0]
+    return train([(image, Annotation(labels, "instance"))], steps=80)
+
+
+def test_painted_objects_are_found(trained_on_objects):
+    image, truth = objects(128)
+    found = run(predict([image], trained_on_objects, PredictConfig(tile=64, overlap=16)))[0]
     assert metrics.average_precision([(found.labels, truth)]).at_50 > 0.6
+
+
+def test_each_frame_of_a_time_series_has_objects_of_its_own(trained_on_objects):
+    image, _ = objects(128)
+    series = Image(np.repeat(image.data[:, None], 3, 1), axes="CTYX")
+    config = PredictConfig(tile=64, overlap=16)
+    (one,), (found,) = (run(predict([i], trained_on_objects, config)) for i in (image, series))
+    kinds = [set(np.unique(frame[frame > 1])) for frame in found.labels]
+    assert kinds[0] and not (kinds[0] & kinds[1] or kinds[0] & kinds[2] or kinds[1] & kinds[2])
+    for frame in found.labels:
+        assert metrics.average_precision([(frame, one.labels)]).mean == 1
 
 
 # ---------------------------------------------------------------- prediction
