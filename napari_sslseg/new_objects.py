@@ -11,7 +11,7 @@ left out
 
 One that touches a painted object with less than that is accepted without the pixels they share. Masks of a stack may
 have been found plane by plane, each with numbers from 2 on: so an object goes on in the next plane only where both
-planes have its number in the same place.
+planes have its number in the same place. In a time series each frame has objects of its own.
 """
 
 from collections import Counter
@@ -39,6 +39,7 @@ def fill_objects(
     *,
     above: int = 1,
     at: tuple[int, ...] | None = None,
+    timed: bool = False,
 ) -> Filling:
     """Fill what is unlabelled with background and objects that have new numbers, a little at a time.
 
@@ -56,6 +57,8 @@ def fill_objects(
         A number that somebody is about to paint with: new ones are above it too.
     at : tuple of int, optional
         A pixel: only the object there, in all planes that it goes through.
+    timed : bool, optional
+        Whether planes are the frames of a time series, which objects do not go through.
 
     Yields
     ------
@@ -79,8 +82,8 @@ def fill_objects(
         last = max(last, int(plane.max(initial=0)))
         yield 0.0, None
     if at is not None:
-        box = (*(yield from _planes(masks, at)), *box[-2:])
-    found = _Found(labels, masks, box, [r for r in regions if r.validation], number)
+        box = (*(yield from _planes(masks, at, timed)), *box[-2:])
+    found = _Found(labels, masks, box, [r for r in regions if r.validation], number, timed)
     for share, part in parts(box):
         found.look(part)
         yield share / 2, None
@@ -99,8 +102,11 @@ def fill_objects(
 class _Found:
     """The objects of a box, followed from plane to plane: how large each is, and what speaks against it."""
 
-    def __init__(self, labels: Labels, masks: Masks, box: Part, guards: Sequence[Region], number: int | None) -> None:
-        self._labels, self._masks, self._box, self._guards, self._number = labels, masks, box, guards, number
+    def __init__(
+        self, labels: Labels, masks: Masks, box: Part, guards: Sequence[Region], number: int | None, timed: bool
+    ) -> None:
+        self._labels, self._masks, self._box, self._guards = labels, masks, box, guards
+        self._number, self._timed = number, timed
         self._tracks: dict[int, dict[int, int]] = {}  # by plane: which object each number is
         self._sizes: Counter[int] = Counter()
         self._shared: Counter[tuple[int, int]] = Counter()  # pixels of an object with a painted value
@@ -119,7 +125,8 @@ class _Found:
         if not objects.any():
             return
         tracks = self._tracks.setdefault(z, {})
-        self._follow(part, masks, objects, tracks, self._tracks.get(z - 1, {}))
+        if not self._timed:
+            self._follow(part, masks, objects, tracks, self._tracks.get(z - 1, {}))
         counts = _counted(masks[objects])
         for k, n in counts.items():
             if k not in tracks:
@@ -238,10 +245,12 @@ def piece_around(masks: Masks, at: tuple[int, ...]) -> tuple[Part, npt.NDArray[n
         side *= 2
 
 
-def _planes(masks: Masks, at: tuple[int, ...]) -> Generator[tuple[float, None], None, Part]:
+def _planes(masks: Masks, at: tuple[int, ...], timed: bool) -> Generator[tuple[float, None], None, Part]:
     """Find the planes of an object: its own, and others as long as it goes on in the same place."""
     if masks.ndim == 2:
         return ()
+    if timed:
+        return (slice(at[0], at[0] + 1),)
     number, first, last = masks[at], at[0], at[0]
     for step in (-1, 1):
         z, here = at[0], masks[at[0]] == number

@@ -181,6 +181,16 @@ class TestStacks:
         found, _ = filled(labels, fill_objects(labels, stack, all_of(stack), at=(1, 5, 5)))
         assert [set(np.unique(plane)) for plane in found] == [{0, 2}, {0, 2}, {0, 2}, {0}, {0}]
 
+    def test_objects_of_a_time_series_are_of_one_frame(self, stack):
+        labels = np.zeros(stack.shape, np.uint16)
+        labels[1, 2:12, 2:12] = 9
+        found, said = filled(labels, fill_objects(labels, stack, all_of(stack), timed=True))
+        assert (said.objects, said.painted) == (4, 1)
+        assert found[0, 5, 5] != found[2, 5, 5]
+        labels[:] = 0
+        found, _ = filled(labels, fill_objects(labels, stack, all_of(stack), at=(1, 5, 5), timed=True))
+        assert [z for z, plane in enumerate(found) if plane.any()] == [1]
+
     def test_a_plane_is_filled_and_no_other(self, stack):
         labels = np.zeros(stack.shape, np.uint16)
         found, _ = filled(labels, fill_classes(labels, stack, np.s_[3:4, 0:20, 0:30], (1, 2)))

@@ -179,7 +179,8 @@ class Accept(QObject):
         project = self._session.needed_project
         boxes = project.regions(self._session.current or "")
         if project.task == "instance":
-            return fill_objects(labels, masks, box, boxes, above=self._session.chosen, at=at)
+            timed = project.entry(self._session.current or "").timed
+            return fill_objects(labels, masks, box, boxes, above=self._session.chosen, at=at, timed=timed)
         return fill_classes(labels, masks, box, [c.value for c in project.classes], boxes, wanted)
 
     # ---------------------------------------------------------------- having it written
