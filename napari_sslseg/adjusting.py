@@ -186,7 +186,7 @@ def measure_shown(project: Project, id: str, masks: Masks, z: int | None) -> Tab
     Returns
     -------
     Table
-        Their sizes, places and brightnesses.
+        Their sizes, places and brightnesses; of a time series in each frame by itself.
     """
     image, names = project.image(id), {c.value: c.name for c in project.classes}
     if z is None and len(image.shape) == 3:
@@ -194,9 +194,8 @@ def measure_shown(project: Project, id: str, masks: Masks, z: int | None) -> Tab
     else:
         channels = image.read(z or 0)
     plane = z if len(image.shape) == 3 else None
-    return measure_objects(
-        masks, project.task, spacing=image.spacing, unit=image.unit, names=names, channels=channels, plane=plane
-    )
+    lying: dict[str, Any] = {"spacing": image.spacing, "unit": image.unit, "axes": image.axes[-masks.ndim :]}
+    return measure_objects(masks, project.task, names=names, channels=channels, plane=plane, **lying)
 
 
 __all__ = ["Adjusted", "Adjuster", "adjust_project", "measure_shown"]

@@ -129,7 +129,7 @@ def measure_objects(
     return Table(columns, boxes.transpose(2, 0, 1), numbered)
 
 
-def number_objects(masks: Masks, names: Mapping[int, str]) -> Numbered:
+def number_objects(masks: Masks, names: Mapping[int, str], axes: str = "") -> Numbered:
     """Number the objects in masks of classes as `measure_objects` does, and measure nothing.
 
     Parameters
@@ -138,13 +138,15 @@ def number_objects(masks: Masks, names: Mapping[int, str]) -> Numbered:
         ([Z,] Y, X): 0 nothing, 1 background, 2.. classes.
     names : mapping of int to str
         Names of the classes.
+    axes : str, optional
+        Axes of the masks, as in `measure_objects`.
 
     Returns
     -------
     Numbered
         The objects.
     """
-    kinds, numbered = _parts(masks)
+    kinds, numbered = _parts(masks, int(axes.startswith("T")))
     return Numbered(numbered, tuple(names.get(int(v), f"class {v}") for v in kinds))
 
 

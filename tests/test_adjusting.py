@@ -9,6 +9,7 @@ from scenes import disks
 from napari_sslseg import originals, refinement_file
 from napari_sslseg.adjusting import Adjuster, adjust_project
 from napari_sslseg.errors import ProjectError
+from napari_sslseg.gui.refiner import LocalRefiner
 from napari_sslseg.image import Image
 from napari_sslseg.job import Stop, run
 from napari_sslseg.project import Project
@@ -129,6 +130,25 @@ def test_objects_of_a_stack_predicted_at_once_go_through_its_planes(tmp_path):
     assert np.unique(project.prediction("a")).tolist() == [1, 2]
     predicted(project, "a", masks, shares, planes=(1,), values=(1, 2, 3), size=size)
     assert not originals.whole(project, "a")
+
+
+@pytest.mark.parametrize("task", ["semantic", "instance"])
+def test_objects_of_a_time_series_are_refined_and_measured_frame_by_frame(tmp_path, task):
+    project = Project.create(tmp_path / "o", task)
+    project.add_image(Image(np.zeros((1, 4, 16, 16), np.uint8), (2.0, 1.0, 1.0), "µm", "a", "CTYX"))
+    masks = np.ones((4, 16, 16), np.uint32)
+    masks[:, 2:5, 2:5] = 2
+    shares = np.stack([masks == 1, masks == 2, np.zeros_like(masks)][: 2 + (task == "instance")]).astype(np.float32)
+    size = {"least": 9.0, "median": 9.0} if task == "instance" else None
+    predicted(project, "a", masks, shares, values=(1, 2, 3)[: len(shares)], size=size)
+    assert not originals.whole(project, "a")
+    asked = {"id": "a", "z": None, "version": 0, "stop": Stop()}
+    table = run(LocalRefiner().measure(project, settings=Refinement(), **asked))
+    assert (table.columns["t"].tolist(), table.columns["area (µm²)"].tolist()) == ([0, 1, 2, 3], [9.0] * 4)
+    assert (Adjuster().everything(project, "a", Refinement(least=20), 0, Stop()) == 1).all()
+    if task == "semantic":
+        numbered = run(LocalRefiner().number(project, settings=Refinement(), **asked)).numbered
+        assert numbered[:, 3, 3].tolist() == [1, 2, 3, 4]
 
 
 def test_probabilities_of_another_kind_of_project_are_not_used(project):

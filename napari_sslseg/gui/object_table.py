@@ -23,6 +23,8 @@ from napari_sslseg.gui.objects import Objects
 from napari_sslseg.gui.telling import tell
 from napari_sslseg.measuring import Table, shown
 
+FOLLOW = "Follow objects through all planes of the stack, and measure their volumes"
+EACH = "Measure the objects of every time point, each by itself"
 PREDICT = "Press “▶ This plane” in step 5 first, or wait until the table is filled"
 
 
@@ -114,7 +116,6 @@ class ObjectTable(QWidget):
         self.view.setSortingEnabled(True)
         self.said = Elided()
         self.all_planes = QCheckBox("all planes")
-        self.all_planes.setToolTip("Follow objects through all planes of the stack, and measure their volumes")
         self.save = QPushButton("Save as CSV…")
         self.save.setToolTip("Save the table as a file that spreadsheets open")
         whole, row = QVBoxLayout(self), QHBoxLayout()
@@ -165,6 +166,8 @@ class ObjectTable(QWidget):
             self.view.resizeColumnsToContents()
         self.said.setText(objects.said)
         self.all_planes.setVisible(objects.deep)
+        self.all_planes.setText("all times" if objects.timed else "all planes")
+        self.all_planes.setToolTip(EACH if objects.timed else FOLLOW)
         self.all_planes.blockSignals(True)
         self.all_planes.setChecked(objects.all_planes)
         self.all_planes.blockSignals(False)

@@ -20,7 +20,7 @@ from napari_sslseg.measuring import Table, write_table
 SETTLE = 150  # ms after a change of the masks until they are measured
 AROUND = 1.0  # px between an object and the box drawn around it
 COLOUR = "#ffffff"
-STACK = "All of this stack is too large to be measured at once. Without “all planes” the plane you look at is measured"
+STACK = "All of this stack is too large to be measured at once. Without “all {}” the plane you look at is measured"
 PLANE = "This plane is too large to be measured at once. Use a part of it as an image: Only this region, in step 1"
 
 
@@ -102,15 +102,24 @@ class Objects(QObject):
 
     @property
     def all_planes(self) -> bool:
-        """Whether the objects of a stack are followed through its planes, as they are where it was predicted whole."""
+        """Whether the objects of a stack are followed through its planes, as they are where it was predicted whole.
+
+        Of a time series, whether those of all frames are measured.
+        """
         return self.deep and (self._adjusting.whole if self._chosen_planes is None else self._chosen_planes)
 
     @property
     def deep(self) -> bool:
-        """Whether there is a stack whose objects may be followed through its planes."""
+        """Whether there is a stack whose objects may be followed through its planes, or a time series."""
         layer, project = self._adjusting.masks(), self._session.project
         stack = layer is not None and layer.ndim == 3
-        return stack and project is not None and (project.task == "semantic" or self._adjusting.whole)
+        return stack and project is not None and (project.task == "semantic" or self._adjusting.whole or self.timed)
+
+    @property
+    def timed(self) -> bool:
+        """Whether it is a time series, whose objects are of one frame each."""
+        project, id = self._session.project, self._session.current
+        return project is not None and id is not None and project.entry(id).timed
 
     # ---------------------------------------------------------------- measuring
     @property
@@ -145,7 +154,8 @@ class Objects(QObject):
         z = None if layer.ndim == 2 or self.all_planes else self._adjusting.plane()
         shape = project.entry(id).shape
         if vast.large(shape if z is None else shape[-2:]):
-            self._take(None, None, PLANE if vast.large(shape[-2:]) else STACK)
+            large = STACK.format("times" if self.timed else "planes")
+            self._take(None, None, PLANE if vast.large(shape[-2:]) else large)
             return
         refiner, asked = self._adjusting.refiner, {"id": id, "z": z, **self._adjusting.asked}
         if self.table is not None and (project.path, asked) == self._measured:

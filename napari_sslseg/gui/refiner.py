@@ -108,7 +108,9 @@ class LocalRefiner:
         """Number the objects in refined masks of classes of a plane, or of all; None where nothing was predicted."""
         yield Progress(0.0)
         masks = self._masks(project, id, z, settings, version, stop)
-        return None if masks is None else number_objects(masks, {c.value: c.name for c in project.classes})
+        if masks is None:
+            return None
+        return number_objects(masks, {c.value: c.name for c in project.classes}, project.entry(id).axes[-masks.ndim :])
 
     def _masks(self, project: Project, id: str, z: int | None, settings: Refinement, version: int, stop: Stop) -> Any:
         if z is None:

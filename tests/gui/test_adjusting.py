@@ -174,6 +174,22 @@ def test_the_table_follows_the_masks_and_is_saved(
         (tmp_path / "t.csv").unlink()
 
 
+def test_frames_of_a_time_series_are_measured_one_by_one(adjusted: Dock, viewer: Any, qtbot: Any) -> None:
+    pixels = np.zeros((3, 30, 40), np.uint8)
+    pixels[:, 10:20, 10:20] = 9
+    viewer.add_image(pixels, name="film", axis_labels=("t", "y", "x"))
+    adjusted.desk.ready()
+    predict(adjusted)
+    table, objects = object_table.show(adjusted.desk), Objects.of(adjusted.desk)
+    still(adjusted, qtbot)
+    assert (table.all_planes.text(), table.all_planes.isChecked()) == ("all times", False)
+    table.all_planes.click()
+    still(adjusted, qtbot)
+    assert objects.said == "6 objects in film"
+    assert objects.table.columns["t"].tolist() == [0, 0, 1, 1, 2, 2]
+    assert sorted(objects.table.columns["area (px)"]) == [1.0] * 3 + [100.0] * 3
+
+
 def test_what_refines_ends_with_the_window_though_the_dock_was_closed_before(
     adjusted: Dock, image: Any, viewer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
