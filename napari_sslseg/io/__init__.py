@@ -293,7 +293,8 @@ def _placed(path: Path) -> nifti.Placed | None:
 def _by_axis(axes: str, spacing: tuple[float, ...]) -> dict[str, float]:
     if spacing and (len(spacing) != len(axes) or not all(s > 0 for s in spacing)):
         raise ImageError(f"The spacing is {spacing}", f"It is one number above 0 for each of {', '.join(axes)}")
-    return {axis: float(s) for axis, s in zip(axes, spacing, strict=False) if axis != "T"}
+    known = zip(axes, spacing, strict=False)
+    return {axis: float(s) for axis, s in known if axis != "T" or s != 1}  # of times 1 says that nothing is known
 
 
 def _smallest(labels: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:

@@ -12,7 +12,7 @@ from napari_sslseg.errors import ImageError
 from napari_sslseg.image import Image
 from napari_sslseg.io.dicom_frames import Header, frames
 from napari_sslseg.io.files import is_dicom
-from napari_sslseg.io.layout import image_from
+from napari_sslseg.io.layout import image_from, interval
 from napari_sslseg.io.lazy import LazyArray
 from napari_sslseg.io.reading import reading
 
@@ -47,6 +47,8 @@ def read(path: Path, axes: str | None = None) -> Image:
     series = _opened(path)
     pixels = LazyArray(_Planes(series), path)
     sizes = dict(zip("ZYX", series.spacing, strict=True)) if series.spacing is not None else {}
+    if "T" in series.axes and (time := series.headers[0]["FrameTime"]):
+        sizes |= interval(float(time), "ms")
     with reading(path, "DICOM"):
         return image_from(pixels, path, axes, declared=series.axes, sizes=sizes, unit="mm")
 

@@ -13,6 +13,7 @@ PLAIN = [
     "Rows", "Columns", "SamplesPerPixel", "SeriesInstanceUID", "ImagePositionPatient", "ImageOrientationPatient",
     "PixelSpacing", "ImagerPixelSpacing", "SpacingBetweenSlices", "SliceThickness", "GridFrameOffsetVector",
     "RescaleSlope", "RescaleIntercept", "BitsAllocated", "BitsStored", "PixelRepresentation", "InstanceNumber",
+    "FrameTime",
 ]  # fmt: skip
 GROUPS = {
     "PixelMeasuresSequence": ("PixelSpacing", "SpacingBetweenSlices", "SliceThickness"),

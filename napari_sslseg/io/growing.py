@@ -95,7 +95,7 @@ class Growing:
             if done is None:
                 remove(folder)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                sizes = {a: s for a, s in zip(axes, spacing, strict=True) if a != "T"} if spacing else {}
+                sizes = {a: s for a, s in zip(axes, spacing, strict=True) if a != "T" or s != 1} if spacing else {}
                 zarr_format.create(folder, target, shape, np.dtype(dtype), axes, sizes, unit)
             node: Any = zarr.open(folder, mode="r+")
         array = node["0"] if isinstance(node, zarr.Group) else node

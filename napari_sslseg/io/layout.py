@@ -13,6 +13,9 @@ from napari_sslseg.io.files import stem
 from napari_sslseg.io.lazy import SMALL
 
 METRES = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "µm": 1e-6, "nm": 1e-9, "pm": 1e-12, "Å": 1e-10, "in": 0.0254}
+SECONDS = {"s": 1.0, "sec": 1.0, "second": 1.0, "ms": 1e-3, "msec": 1e-3, "millisecond": 1e-3} | {
+    **{"µs": 1e-6, "usec": 1e-6, "microsecond": 1e-6, "min": 60.0, "minute": 60.0, "h": 3600.0, "hour": 3600.0},
+}
 LONG_NAMES = {
     "meter": "m",
     "centimeter": "cm",
@@ -83,6 +86,25 @@ def same_unit(sizes: Mapping[str, tuple[float, str | None]]) -> tuple[dict[str, 
     }, unit
 
 
+def interval(size: float, unit: str | None) -> dict[str, float]:
+    """Bring the time from frame to frame to seconds.
+
+    Parameters
+    ----------
+    size : float
+        As found in a file.
+    unit : str, optional
+        Its unit, such as ``ms`` or ``second``.
+
+    Returns
+    -------
+    dict of str to float
+        Under T, in seconds; empty if the unit is none of time or the time is nonsense.
+    """
+    seconds = size * SECONDS.get((unit or "").strip(), math.nan)
+    return {"T": float(f"{seconds:.7g}")} if math.isfinite(seconds) and seconds > 0 else {}
+
+
 def image_from(
     pixels: Any,
     path: Path,
@@ -105,7 +127,7 @@ def image_from(
     declared : str, optional
         Axes by the file, in the letters of tifffile; empty if it does not say.
     sizes : mapping of str to float, optional
-        Pixel size by axis, as far as the file says.
+        Pixel size by axis, as far as the file says; of T in seconds.
     unit : str, optional
         Unit of `sizes`.
 

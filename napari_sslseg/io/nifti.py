@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from napari_sslseg.image import Image
 from napari_sslseg.io.atomic import replacing
-from napari_sslseg.io.layout import METRES, image_from, same_unit
+from napari_sslseg.io.layout import METRES, SECONDS, image_from, interval, same_unit
 from napari_sslseg.io.lazy import LazyArray
 from napari_sslseg.io.reading import reading, unreadable
 
@@ -21,8 +21,9 @@ LARGEST = 2**15 - 1  # of an axis, in the first version of the format
 def read(path: Path, axes: str | None = None) -> Image:
     """Open a NIfTI-1 or NIfTI-2 file in the order of its voxels; an unpacked one is mapped into memory.
 
-    The first axis of the file is X, the second Y, the third Z, and a fourth one, of time or contrasts, the channels. It
-    is not turned into another orientation, so that masks have the voxels of the file.
+    The first axis of the file is X, the second Y, the third Z. A fourth one is time where there is one plane only and
+    its unit is one of time, as it is of what is written here, and else, of times of volumes or contrasts, the channels.
+    A fifth one are channels. It is not turned into another orientation, so that masks have the voxels of the file.
 
     Parameters
     ----------
@@ -44,8 +45,10 @@ def read(path: Path, axes: str | None = None) -> Image:
     with reading(path, "NIfTI"):
         file = _opened(path)
         pixels, declared = _voxels(file, path)
-        unit = UNITS.get(file.header.get_xyzt_units()[0], "mm")  # where it is not said, every program takes it for mm
-        sizes, unit = same_unit({a: (float(s), unit) for a, s in zip("XYZ", file.header.get_zooms(), strict=False)})
+        (unit, time), steps = file.header.get_xyzt_units(), file.header.get_zooms()
+        unit = UNITS.get(unit, "mm")  # where it is not said, every program takes it for mm
+        sizes, unit = same_unit({a: (float(s), unit) for a, s in zip("XYZ", steps, strict=False)})
+        sizes |= interval(float(steps[3]), time) if "T" in declared else {}
     return image_from(pixels, path, axes, declared=declared, sizes=sizes, unit=unit)
 
 
@@ -67,9 +70,9 @@ def write(
     data : numpy.ndarray
         Pixels.
     axes : str
-        One letter an axis out of C, T, Z, Y, X; times lie along Z, since the fourth axis of a file are channels here.
+        One letter an axis out of C, T, Z, Y, X.
     spacing : mapping of str to float
-        Pixel size by axis; empty if unknown.
+        Pixel size by axis, and of T the seconds from frame to frame; empty if unknown.
     unit : str
         Unit of `spacing`.
     placed : Placed, optional
@@ -82,12 +85,14 @@ def write(
     """
     import nibabel
 
-    volume = data if set(axes) & set("TZ") else np.expand_dims(data, -3)
+    volume = data if "Z" in axes else np.expand_dims(data, -3)
     kind: Any = nibabel.Nifti1Image if max(volume.shape) <= LARGEST else nibabel.Nifti2Image
     millimetre = METRES.get(unit, METRES["mm"]) / METRES["mm"]
     placed = placed or Placed(np.diag([*(spacing.get(a, 1.0) * millimetre for a in "XYZ"), 1.0]))
     image: Any = kind(volume.T, placed.affine)
-    image.header.set_xyzt_units("mm")
+    image.header.set_xyzt_units("mm", "sec" if "T" in axes else None)
+    if "T" in axes:
+        image.header.set_zooms((*image.header.get_zooms()[:3], spacing.get("T", 1.0), *[1.0] * (volume.ndim - 4)))
     image.set_sform(placed.affine, placed.code)
     image.set_qform(placed.affine, placed.code)
     packed = path.name.lower().endswith(".gz")
@@ -152,7 +157,16 @@ def _voxels(file: Any, path: Path) -> tuple[Any, str]:
         return colours.transpose(), "SZYX" if found.ndim == 3 else "SYX"
     if found.dtype == np.float64:  # whole numbers that were scaled
         found = found.astype(np.float32)
-    kept = tuple(slice(None) if k < 2 or n > 1 else 0 for k, n in enumerate(found.shape))
-    letters = "".join(a for a, at in zip("XYZ", kept, strict=False) if at != 0) + "CTUV"[: kept[3:].count(slice(None))]
+    flat, fourth, fifth = (1 if found.ndim <= k else int(found.shape[k]) for k in (2, 3, 4))
+    single = found.ndim == 4 and fourth == 1 == flat and _timed(file)  # a series of one frame
+    times = single or (fourth > 1 and (fifth > 1 or (flat == 1 and _timed(file))))
+    letters = "XYZ" + ("T" if times else "C") + "CUV"
+    kept = tuple(slice(None) if k < 2 or n > 1 or (single and k == 3) else 0 for k, n in enumerate(found.shape))
+    declared = "".join(a for a, at in zip(letters, kept, strict=False) if at != 0)
     voxels = LazyArray(found, path) if isinstance(found, np.memmap) else found
-    return voxels[kept].transpose(), letters[::-1]
+    return voxels[kept].transpose(), declared[::-1]
+
+
+def _timed(file: Any) -> bool:
+    """Whether the unit along the fourth axis is one of time, and not of frequency or none."""
+    return file.header.get_xyzt_units()[1] in SECONDS

@@ -16,7 +16,7 @@ import zarr
 from napari_sslseg.errors import ImageError
 from napari_sslseg.image import Image
 from napari_sslseg.io.atomic import replacing
-from napari_sslseg.io.layout import METRES, image_from, same_unit
+from napari_sslseg.io.layout import METRES, image_from, interval, same_unit
 from napari_sslseg.io.lazy import SMALL, LazyArray
 from napari_sslseg.io.reading import reading, unreadable
 
@@ -68,7 +68,7 @@ def write(path: Path, data: npt.NDArray[Any], axes: str, spacing: Mapping[str, f
     axes : str
         One letter an axis out of C, T, Z, Y, X.
     spacing : mapping of str to float
-        Pixel size by axis; empty if unknown.
+        Pixel size by axis, and of T the seconds from frame to frame; empty if unknown.
     unit : str
         Unit of `spacing`.
 
@@ -85,8 +85,11 @@ def write(path: Path, data: npt.NDArray[Any], axes: str, spacing: Mapping[str, f
             if axis in spacing:
                 metadata[f"PhysicalSize{axis}"] = spacing[axis]
                 metadata[f"PhysicalSize{axis}Unit"] = unit if unit in METRES else "pixel"
+        if "T" in spacing:
+            metadata |= {"TimeIncrement": spacing["T"], "TimeIncrementUnit": "s"}
     elif spacing:
-        metadata |= {"spacing": [spacing[a] for a in axes if a in spacing], "unit": unit}
+        metadata |= {"spacing": [spacing[a] for a in axes if a in spacing and a != "T"], "unit": unit}
+        metadata |= {"interval": spacing["T"]} if "T" in spacing else {}
         if unit in METRES:
             options = {
                 "resolution": tuple(METRES["cm"] / (METRES[unit] * spacing[a]) for a in "XY"),
@@ -184,8 +187,9 @@ def _pixel_size(file: tifffile.TiffFile) -> tuple[dict[str, float], str]:
     described = (file.shaped_metadata or ({},))[0]
     if isinstance(described.get("spacing"), list):
         letters = [a for a in described.get("axes", "") if a in "ZYX"]
-        unit = described.get("unit")
-        return same_unit({a: (float(s), unit) for a, s in zip(letters, described["spacing"], strict=True)})
+        unit, time = described.get("unit"), interval(float(described.get("interval", math.nan)), "s")
+        sizes, unit = same_unit({a: (float(s), unit) for a, s in zip(letters, described["spacing"], strict=True)})
+        return sizes | time, unit
     page = file.pages.first
     if page.resolutionunit != tifffile.RESUNIT.CENTIMETER:
         return {}, "pixel"
@@ -197,13 +201,14 @@ def _ome_pixel_size(text: str) -> tuple[dict[str, float], str]:
     """Find the pixel size of the first image in OME-XML (Goldberg et al. 2005)."""
     pixels = ElementTree.fromstring(text).find(".//{*}Pixels")
     found = {} if pixels is None else pixels.attrib
-    return same_unit(
+    sizes, unit = same_unit(
         {
             axis: (float(found[f"PhysicalSize{axis}"]), found.get(f"PhysicalSize{axis}Unit", "µm"))
             for axis in "XYZ"
             if f"PhysicalSize{axis}" in found
         }
     )
+    return sizes | interval(float(found.get("TimeIncrement", math.nan)), found.get("TimeIncrementUnit", "s")), unit
 
 
 def _imagej_pixel_size(file: tifffile.TiffFile, described: Mapping[str, Any]) -> tuple[dict[str, float], str]:
@@ -214,4 +219,5 @@ def _imagej_pixel_size(file: tifffile.TiffFile, described: Mapping[str, Any]) ->
     sizes = {a: (1 / r if r else math.nan, str(unit)) for a, r in zip("XY", page.resolution, strict=True)}
     if "spacing" in described:
         sizes["Z"] = (abs(float(described["spacing"])), str(described.get("zunit", unit)))
-    return same_unit(sizes)
+    known, unit = same_unit(sizes)
+    return known | interval(float(described.get("finterval", math.nan)), str(described.get("tunit", "s"))), unit

@@ -1,6 +1,7 @@
 """Zarr folders: OME-Zarr images at full resolution, and plain arrays; opened at once whatever their size."""
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from napari_sslseg.errors import ImageError
 from napari_sslseg.image import Image
 from napari_sslseg.io.atomic import replacing
 from napari_sslseg.io.files import stem
-from napari_sslseg.io.layout import LONG_NAMES, image_from, same_unit
+from napari_sslseg.io.layout import LONG_NAMES, image_from, interval, same_unit
 from napari_sslseg.io.lazy import LazyArray
 from napari_sslseg.io.reading import reading
 
@@ -65,7 +66,7 @@ def write(path: Path, data: npt.NDArray[Any], axes: str, spacing: Mapping[str, f
     axes : str
         One letter an axis out of C, T, Z, Y, X.
     spacing : mapping of str to float
-        Pixel size by axis; empty if unknown.
+        Pixel size by axis, and of T the seconds from frame to frame; empty if unknown.
     unit : str
         Unit of `spacing`.
 
@@ -102,7 +103,7 @@ def create(
     axes : str
         One letter an axis out of C, T, Z, Y, X.
     spacing : mapping of str to float
-        Pixel size by axis; empty if unknown.
+        Pixel size by axis, and of T the seconds from frame to frame; empty if unknown.
     unit : str
         Unit of `spacing`.
 
@@ -123,7 +124,9 @@ def create(
         group.attrs["ome"] = {"version": "0.5", "multiscales": [_multiscale(stem(path), axes, spacing, unit)]}
     else:
         array = zarr.create_array(folder, zarr_format=3, **options)
-        array.attrs.update(axes=axes, spacing=[spacing[a] for a in axes if a in spacing], unit=unit)
+        sizes = [spacing[a] for a in axes if a in spacing and a != "T"]
+        array.attrs.update(axes=axes, spacing=sizes, unit=unit)
+        array.attrs.update({"interval": spacing["T"]} if "T" in spacing else {})
     return array
 
 
@@ -153,8 +156,8 @@ def _multiscale(name: str, axes: str, spacing: Mapping[str, float], unit: str) -
     described: list[dict[str, str]] = []
     for axis in axes.lower():
         space = {"name": axis, "type": "space"} | ({"unit": long} if long and spacing else {})
-        other = {"c": "channel", "t": "time"}.get(axis)
-        described.append({"name": axis, "type": other} if other else space)
+        time = {"name": axis, "type": "time"} | ({"unit": "second"} if "T" in spacing else {})
+        described.append({"c": {"name": axis, "type": "channel"}, "t": time}.get(axis, space))
     scale = {"type": "scale", "scale": [float(spacing.get(axis, 1.0)) for axis in axes]}
     dataset = {"path": "0", "coordinateTransformations": [scale]}
     return {"name": name, "axes": described, "datasets": [dataset]}
@@ -199,8 +202,9 @@ def _multiscale_description(scale: Mapping[str, Any], ndim: int) -> tuple[str, d
         return letters, {}, "pixel"
     total = np.prod(np.asarray(steps, float), axis=0)
     units = {a: e.get("unit") for a, e in zip(letters, entries, strict=True)}
-    sizes, unit = same_unit({a: (float(s), units[a]) for a, s in zip(letters, total, strict=True) if a in "ZYX"})
-    return letters, sizes, unit
+    known = dict(zip(letters, total.tolist(), strict=True))
+    sizes, unit = same_unit({a: (float(s), units[a]) for a, s in known.items() if a in "ZYX"})
+    return letters, sizes | interval(float(known.get("T", math.nan)), units.get("T")), unit
 
 
 def _plain_description(array: Any) -> tuple[str, dict[str, float], str]:
@@ -215,7 +219,7 @@ def _plain_description(array: Any) -> tuple[str, dict[str, float], str]:
     if len(spacing) != len(spatial):
         return axes, {}, "pixel"
     sizes, unit = same_unit({a: (float(s), attributes.get("unit")) for a, s in zip(spatial, spacing, strict=True)})
-    return axes, sizes, unit
+    return axes, sizes | interval(float(attributes.get("interval", math.nan)), "s"), unit
 
 
 def _without(pixels: LazyArray, axes: str, dropped: str) -> tuple[LazyArray, str]:

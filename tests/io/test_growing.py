@@ -45,7 +45,7 @@ def test_a_time_series_grows_as_one(tmp_path, name):
         found.write(LABELS[found.pieces[found.done]])
     found.finish()
     image = read_image(tmp_path / name)
-    assert (image.axes, image.spacing, image.unit) == ("CTYX", (1.0, 0.5, 0.5), "µm")
+    assert (image.axes, image.spacing, image.unit) == ("CTYX", (2.0, 0.5, 0.5), "µm")
     np.testing.assert_array_equal(image.data[0], LABELS)
 
 

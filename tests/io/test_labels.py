@@ -47,8 +47,15 @@ def test_pixel_size_comes_back(tmp_path: Path, suffix: str, unit: str) -> None:
     assert image.unit == unit
 
 
+@pytest.mark.parametrize("suffix", [".tif", ".zarr", ".ome.zarr", ".nii.gz"])
+def test_a_time_series_of_one_frame_stays_one(tmp_path: Path, suffix: str) -> None:
+    write_labels(tmp_path / f"a{suffix}", STACK[:1], axes="TYX")
+    assert read_image(tmp_path / f"a{suffix}").axes == "CTYX"
+    np.testing.assert_array_equal(read_labels(tmp_path / f"a{suffix}"), STACK[:1])
+
+
 @pytest.mark.parametrize("suffix", [".tif", ".ome.tif", ".zarr", ".ome.zarr"])
-@pytest.mark.parametrize("spacing", [(), (1.0, 0.3, 0.25)])
+@pytest.mark.parametrize("spacing", [(), (1.0, 0.3, 0.25), (2.5, 0.3, 0.25)])
 def test_a_time_series_stays_one(tmp_path: Path, suffix: str, spacing: tuple[float, ...]) -> None:
     place: dict[str, Any] = {"spacing": spacing, "unit": "µm" if spacing else "pixel"}
     write_labels(tmp_path / f"a{suffix}", STACK, axes="TYX", **place)

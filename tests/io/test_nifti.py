@@ -175,10 +175,45 @@ def test_channels_and_real_numbers_come_back(tmp_path):
     np.testing.assert_array_equal(np.asarray(read_image(tmp_path / "i.nii.gz").data), data[:1])
 
 
-def test_times_of_labels_lie_along_z_since_a_fourth_axis_are_channels(tmp_path):
-    labels = np.random.default_rng(0).integers(0, 3, (5, 7, 6)).astype(np.uint8)
-    write_labels(tmp_path / "a.nii.gz", labels, axes="TYX", spacing=(1.0, 0.5, 0.25), unit="mm")
+@pytest.mark.parametrize("interval", [1.0, 2.5])
+@pytest.mark.parametrize("frames", [5, 1])
+def test_a_time_series_lies_along_the_fourth_axis_and_comes_back_as_one(tmp_path, frames, interval):
+    labels = np.random.default_rng(0).integers(0, 3, (frames, 7, 6)).astype(np.uint8)
+    place = {"axes": "TYX", "spacing": (interval, 0.5, 0.25), "unit": "mm"}
+    write_labels(tmp_path / "a.nii.gz", labels, **place)
+    header = nibabel.load(tmp_path / "a.nii.gz").header
+    assert (header.get_data_shape(), header.get_xyzt_units()) == ((6, 7, 1, frames), ("mm", "sec"))
+    assert header.get_zooms()[3] == interval
+    image = read_image(tmp_path / "a.nii.gz")
+    assert (image.axes, image.spacing) == ("CTYX", (interval, 0.5, 0.25))
     np.testing.assert_array_equal(read_labels(tmp_path / "a.nii.gz"), labels)
+
+
+def test_probabilities_of_a_time_series_come_back(tmp_path):
+    data = np.random.default_rng(0).random((3, 5, 7, 6)).astype(np.float32)
+    write_channels(tmp_path / "p.nii", data, axes="TYX", spacing=(2.5, 0.5, 0.25), unit="mm")
+    image = read_image(tmp_path / "p.nii")
+    assert (image.axes, image.spacing) == ("CTYX", (2.5, 0.5, 0.25))
+    np.testing.assert_array_equal(np.asarray(image.data), data)
+
+
+@pytest.mark.parametrize(
+    ("shape", "time", "axes", "size"),
+    [
+        ((6, 7, 1, 4), "msec", "CTYX", (1, 4, 7, 6)),
+        ((6, 7, 1, 4), None, "CYX", (4, 7, 6)),
+        ((6, 7, 1, 4), "hz", "CYX", (4, 7, 6)),
+        ((6, 7, 5, 4), "sec", "CZYX", (4, 5, 7, 6)),
+        ((6, 7, 1, 1, 3), "sec", "CYX", (3, 7, 6)),
+        ((6, 7, 1, 4, 3), None, "CTYX", (3, 4, 7, 6)),
+    ],
+)
+def test_a_fourth_axis_is_time_where_it_can_be(tmp_path, shape, time, axes, size):
+    file = nibabel.Nifti1Image(voxels(shape), AFFINE)
+    file.header.set_xyzt_units("mm", time)
+    nibabel.save(file, tmp_path / "a.nii")
+    image = read_image(tmp_path / "a.nii")
+    assert (image.axes, image.data.shape) == (axes, size)
 
 
 def test_an_axis_longer_than_the_first_version_holds_is_written_in_the_second(tmp_path, monkeypatch):
