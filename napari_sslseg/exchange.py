@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from napari_sslseg.annotation import LabelClass
 from napari_sslseg.errors import ImageError, LabelError, StorageError
-from napari_sslseg.image import Image
+from napari_sslseg.image import Image, flattened
 from napari_sslseg.io import find_files, read_image, read_labels, stem, write_channels, write_image, write_labels
 from napari_sslseg.io.files import is_medical, suffix
 from napari_sslseg.io.receipts import Receipts, fingerprint
@@ -110,6 +110,7 @@ def add_labels(project: Project, paths: Iterable[str | Path]) -> list[str]:
 
 
 def _fitting(labels: npt.NDArray[Any], path: Path, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    labels = flattened(labels, shape)
     if labels.shape != shape:
         raise LabelError(
             f"The labels {path.name} have shape {labels.shape}",

@@ -1,5 +1,6 @@
 """Image: a (C, [Z,] Y, X) array, perhaps lazy, with its spacing, unit, name and axes."""
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -27,7 +28,8 @@ class Image:
     data : array
         (C, Y, X) or (C, Z, Y, X); NumPy, Dask, zarr or anything that slices into NumPy.
     spacing : tuple of float
-        Pixel size ([Z,] Y, X) in `unit`.
+        Pixel size ([Z,] Y, X) in `unit`; of a time series the first is the time from frame to frame in seconds, 1
+        where that is not known.
     unit : str
         Unit of the spacing, such as ``µm``, ``mm`` or ``pixel``.
     name : str
@@ -243,6 +245,25 @@ def guess_axes(shape: tuple[int, ...], name: str = "the image") -> str:
             "Name the axes, for example axes='TCYX'",
         )
     return SPATIAL[-spatial:] + ("S" if colour else "")
+
+
+def flattened(array: Array, shape: tuple[int, ...]) -> Array:
+    """Take a stack or time series of one plane for that plane, or a plane for a stack of one, if that makes it fit.
+
+    Parameters
+    ----------
+    array : numpy.ndarray
+        ([Z,] Y, X), such as labels.
+    shape : tuple of int
+        The shape that is needed.
+
+    Returns
+    -------
+    numpy.ndarray
+        Of that shape if it has the same planes, else as it was.
+    """
+    same = array.shape[-2:] == tuple(shape[-2:]) and array.size == math.prod(shape)
+    return array.reshape(shape) if same else array
 
 
 def unusable(image: Image) -> str:

@@ -221,6 +221,7 @@ class ImageShelf:
                 )
             own = path.is_relative_to(self.path.resolve())
             image = chunks.read_image(path, entry.id) if own else read_image(path, entry.read_as)
+            image = _as_added(image, entry)
             if (image.shape, image.channels) != (entry.shape, entry.channels):
                 raise ProjectError(
                     f"The image file {path} has {image.channels} channel(s) of {image.shape} pixels now",
@@ -248,6 +249,17 @@ class ImageShelf:
         asked = (safe(image.name), image.shape, image.channels)
         like = [e for e in entries if (e.id, e.shape, e.channels) == asked]
         return next((e for e in like if not self.place(e).exists()), None)
+
+
+def _as_added(image: Image, entry: ImageEntry) -> Image:
+    """A time series, of one frame or from NIfTI, as it was read before such ones were known: a plane, or channels."""
+    if not image.timed or entry.axes != "CYX":
+        return image
+    if image.planes == 1:
+        return replace(image, data=image.data[:, 0], spacing=image.spacing[1:], axes="CYX")
+    if image.channels == 1:
+        return replace(image, data=image.data[0], spacing=image.spacing[1:], axes="CYX")
+    return image
 
 
 def free_id(name: str, entries: Iterable[ImageEntry]) -> str:

@@ -12,7 +12,7 @@ from scipy import ndimage
 from skimage.measure import regionprops_table
 
 from napari_sslseg.errors import LabelError, StorageError
-from napari_sslseg.image import PIXEL
+from napari_sslseg.image import PIXEL, flattened
 from napari_sslseg.io import find_files, read_image, read_labels, stem
 from napari_sslseg.io.atomic import replacing
 from napari_sslseg.io.files import by_stem
@@ -254,6 +254,7 @@ def measure_files(
         if known is not None and stem(path) not in known:
             raise LabelError(f"The masks {path.name} belong to no image", f"There are: {', '.join(list(known)[:8])}")
         image = read_image(path if known is None else known[stem(path)])
+        labels = flattened(labels, image.shape)
         if image.shape != labels.shape:
             raise LabelError(f"The masks {path.name} have shape {labels.shape}", f"Their image has shape {image.shape}")
         if known is not None:

@@ -229,6 +229,22 @@ def test_a_prediction_has_the_pixel_size_of_its_image(tmp_path, trained):
     assert read_image(found).unit == read_image(path).unit
 
 
+def test_labels_of_a_plane_fit_a_series_of_one_frame_and_the_other_way_round(tmp_path, project):
+    series = image(tmp_path / "a.tif", (1, *SHAPE), metadata={"axes": "TYX"})
+    add_images(project, [series, image(tmp_path / "b.tif")])
+    assert [e.shape for e in project.images] == [(1, *SHAPE), SHAPE]
+    write_labels(tmp_path / "labels" / "a.tif", np.ones(SHAPE, np.uint8))
+    write_labels(tmp_path / "labels" / "b.tif", np.ones((1, *SHAPE), np.uint8))
+    assert add_labels(project, [tmp_path / "labels"]) == ["a", "b"]
+    assert [project.labels(id).shape for id in "ab"] == [(1, *SHAPE), SHAPE]
+
+
+def test_predictions_of_a_series_of_one_frame_are_one(tmp_path, trained):
+    path = image(tmp_path / "images" / "a.tif", (1, 40, 50), metadata={"axes": "TYX"})
+    (found,) = run(predict_files(trained, [path], tmp_path / "out", TILES))
+    assert (read_image(found).axes, read_labels(found).shape) == ("CTYX", (1, 40, 50))
+
+
 @pytest.mark.parametrize("how", [{"imagej": True}, {"ome": True}, {}])
 def test_predictions_of_a_time_series_are_one(tmp_path, trained, how):
     path = image(tmp_path / "images" / "a.tif", (3, 40, 50), metadata={"axes": "TYX"}, **how)

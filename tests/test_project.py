@@ -19,7 +19,7 @@ from napari_sslseg.annotation import LabelClass
 from napari_sslseg.contents import FILE, VERSION, Round
 from napari_sslseg.errors import ImageError, LabelError, ProjectError, StoppedError, StorageError
 from napari_sslseg.image import Image
-from napari_sslseg.io import chunks, read_image
+from napari_sslseg.io import chunks, read_image, write_labels
 from napari_sslseg.io.atomic import REMOVING
 from napari_sslseg.job import Rhythm, Stop, run
 from napari_sslseg.project import Project
@@ -327,6 +327,20 @@ def test_another_image_of_the_name_of_a_moved_one_is_another_image(tmp_path, pro
     project.add_file(path)
     path.unlink()
     assert project.add_file(write_tiff(tmp_path / "b.tif", (9, 8))).id == "b-2"
+
+
+@pytest.mark.parametrize(("frames", "channels"), [(1, 1), (3, 3)])
+def test_a_series_that_was_added_as_a_plane_or_as_channels_stays_what_it_was(tmp_path, project, frames, channels):
+    pixels = RANDOM.integers(0, 99, (frames, 40, 30)).astype(np.uint8)
+    write_labels(tmp_path / "film.nii.gz", pixels, axes="TYX")
+    entry = project.add_file(tmp_path / "film.nii.gz")
+    known = json.loads((project.path / FILE).read_text())
+    before = {"axes": "CYX", "shape": [40, 30], "channels": channels, "spacing": [1.0, 1.0]}
+    known["images"] = [{**e, **(before if e["id"] == entry.id else {})} for e in known["images"]]
+    (project.path / FILE).write_text(json.dumps(known))
+    image = again(project).image(entry.id)
+    assert (image.axes, image.shape) == ("CYX", (40, 30))
+    np.testing.assert_array_equal(np.asarray(image.data), pixels)
 
 
 def test_an_image_file_of_another_shape_than_before_is_told(tmp_path, project):
@@ -797,7 +811,7 @@ WRITER = """
 import itertools, sys
 import numpy as np
 from napari_sslseg.annotation import LabelClass
-from napari_sslseg.io import chunks, read_image
+from napari_sslseg.io import chunks, read_image, write_labels
 from napari_sslseg.project import Project
 
 chunks.CHUNK = 16

@@ -157,7 +157,7 @@ def _known_axes(pixels: Any, axes: str, name: str) -> tuple[Any, str]:
     """Drop axes of length 1 that an Image does not have, and find what the unknown ones are."""
     if set(axes) <= set(UNKNOWN_AXES + "YX") and pixels.shape[-1] in (3, 4):
         axes = guess_axes(pixels.shape, name)
-    drop = [n == 1 and a not in "CSZYX" for a, n in zip(axes, pixels.shape, strict=True)]
+    drop = [n == 1 and a not in "TCSZYX" for a, n in zip(axes, pixels.shape, strict=True)]
     if any(drop):
         pixels = pixels[tuple(0 if d else slice(None) for d in drop)]
         axes = "".join(a for a, d in zip(axes, drop, strict=True) if not d)
