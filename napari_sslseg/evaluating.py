@@ -8,6 +8,7 @@ import numpy as np
 
 from napari_sslseg import metrics
 from napari_sslseg.errors import LabelError
+from napari_sslseg.image import flattened
 from napari_sslseg.io import find_files, read_image, read_labels, stem
 from napari_sslseg.io.files import by_stem
 from napari_sslseg.job import Job, Progress, Stop
@@ -28,8 +29,8 @@ class Report:
     precision : Precision, optional
         Of objects; only where asked for.
     hausdorff : dict of int to float
-        By class value, the mean over the files of how far outlines lie apart (`metrics.hausdorff95`), in the unit of
-        each file of true labels; empty unless asked for.
+        By class value, the mean over the files, of a time series over its frames, of how far outlines lie apart
+        (`metrics.hausdorff95`), in the unit of each file of true labels; empty unless asked for.
     """
 
     files: int
@@ -45,6 +46,8 @@ def evaluate(
     predictions: Path, truth: Path, task: str = "semantic", stop: Stop | None = None, *, distances: bool = False
 ) -> Job[Report]:
     """Compare predictions with true labels of the same file name; where the truth is 0 nothing is counted.
+
+    Objects of a time series are compared in each frame by themselves; it is one if either file says so.
 
     Parameters
     ----------
@@ -81,6 +84,7 @@ def evaluate(
     if len(found) == len(true) == 1 and predictions.is_file() and truth.is_file():
         true = {stem(found[0]): next(iter(true.values()))}
     pairs: list[tuple[Any, Any]] = []
+    single: list[tuple[Any, Any]] = []  # frames of time series one by one
     outlined: list[tuple[Any, Any, tuple[float, ...]]] = []
     for k, path in enumerate(found):
         if stop is not None and stop.requested:
@@ -91,20 +95,26 @@ def evaluate(
                 f"There are no true labels for {path.name}", f"{truth} holds: {names}", "Name both files alike"
             )
         p, t = read_labels(path).astype(np.int64), read_labels(true[stem(path)]).astype(np.int64)
+        p = flattened(p, t.shape)
         if p.shape != t.shape:
             raise LabelError(
                 f"{path.name} has shape {p.shape} and its truth {t.shape}", "Both must have the same shape"
             )
         pairs.append((np.where(t > 0, p, 0), t))
+        if distances or task == "instance":
+            about = read_image(true[stem(path)])
+            timed = t.ndim == 3 and (about.timed or read_image(path).timed)
+            frames = list(zip(*pairs[-1], strict=True)) if timed else pairs[-1:]
+            single += frames
         if distances:
-            masks = pairs[-1] if task == "semantic" else _foreground(*pairs[-1])
-            outlined.append((*masks, read_image(true[stem(path)]).spacing[-t.ndim :]))
+            masks = frames if task == "semantic" else [_foreground(*frame) for frame in frames]
+            outlined += [(*pair, about.spacing[-pair[1].ndim :]) for pair in masks]
         yield Progress((k + 1) / len(found), path.name)
     if pairs and not any(t.any() for _, t in pairs):
         raise LabelError(f"{truth} holds no label but 0, which means unlabelled", "True labels go from 1 on")
     counts = metrics.count([_foreground(*pair) for pair in pairs] if task == "instance" else pairs)
     iou, dice = counts.iou(), counts.dice()
-    precision = metrics.average_precision(pairs) if task == "instance" else None
+    precision = metrics.average_precision(single) if task == "instance" else None
     hausdorff = metrics.mean_hausdorff95(outlined)
     return Report(len(pairs), iou, dice, _mean(iou), _mean(dice), precision, hausdorff)
 

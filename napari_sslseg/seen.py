@@ -99,7 +99,7 @@ class Seen:
 
 
 def boxes(labelled: Labelled) -> Iterator[tuple[int, tuple[slice, ...]]]:
-    """List the validation boxes.
+    """List the validation boxes, of a time series each frame of them.
 
     Parameters
     ----------
@@ -114,7 +114,10 @@ def boxes(labelled: Labelled) -> Iterator[tuple[int, tuple[slice, ...]]]:
         Z, Y, X.
     """
     for number, annotation in enumerate(labelled.annotations):
-        yield from ((number, r.slices(3)) for r in annotation.regions if r.validation)
+        for planes, *sides in (r.slices(3) for r in annotation.regions if r.validation):
+            frames = range(planes.start, planes.stop) if labelled.images[number].timed else ()
+            for depth in [slice(t, t + 1) for t in frames] or [planes]:
+                yield number, (depth, *sides)
 
 
 def look(segmenter: Segmenter, labelled: Labelled, *shares: float) -> list[Seen]:

@@ -117,3 +117,23 @@ def test_distances_are_in_the_unit_of_the_files(tmp_path):
     objects = run(evaluate(tmp_path / "p", tmp_path / "t", "instance", distances=True))
     assert objects.hausdorff[2] == pytest.approx(2.0)
     assert objects.precision.quality == pytest.approx(320 / 480)
+
+
+@pytest.mark.parametrize("axes", [("TYX", ""), ("", "TYX")])
+def test_objects_of_a_time_series_are_compared_frame_by_frame(tmp_path, axes):
+    truth = np.ones((3, 20, 20), np.uint16)
+    truth[:, 5:15, 5:15] = 2
+    found = truth.copy()
+    found[1, 5:15, 10:15] = 1
+    write_labels(tmp_path / "p.tif", found, axes=axes[0])
+    write_labels(tmp_path / "t.tif", truth, axes=axes[1])
+    report = run(evaluate(tmp_path / "p.tif", tmp_path / "t.tif", "instance", distances=True))
+    assert (report.precision.predicted, report.precision.true, report.precision.at_50) == (3, 3, 0.5)
+    one = run(evaluate(tmp_path / "p.tif", tmp_path / "p.tif", "instance", distances=True))
+    assert (one.precision.mean, one.hausdorff[2]) == (1, 0)
+    assert 0 < report.hausdorff[2] < 5
+
+
+def test_a_plane_is_compared_with_a_series_of_one_frame(score):
+    report = score({"a.tif": [[[1, 2, 2, 1]]]}, {"a.tif": [[1, 2, 2, 1]]}, "instance")
+    assert (report.mean_iou, report.precision.mean) == (1, 1)

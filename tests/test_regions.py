@@ -11,6 +11,7 @@ from napari_sslseg import object_score, seen
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.errors import LabelError
 from napari_sslseg.finetuning import finetune
+from napari_sslseg.image import Image
 from napari_sslseg.instances import ObjectSize
 from napari_sslseg.job import run
 from napari_sslseg.labelled import collect
@@ -174,6 +175,14 @@ def test_objects_in_validation_boxes_have_a_precision(perfect):
     assert found["panoptic_quality"] > 0.9
     perfect(truth, inside[1:])
     assert object_score.score(None, labels)["measures"]["ap50"] == pytest.approx(1 - 1 / len(inside))
+
+
+def test_validation_boxes_of_a_time_series_are_those_of_its_frames():
+    image, truth = objects(96)
+    film = Image(np.repeat(image.data[:, None], 3, 1), axes="CTYX")
+    box = Region((0, 2), (0, 96), (48, 96), validation=True, complete=True)
+    labels = collect([(film, Annotation(np.stack([truth] * 3), "instance", (box,)))], 0.3)
+    assert [place[0] for _, place in seen.boxes(labels)] == [slice(0, 1), slice(1, 2)]
 
 
 class Pointwise:
