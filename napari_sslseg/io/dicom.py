@@ -11,6 +11,7 @@ import numpy.typing as npt
 from napari_sslseg.errors import ImageError
 from napari_sslseg.image import Image
 from napari_sslseg.io.dicom_frames import Header, frames
+from napari_sslseg.io.dicom_tiles import Tiles, tiled
 from napari_sslseg.io.files import is_dicom
 from napari_sslseg.io.layout import image_from, interval
 from napari_sslseg.io.lazy import LazyArray
@@ -24,8 +25,9 @@ ALIKE = ("Rows", "Columns", "SamplesPerPixel", "SeriesInstanceUID")
 def read(path: Path, axes: str | None = None) -> Image:
     """Open a DICOM file, or all files of a folder as one stack, plane by plane as it is needed.
 
-    Planes are put in order by where they lie in the patient, or else by their numbers. Values are those that the
-    scanner means, such as Hounsfield units. Nothing that names the patient is kept.
+    Planes are put in order by where they lie in the patient, or else by their numbers. The tiles of a slide are put
+    together as they are needed. Values are those that the scanner means, such as Hounsfield units. Nothing that names
+    the patient is kept.
 
     Parameters
     ----------
@@ -45,7 +47,8 @@ def read(path: Path, axes: str | None = None) -> Image:
         If files are damaged, hold no pixels, are of several series or stacks, or lie at uneven distances.
     """
     series = _opened(path)
-    pixels = LazyArray(_Planes(series), path)
+    source = Tiles(series.files[0], series.headers, series.dtype) if series.tiled else _Planes(series)
+    pixels = LazyArray(source, path)
     sizes = dict(zip("ZYX", series.spacing, strict=True)) if series.spacing is not None else {}
     if "T" in series.axes and (time := series.headers[0]["FrameTime"]):
         sizes |= interval(float(time), "ms")
@@ -98,6 +101,7 @@ class _Series:
     spacing: tuple[float, float, float] | None  # Z, Y, X
     axes: str
     dtype: np.dtype[Any]
+    tiled: bool = False  # whether frames are tiles of one plane
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -162,6 +166,8 @@ def _opened(path: Path) -> _Series:
     files = [path] if path.is_file() else sorted(p for p in path.iterdir() if is_dicom(p))
     held = [frames(file) for file in files]
     with reading(path, "DICOM"):
+        if any(map(tiled, held)):
+            return _slide(path, files, held)
         _check_alike(path, held)
         headers = [head for found in held for head in found]
         order, distance = _order(path, headers, len(files))
@@ -170,6 +176,19 @@ def _opened(path: Path) -> _Series:
         colours = "S" if int(headers[0]["SamplesPerPixel"] or 1) > 1 else ""
         depth = ("Z" if distance else "T") if len(headers) > 1 else ""
         return _Series(path, files, headers, _spacing(headers[0], distance), depth + "YX" + colours, _dtype(headers))
+
+
+def _slide(path: Path, files: list[Path], held: list[list[Header]]) -> _Series:
+    if len(files) > 1:
+        largest = max(zip(files, held, strict=True), key=lambda one: int(one[1][0]["TotalPixelMatrixRows"] or 0))[0]
+        raise ImageError(
+            f"{path} holds {len(files)} DICOM files of a slide, which show it at several sizes",
+            "An image here is one of them",
+            f"Name one, such as {largest.name}, which is the largest",
+        )
+    (headers,) = held
+    colours = "S" if int(headers[0]["SamplesPerPixel"] or 1) > 1 else ""
+    return _Series(path, files, headers, _spacing(headers[0], None), "YX" + colours, _dtype(headers[:1]), True)
 
 
 def _check_alike(path: Path, held: list[list[Header]]) -> None:

@@ -13,7 +13,8 @@ PLAIN = [
     "Rows", "Columns", "SamplesPerPixel", "SeriesInstanceUID", "ImagePositionPatient", "ImageOrientationPatient",
     "PixelSpacing", "ImagerPixelSpacing", "SpacingBetweenSlices", "SliceThickness", "GridFrameOffsetVector",
     "RescaleSlope", "RescaleIntercept", "BitsAllocated", "BitsStored", "PixelRepresentation", "InstanceNumber",
-    "FrameTime",
+    "FrameTime", "TotalPixelMatrixRows", "TotalPixelMatrixColumns", "DimensionOrganizationType",
+    "NumberOfOpticalPaths", "TotalPixelMatrixFocalPlanes",
 ]  # fmt: skip
 GROUPS = {
     "PixelMeasuresSequence": ("PixelSpacing", "SpacingBetweenSlices", "SliceThickness"),
@@ -21,6 +22,12 @@ GROUPS = {
     "PlaneOrientationSequence": ("ImageOrientationPatient",),
     "PixelValueTransformationSequence": ("RescaleSlope", "RescaleIntercept"),
     "FrameContentSequence": ("StackID", "TemporalPositionIndex"),
+    "PlanePositionSlideSequence": (
+        "RowPositionInTotalImagePixelMatrix",
+        "ColumnPositionInTotalImagePixelMatrix",
+        "ZOffsetInSlideCoordinateSystem",
+    ),
+    "OpticalPathIdentificationSequence": ("OpticalPathIdentifier",),
     "DetectorInformationSequence": ("ImagePositionPatient", "ImageOrientationPatient"),
 }
 SHARED, EACH = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"

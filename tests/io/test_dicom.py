@@ -9,6 +9,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.pixels import iter_pixels
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from napari_sslseg.errors import ImageError
@@ -393,3 +394,106 @@ def test_nothing_is_written_as_dicom(tmp_path):
 def test_a_folder_named_by_numbers_keeps_its_whole_name(tmp_path):
     (tmp_path / "1.2.840").mkdir()
     assert stem(tmp_path / "1.2.840") == "1.2.840"
+
+
+# ---------------------------------------------------------------- slides
+SLIDE = np.random.default_rng(1).integers(0, 255, (50, 70, 3)).astype(np.uint8)
+MEASURES = {"PixelMeasuresSequence": {"PixelSpacing": [0.002, 0.001], "SliceThickness": 0.01}}
+
+
+def slide(path, *, tile=(16, 32), sparse=False, order=None, absent=(), pixels=SLIDE, **said):
+    """Write a slide as tiles: in their order, or each with its place, in any order and some of them left out."""
+    height, width = tile
+    corners = [(y, x) for y in range(0, 50, height) for x in range(0, 70, width)]
+    padded = np.pad(pixels, ((0, height), (0, width), (0, 0)))
+    wanted = [k for k in order or range(len(corners)) if k not in absent]
+    values = np.stack([padded[y : y + height, x : x + width] for y, x in (corners[k] for k in wanted)])
+    places = [
+        {"RowPositionInTotalImagePixelMatrix": y + 1, "ColumnPositionInTotalImagePixelMatrix": x + 1}
+        for y, x in (corners[k] for k in wanted)
+    ]
+    if sparse:
+        said["PerFrameFunctionalGroupsSequence"] = [group(PlanePositionSlideSequence=place) for place in places]
+    colours = pixels.shape[2]
+    unsaid = dict.fromkeys(("PixelSpacing", "SliceThickness", "ImageOrientationPatient", "ImagePositionPatient"))
+    size = {
+        "Rows": height,
+        "Columns": width,
+        "NumberOfFrames": len(values),
+        "SamplesPerPixel": colours,
+        "PhotometricInterpretation": "RGB" if colours == 3 else "MONOCHROME2",
+        "PlanarConfiguration": 0,
+        "BitsAllocated": 8,
+        "BitsStored": 8,
+        "HighBit": 7,
+        "SOPClassUID": "1.2.840.10008.5.1.4.1.1.77.1.6",
+        "TotalPixelMatrixRows": 50,
+        "TotalPixelMatrixColumns": 70,
+        "DimensionOrganizationType": "TILED_SPARSE" if sparse else "TILED_FULL",
+        "SharedFunctionalGroupsSequence": [group(**MEASURES)],
+    }
+    plane(path, values.reshape(-1, values.shape[-1]), 0.0, **unsaid | size | said)
+    return path
+
+
+@pytest.mark.parametrize("how", [{}, {"sparse": True, "order": [5, 0, 11, 3, 2, 1, 4, 10, 6, 9, 8, 7]}])
+def test_tiles_of_a_slide_are_one_plane(tmp_path, how):
+    image = read_image(slide(tmp_path / "a.dcm", **how))
+    assert (image.axes, image.rgb, image.shape, image.data.dtype) == ("CYX", True, (50, 70), np.uint8)
+    assert (image.spacing, image.unit) == ((0.002, 0.001), "mm")
+    np.testing.assert_array_equal(np.asarray(image.data), np.moveaxis(SLIDE, -1, 0))
+    assert dicom.affine(tmp_path / "a.dcm") is None
+
+
+def test_only_the_tiles_that_are_looked_at_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_sslseg.io.layout.SMALL", 0)
+    asked = []
+
+    def counted(file, indices):
+        asked.extend(indices)
+        return iter_pixels(file, indices=indices)
+
+    monkeypatch.setattr("pydicom.pixels.iter_pixels", counted)
+    image = read_image(slide(tmp_path / "a.dcm"))
+    assert isinstance(image.data, LazyArray)
+    assert not asked
+    part = image.read(0, slice(20, 34), slice(30, 40))
+    np.testing.assert_array_equal(part, np.moveaxis(SLIDE[20:34, 30:40], -1, 0))
+    assert sorted(asked) == [3, 4, 6, 7]
+    np.testing.assert_array_equal(np.asarray(image.data[0, 40:3:-7, 5]), SLIDE[40:3:-7, 5, 0])
+
+
+def test_where_a_slide_has_no_tile_there_is_nothing(tmp_path):
+    image = read_image(slide(tmp_path / "a.dcm", sparse=True, absent=(0, 11)))
+    wanted = SLIDE.copy()
+    wanted[:16, :32] = wanted[48:, 64:] = 255
+    np.testing.assert_array_equal(np.asarray(image.data), np.moveaxis(wanted, -1, 0))
+    dark = read_image(slide(tmp_path / "b.dcm", sparse=True, absent=(0,), pixels=SLIDE[..., :1]))
+    assert (dark.channels, int(np.asarray(dark.data)[0, :16, :32].max())) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("said", "match"),
+    [
+        ({"TotalPixelMatrixFocalPlanes": 3}, "slide of 3 focal planes"),
+        ({"NumberOfOpticalPaths": 2}, "slide of 2 optical paths"),
+        ({"absent": (3,)}, "does not say where its 11 tiles lie; 12 would cover the slide"),
+    ],
+)
+def test_slides_that_are_no_plane_are_told(tmp_path, said, match):
+    with pytest.raises(ImageError, match=match):
+        read_image(slide(tmp_path / "a.dcm", **said))
+
+
+def test_the_files_of_a_slide_are_told_to_be_named_one_by_one(tmp_path):
+    slide(tmp_path / "s" / "small.dcm", TotalPixelMatrixRows=30)
+    slide(tmp_path / "s" / "large.dcm")
+    with pytest.raises(ImageError, match=r"2 DICOM files of a slide.*such as large\.dcm"):
+        read_image(tmp_path / "s")
+
+
+def test_a_film_says_how_fast_it_is(tmp_path):
+    image = read_image(several(tmp_path / "a.dcm", VALUES, FrameTime=40, PixelSpacing=[0.5, 0.25]))
+    assert (image.axes, image.spacing) == ("CTYX", (0.04, 0.5, 0.25))
+    write_labels(tmp_path / "m.nii.gz", np.ones((5, 6, 7), np.uint8), axes="TYX", spacing=image.spacing, unit="mm")
+    assert read_image(tmp_path / "m.nii.gz").spacing == pytest.approx(image.spacing)
