@@ -54,7 +54,7 @@ class Atlas:
         result: Floats = np.exp(logs).astype(np.float32)
         return result
 
-    def over(self, shape: Sequence[int], zs: Indices, ys: Indices, xs: Indices) -> Floats:
+    def over(self, shape: Sequence[int], zs: Indices, ys: Indices, xs: Indices, *, timed: bool = False) -> Floats:
         """Say how far each class is to be expected at a grid of voxels.
 
         Parameters
@@ -63,6 +63,8 @@ class Atlas:
             ([Z,] Y, X) of the image.
         zs, ys, xs : array of int
             Planes, rows and columns.
+        timed : bool, optional
+            Whether it is a time series, whose frames are no places.
 
         Returns
         -------
@@ -70,7 +72,7 @@ class Atlas:
             (K, Z, Y, X) float32.
         """
         grid = np.stack(np.meshgrid(zs, ys, xs, indexing="ij"), -1)
-        return np.ascontiguousarray(np.moveaxis(self.at(relative(grid, shape)), -1, 0))
+        return np.ascontiguousarray(np.moveaxis(self.at(relative(grid, shape, timed)), -1, 0))
 
     def around(self, image: Image, place: Place) -> Floats:
         """Say how far each class is to be expected in a square or box, mirrored where it leaves the image.
@@ -89,7 +91,7 @@ class Atlas:
         """
         ys, xs = (mirrored(s, place.side, n) for s, n in zip((place.y, place.x), image.shape[-2:], strict=True))
         zs = mirrored(place.z, max(1, place.depth), image.planes)
-        found = self.over(image.shape, zs, ys, xs)
+        found = self.over(image.shape, zs, ys, xs, timed=image.timed)
         return found if place.depth else found[:, 0]
 
     def weigh(self, probabilities: Floats, expected: Floats) -> Floats:
@@ -138,7 +140,7 @@ class Atlas:
         return cls(tuple(tuple(float(v) for v in w) for w in said["weights"])) if said else None
 
 
-def relative(points: npt.NDArray[np.intp], shape: Sequence[int]) -> Doubles:
+def relative(points: npt.NDArray[np.intp], shape: Sequence[int], timed: bool = False) -> Doubles:
     """Place of voxels between the edges of their image.
 
     Parameters
@@ -147,13 +149,17 @@ def relative(points: npt.NDArray[np.intp], shape: Sequence[int]) -> Doubles:
         (..., 3) voxels (z, y, x).
     shape : sequence of int
         ([Z,] Y, X) of the image.
+    timed : bool, optional
+        Whether it is a time series, whose frames are no places.
 
     Returns
     -------
     numpy.ndarray
-        (..., 3), -1 to 1; 0 along an axis of one voxel.
+        (..., 3), -1 to 1; 0 along an axis of one voxel, and along time.
     """
     result: Doubles = (2 * points + 1) / np.array([1, *shape][-3:], float) - 1
+    if timed:
+        result[..., 0] = 0
     return result
 
 
@@ -251,7 +257,8 @@ def _observed(
     for stroke in strokes:
         points = stroke.points[:: -(-len(stroke.points) // MOST_PIXELS)]
         count = len(points)
-        known.append(_powers(relative(np.insert(points, 0, stroke.z, 1), images[stroke.image].shape)))
+        image, voxels = images[stroke.image], np.insert(points, 0, stroke.z, 1)
+        known.append(_powers(relative(voxels, image.shape, image.timed)))
         truth.append(np.full(count, values.index(stroke.value)))
         weight.append(np.full(count, 1 / classes / of_class[stroke.value] / count))
     return np.concatenate(known), np.concatenate(truth), np.concatenate(weight)

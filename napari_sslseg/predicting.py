@@ -294,7 +294,8 @@ class _Image:
         if self.segmenter.atlas is not None:
             first, left = self.cut.seen.top + top, self.cut.seen.left
             rows, columns = range(first, first + band.shape[1]), range(left, left + band.shape[2])
-            expected = self.segmenter.atlas.over(self.whole.shape, [z], rows, columns)[:, 0]
+            shape, timed = self.whole.shape, self.whole.timed
+            expected = self.segmenter.atlas.over(shape, [z], rows, columns, timed=timed)[:, 0]
             band = self.segmenter.atlas.weigh(band, expected)
         if self.uncertainty is not None:
             self.uncertainty.add(z, top, band)

@@ -149,7 +149,11 @@ def look(segmenter: Segmenter, labelled: Labelled, *shares: float) -> list[Seen]
         owners.append(window.owners)
         voxels = np.insert(window.absolute, 0, window.place.z + around.middle, 1)
         classes = len(labelled.values)
-        at = atlas.at(relative(voxels, image.shape)) if atlas else np.ones((len(voxels), classes), np.float32)
+        at = (
+            atlas.at(relative(voxels, image.shape, image.timed))
+            if atlas
+            else np.ones((len(voxels), classes), np.float32)
+        )
         expected.append(torch.from_numpy(at))
         places.append(np.insert(voxels, 0, window.place.image, 1))
     said, weights, whose, where = np.concatenate(truth), torch.cat(expected), np.concatenate(owners), places

@@ -72,6 +72,17 @@ def test_images_that_do_not_agree_are_found_out():
     assert not agreed(labelled(middle=False))
 
 
+@pytest.mark.parametrize("axes", ["ZYX", "TYX"])
+def test_frames_of_time_are_no_places_as_planes_in_space_are(axes):
+    films = [Image.from_array(np.zeros((9, SIDE, SIDE), np.float32), axes, name=str(k)) for k in range(3)]
+    strokes = [
+        Stroke(n, 2 * (k % 2) + 5 * (k % 2), 2 + k % 2, np.array([[y, 30]]))
+        for n in range(3)
+        for k, y in enumerate(np.random.default_rng(n).integers(0, SIDE, 8))
+    ]
+    assert atlas.agree(strokes, films, (2, 3)) == (axes == "ZYX")
+
+
 def test_one_image_of_four_that_disagrees_is_enough_to_do_without():
     known = labelled(4)
     turned = [replace_stroke(s) if s.image == 2 else s for s in known.train]
