@@ -102,7 +102,7 @@ def set_spacing(desk: "Desk", id: str, spacing: Mapping[str, float], unit: str) 
     plane = (desk.canvas.current_plane() or {}).get(id)
     _remove(desk, id, keep=SCALED)
     for layer in [x for role in SCALED for x in marks.marked(viewer, project, id, role)]:
-        layer.units = [layers.known_unit(unit)] * layer.ndim
+        layer.units = layers.units_of(entry.axes[1:], unit)
         layer.scale = new
     if desk.session.current == id:
         desk.canvas.look_at(id)

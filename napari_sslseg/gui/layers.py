@@ -116,7 +116,7 @@ def layer_data(image: Image, metadata: dict[str, Any] | None = None) -> list[Lay
     list of tuple
         Data, keyword arguments and ``image`` for each layer.
     """
-    place: dict[str, Any] = {"scale": image.spacing, "units": [known_unit(image.unit)] * len(image.spacing)}
+    place: dict[str, Any] = {"scale": image.spacing, "units": units_of(image.axes[1:], image.unit)}
     place |= {"metadata": metadata or {}, "axis_labels": tuple(a.lower() for a in image.axes[1:])}
     if image.rgb:
         return [(axes.array_of(image)[0], {"name": image.name, "rgb": True, **place}, "image")]
@@ -192,6 +192,24 @@ def labels_data(project: Project, id: str) -> list[LayerData]:
     metadata = mark(project, id, "labels") | class_table(project)
     said = {"name": f"{id} labels", "opacity": 0.8, "metadata": metadata, **place}
     return [(project.labels(id), said | look(project), "labels")]
+
+
+def units_of(letters: str, unit: str) -> list[str]:
+    """Return the units of the axes of a layer: along time there are none.
+
+    Parameters
+    ----------
+    letters : str
+        One letter an axis.
+    unit : str
+        Unit of the pixel size.
+
+    Returns
+    -------
+    list of str
+        One an axis.
+    """
+    return ["pixel" if a == "T" else known_unit(unit) for a in letters]
 
 
 def known_unit(unit: str) -> str:
