@@ -159,6 +159,21 @@ class Catalogue(Folder):
             self._change(images=images, left=left)
             return [known[path] for path in files]
 
+    def placed(self, path: str | Path) -> ImageEntry | None:
+        """Find the image that a file is.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+
+        Returns
+        -------
+        ImageEntry, optional
+            Its entry; None if the project does not refer to it.
+        """
+        return self._by_place().get(Path(path).resolve())
+
     def _by_place(self) -> dict[Path, ImageEntry]:
         return {self._images.place(e): e for e in reversed(self.images)}
 

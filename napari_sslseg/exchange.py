@@ -47,7 +47,8 @@ def add_images(project: Project, paths: Iterable[str | Path]) -> list[str]:
     files = find_files(paths)
     channels = {e.id: e.channels for e in project.images}
     for path in files:
-        channels[path.name] = read_image(path).channels
+        known = project.placed(path)  # perhaps with other axes than the file says
+        channels[path.name] = known.channels if known else read_image(path).channels
     (first, least), (last, most) = (f(channels.items(), key=lambda c: c[1], default=("", 0)) for f in (min, max))
     if least != most:
         raise ImageError(
@@ -134,6 +135,8 @@ def predict_files(
 ) -> Job[list[Path]]:
     """Predict image files, in the project or not, and write one label file each, as soon as it is done.
 
+    Those in the project have the axes and the pixel size that were given to them there.
+
     Masks of a large zarr image are written piece by piece and need no more memory than a piece; stopped, the same call
     goes on with the next one.
 
@@ -186,7 +189,7 @@ def predict_files(
 
     stop, checkpoint, written = stop or Stop(), Checkpoint.load(model), []
     for k, (path, target) in enumerate(work.items()):
-        image, part = read_image(path), (k / len(work), (k + 1) / len(work))
+        image, part = _read(project, path), (k / len(work), (k + 1) / len(work))
         if in_pieces(image, target, checkpoint):
             asked = [fingerprint(model), str(path.resolve())]
             growing = predict_into(target, image, checkpoint, config, asked=asked, runtime=runtime, stop=stop)
@@ -286,7 +289,7 @@ def denoise_files(
 
     stop, written = stop or Stop(), []
     for k, (path, target) in enumerate(work.items()):
-        image = read_image(path)
+        image = _read(project, path)
         job = denoise([image], checkpoint, config, runtime=runtime, stop=stop)
         for found in (yield from share(job, k / len(work), (k + 1) / len(work))):
             write_image(target, Image(found.pixels, image.spacing, image.unit, image.name, image.axes), like=path)
@@ -295,6 +298,11 @@ def denoise_files(
         if stop.requested:
             break
     return written
+
+
+def _read(project: Project, path: Path) -> Image:
+    known = project.placed(path)
+    return project.image(known.id) if known else read_image(path)
 
 
 def _chosen(files: list[Path], ids: list[str]) -> list[Path]:

@@ -86,7 +86,8 @@ def unsaid(images: list[Image]) -> str:
     str
         One sentence; empty if all do.
     """
-    silent = next((i for i in images if i.unit == "pixel" and len(set(i.spacing)) == 1), None)
+    deep = (i for i in images if is_volume(i))
+    silent = next((i for i in deep if i.unit == "pixel" and len(set(i.spacing)) == 1), None)
     if silent is None:
         return ""
     return f"{silent.name} does not say how far apart its planes are: its voxels are taken for cubes."

@@ -229,6 +229,18 @@ def test_a_prediction_has_the_pixel_size_of_its_image(tmp_path, trained):
     assert read_image(found).unit == read_image(path).unit
 
 
+def test_files_that_were_given_other_axes_are_predicted_and_added_again_with_these(tmp_path, trained):
+    project = Project.open(shutil.copytree(trained.path, tmp_path / "p"))
+    path = image(tmp_path / "a.tif", (3, 40, 50))
+    project.add_file(path, "TYX", spacing=(2.5, 0.5, 0.5), unit="µm")
+    (found,) = run(predict_files(project, [path], tmp_path / "out", TILES))
+    masks = read_image(found)
+    assert (masks.axes, masks.spacing, masks.unit) == ("CTYX", (2.5, 0.5, 0.5), "µm")
+    coloured = Project.create(tmp_path / "q")
+    coloured.add_file(path, "CYX")
+    assert add_images(coloured, [path]) == ["a"]
+
+
 def test_labels_of_a_plane_fit_a_series_of_one_frame_and_the_other_way_round(tmp_path, project):
     series = image(tmp_path / "a.tif", (1, *SHAPE), metadata={"axes": "TYX"})
     add_images(project, [series, image(tmp_path / "b.tif")])
