@@ -45,6 +45,7 @@ def pretrain(
     /,
     *,
     project: Path,
+    axes: str | None = None,
     method: str | None = None,
     learning: Learning = Learning(),
     common: Common = Common(),
@@ -57,6 +58,8 @@ def pretrain(
         Image files and folders.
     project : Path
         Project folder; made if it does not exist.
+    axes : str
+        One letter an axis of the images (T, C, S, Z, Y, X), such as TCYX, where their files do not say it.
     method : str
         How to learn: recall, unless another is named; an unknown name lists them all.
     """
@@ -70,7 +73,7 @@ def pretrain(
         with turn():
             opened = Project.open_or_create(project) if ranks.first() else Project.open(project)
             if ranks.first():
-                exchange.add_images(opened, files)
+                exchange.add_images(opened, files, axes)
         path, stopped = show(
             "Learning",
             lambda stop: workflow.pretrain_project(opened, config, runtime=common.runtime(), stop=stop),
@@ -90,6 +93,7 @@ def train(
     *,
     project: Path,
     images: Annotated[list[Path] | None, Parameter(consume_multiple=True)] = None,
+    axes: str | None = None,
     task: Literal["semantic", "instance"] | None = None,
     learning: Learning = Learning(),
     common: Common = Common(),
@@ -104,6 +108,8 @@ def train(
         Project folder; made if it does not exist.
     images : list of Path
         Image files and folders that the project does not have yet.
+    axes : str
+        One letter an axis of these images (T, C, S, Z, Y, X), such as TCYX, where their files do not say it.
     task : str
         Classes of pixels, or objects.
     """
@@ -116,7 +122,7 @@ def train(
     opened = Project.open_or_create(project, task or "semantic")
     if task and task != opened.task:
         opened.set_task(task)
-    exchange.add_images(opened, files)
+    exchange.add_images(opened, files, axes)
     exchange.add_labels(opened, label_files)
     round, stopped = show(
         "Training",
@@ -138,6 +144,7 @@ def predict(
     project: Path,
     out: Path,
     ids: str | None = None,
+    axes: str | None = None,
     probabilities: bool = False,
     common: Common = Common(),
 ) -> int:
@@ -153,6 +160,8 @@ def predict(
         Folder to write to.
     ids : str
         Names without suffix, separated by commas, of the images to predict.
+    axes : str
+        One letter an axis of images that are not in the project, where their files do not say it.
     probabilities : bool
         Write the probability of every class as well.
     """
@@ -160,14 +169,22 @@ def predict(
     from napari_sslseg.project import Project
 
     config, opened = common.config(PredictConfig, probabilities=probabilities), Project.open(project)
-    job = partial(exchange.predict_files, opened, images, out, config, ids=names(ids), runtime=common.runtime())
+    asked = {"ids": names(ids), "axes": axes, "runtime": common.runtime()}
+    job = partial(exchange.predict_files, opened, images, out, config, **asked)
     stopped = show_files("Predicting", lambda stop: job(stop=stop), out, common.events)
     return STOPPED if stopped else DONE
 
 
 @app.command(sort_key=4)
 def denoise(
-    images: list[Path], /, *, project: Path, out: Path, ids: str | None = None, common: Common = Common()
+    images: list[Path],
+    /,
+    *,
+    project: Path,
+    out: Path,
+    ids: str | None = None,
+    axes: str | None = None,
+    common: Common = Common(),
 ) -> int:
     """Denoise images with what the method denoise learnt; write one image file each, in the units of the image.
 
@@ -181,12 +198,15 @@ def denoise(
         Folder to write to.
     ids : str
         Names without suffix, separated by commas, of the images to denoise.
+    axes : str
+        One letter an axis of images that are not in the project, where their files do not say it.
     """
     from napari_sslseg import exchange
     from napari_sslseg.project import Project
 
     config, opened = common.config(PredictConfig), Project.open(project)
-    job = partial(exchange.denoise_files, opened, images, out, config, ids=names(ids), runtime=common.runtime())
+    asked = {"ids": names(ids), "axes": axes, "runtime": common.runtime()}
+    job = partial(exchange.denoise_files, opened, images, out, config, **asked)
     stopped = show_files("Denoising", lambda stop: job(stop=stop), out, common.events)
     return STOPPED if stopped else DONE
 

@@ -24,7 +24,7 @@ WHOLE = (*LOSSY, ".png")  # denoised images are not, which are real numbers
 MOST_CLASSES = 255
 
 
-def add_images(project: Project, paths: Iterable[str | Path]) -> list[str]:
+def add_images(project: Project, paths: Iterable[str | Path], axes: str | None = None) -> list[str]:
     """Refer to image files in a project; none is added if one of them does not fit.
 
     Parameters
@@ -33,6 +33,8 @@ def add_images(project: Project, paths: Iterable[str | Path]) -> list[str]:
         The project.
     paths : iterable of str or Path
         Files and folders.
+    axes : str, optional
+        One letter an axis of their arrays, instead of what the files say; those already there keep theirs.
 
     Returns
     -------
@@ -48,7 +50,7 @@ def add_images(project: Project, paths: Iterable[str | Path]) -> list[str]:
     channels = {e.id: e.channels for e in project.images}
     for path in files:
         known = project.placed(path)  # perhaps with other axes than the file says
-        channels[path.name] = known.channels if known else read_image(path).channels
+        channels[path.name] = known.channels if known else read_image(path, axes).channels
     (first, least), (last, most) = (f(channels.items(), key=lambda c: c[1], default=("", 0)) for f in (min, max))
     if least != most:
         raise ImageError(
@@ -56,7 +58,7 @@ def add_images(project: Project, paths: Iterable[str | Path]) -> list[str]:
             "All images of a project have the same channels",
             "Use one project for each kind of image",
         )
-    return [entry.id for entry in project.add_files(files)]
+    return [entry.id for entry in project.add_files(files, axes)]
 
 
 def add_labels(project: Project, paths: Iterable[str | Path]) -> list[str]:
@@ -130,6 +132,7 @@ def predict_files(
     config: PredictConfig,
     *,
     ids: Iterable[str] = (),
+    axes: str | None = None,
     runtime: RuntimeConfig | None = None,
     stop: Stop | None = None,
 ) -> Job[list[Path]]:
@@ -152,6 +155,8 @@ def predict_files(
         Tiles, and whether to write probabilities.
     ids : iterable of str, optional
         Names, without suffix, of the files to predict; all if not given.
+    axes : str, optional
+        One letter an axis of files that are not in the project, instead of what they say.
     runtime : RuntimeConfig, optional
         Device and seed.
     stop : Stop, optional
@@ -189,9 +194,9 @@ def predict_files(
 
     stop, checkpoint, written = stop or Stop(), Checkpoint.load(model), []
     for k, (path, target) in enumerate(work.items()):
-        image, part = _read(project, path), (k / len(work), (k + 1) / len(work))
+        image, part = _read(project, path, axes), (k / len(work), (k + 1) / len(work))
         if in_pieces(image, target, checkpoint):
-            asked = [fingerprint(model), str(path.resolve())]
+            asked = [fingerprint(model), str(path.resolve()), image.axes]
             growing = predict_into(target, image, checkpoint, config, asked=asked, runtime=runtime, stop=stop)
             if not (yield from share(growing, *part)):
                 break
@@ -242,6 +247,7 @@ def denoise_files(
     config: PredictConfig,
     *,
     ids: Iterable[str] = (),
+    axes: str | None = None,
     runtime: RuntimeConfig | None = None,
     stop: Stop | None = None,
 ) -> Job[list[Path]]:
@@ -259,6 +265,8 @@ def denoise_files(
         Tiles, and whether to average over mirrored copies.
     ids : iterable of str, optional
         Names, without suffix, of the files to denoise; all if not given.
+    axes : str, optional
+        One letter an axis of files that are not in the project, instead of what they say.
     runtime : RuntimeConfig, optional
         Device and seed.
     stop : Stop, optional
@@ -289,7 +297,7 @@ def denoise_files(
 
     stop, written = stop or Stop(), []
     for k, (path, target) in enumerate(work.items()):
-        image = _read(project, path)
+        image = _read(project, path, axes)
         job = denoise([image], checkpoint, config, runtime=runtime, stop=stop)
         for found in (yield from share(job, k / len(work), (k + 1) / len(work))):
             write_image(target, Image(found.pixels, image.spacing, image.unit, image.name, image.axes), like=path)
@@ -300,9 +308,9 @@ def denoise_files(
     return written
 
 
-def _read(project: Project, path: Path) -> Image:
+def _read(project: Project, path: Path, axes: str | None) -> Image:
     known = project.placed(path)
-    return project.image(known.id) if known else read_image(path)
+    return project.image(known.id) if known else read_image(path, axes)
 
 
 def _chosen(files: list[Path], ids: list[str]) -> list[Path]:

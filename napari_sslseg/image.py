@@ -242,7 +242,7 @@ def guess_axes(shape: tuple[int, ...], name: str = "the image") -> str:
         raise ImageError(
             f"{name} has shape {tuple(shape)} and does not say what its axes are",
             "(Y, X), (Y, X, 3) and (Z, Y, X) are understood without being told",
-            "Name the axes, for example axes='TCYX'",
+            "Name the axes, for example --axes TCYX, or axes='TCYX' in Python",
         )
     return SPATIAL[-spatial:] + ("S" if colour else "")
 

@@ -241,6 +241,17 @@ def test_files_that_were_given_other_axes_are_predicted_and_added_again_with_the
     assert add_images(coloured, [path]) == ["a"]
 
 
+def test_axes_that_files_do_not_say_can_be_named(tmp_path, trained):
+    path = image(tmp_path / "images" / "a.npy", (1, 3, 40, 50))
+    project = Project.create(tmp_path / "q")
+    with pytest.raises(ImageError, match="Name the axes, for example --axes TCYX"):
+        add_images(project, [path])
+    add_images(project, [path], "CTYX")
+    assert project.image("a").axes == "CTYX"
+    (found,) = run(predict_files(trained, [path], tmp_path / "out", TILES, axes="CTYX"))
+    assert read_labels(found).shape == (3, 40, 50)
+
+
 def test_labels_of_a_plane_fit_a_series_of_one_frame_and_the_other_way_round(tmp_path, project):
     series = image(tmp_path / "a.tif", (1, *SHAPE), metadata={"axes": "TYX"})
     add_images(project, [series, image(tmp_path / "b.tif")])

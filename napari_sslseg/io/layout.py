@@ -167,9 +167,10 @@ def _known_axes(pixels: Any, axes: str, name: str) -> tuple[Any, str]:
     if len(unknown) == 1 and unknown[0] in UNKNOWN_AXES and "Z" not in axes:
         return pixels, axes.replace(unknown[0], "Z")
     if unknown:
+        letters = "TZCYX"[-pixels.ndim :]
         raise ImageError(
             f"{name} of shape {tuple(pixels.shape)} has axes that its file does not explain ({axes})",
             "An image here has T, C, Z, Y and X",
-            f"Name the axes, for example axes={'TZCYX'[-pixels.ndim :]!r}",
+            f"Name the axes, for example --axes {letters}, or axes={letters!r} in Python",
         )
     return pixels, axes
