@@ -169,8 +169,8 @@ def predict(
     from napari_sslseg.project import Project
 
     config, opened = common.config(PredictConfig, probabilities=probabilities), Project.open(project)
-    asked = {"ids": names(ids), "axes": axes, "runtime": common.runtime()}
-    job = partial(exchange.predict_files, opened, images, out, config, **asked)
+    runtime = common.runtime()
+    job = partial(exchange.predict_files, opened, images, out, config, ids=names(ids), axes=axes, runtime=runtime)
     stopped = show_files("Predicting", lambda stop: job(stop=stop), out, common.events)
     return STOPPED if stopped else DONE
 
@@ -205,8 +205,8 @@ def denoise(
     from napari_sslseg.project import Project
 
     config, opened = common.config(PredictConfig), Project.open(project)
-    asked = {"ids": names(ids), "axes": axes, "runtime": common.runtime()}
-    job = partial(exchange.denoise_files, opened, images, out, config, **asked)
+    runtime = common.runtime()
+    job = partial(exchange.denoise_files, opened, images, out, config, ids=names(ids), axes=axes, runtime=runtime)
     stopped = show_files("Denoising", lambda stop: job(stop=stop), out, common.events)
     return STOPPED if stopped else DONE
 

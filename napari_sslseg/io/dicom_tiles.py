@@ -88,7 +88,7 @@ class Tiles:
 
     def _read(self, frames: list[int]) -> list[npt.NDArray[Any]]:
         """Decode frames, in the order in which they are asked for."""
-        from pydicom.pixels import iter_pixels
+        from pydicom.pixels.utils import iter_pixels
 
         with reading(self._file, "DICOM"):
             return list(iter_pixels(self._file, indices=frames)) if frames else []
@@ -129,7 +129,7 @@ def _corners(file: Path, headers: list[Header], tile: tuple[int, int], shape: tu
     """First row and column of each tile, from 0."""
     if all(h.get(ROW) is not None and h.get(COLUMN) is not None for h in headers):
         return [(int(h[ROW]) - 1, int(h[COLUMN]) - 1) for h in headers]
-    corners = list(itertools.product(*(range(0, n, step) for n, step in zip(shape[:2], tile, strict=True))))
+    corners = [(top, left) for top in range(0, shape[0], tile[0]) for left in range(0, shape[1], tile[1])]
     if headers[0]["DimensionOrganizationType"] != "TILED_FULL" or len(headers) != len(corners):
         raise unreadable(
             file, "DICOM", f"it does not say where its {len(headers)} tiles lie; {len(corners)} would cover the slide"

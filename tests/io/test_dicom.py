@@ -453,7 +453,7 @@ def test_only_the_tiles_that_are_looked_at_are_read(tmp_path, monkeypatch):
         asked.extend(indices)
         return iter_pixels(file, indices=indices)
 
-    monkeypatch.setattr("pydicom.pixels.iter_pixels", counted)
+    monkeypatch.setattr("pydicom.pixels.utils.iter_pixels", counted)
     image = read_image(slide(tmp_path / "a.dcm"))
     assert isinstance(image.data, LazyArray)
     assert not asked
