@@ -87,6 +87,22 @@ class ClassRows(QTableWidget):
             self.resizeRowsToContents()
             self._fit()
 
+    def sizeHintForColumn(self, column: int) -> int:
+        """Keep pixels apart from the key, at any size of the font: 1 and 9 px are not 19 px.
+
+        Parameters
+        ----------
+        column : int
+            The column.
+
+        Returns
+        -------
+        int
+            Its width in pixels.
+        """
+        gap = self.fontMetrics().horizontalAdvance("M") if column == PIXELS else 0
+        return super().sizeHintForColumn(column) + gap
+
     def _fit(self) -> None:
         height = self.rowHeight(0) if self.rowCount() else 24
         self.setFixedHeight(height * max(1, min(ROWS, self.rowCount())) + 4)

@@ -7,6 +7,8 @@ from qtpy.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
+from napari_sslseg.gui.area import LabelFont
+
 POINTS = 400  # more are thinned: the widget has no more pixels
 LINE = "#2385d6"  # is seen on dark and on light
 
@@ -32,6 +34,7 @@ class Curve(QWidget):
         self._points: list[tuple[float, float]] = []
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Learning curve")
+        LabelFont(self)
 
     def sizeHint(self) -> QSize:
         """Return the size it wants.

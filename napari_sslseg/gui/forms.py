@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
 
 from napari_sslseg.config import Config, Parameter
 from napari_sslseg.errors import ConfigError
+from napari_sslseg.gui.area import LabelFont
 
 C = TypeVar("C", bound=Config)
 LARGEST = 2**31 - 1
@@ -160,6 +161,7 @@ def _widget(p: Parameter, choices: Sequence[str]) -> ValueWidget[Any]:
         widget = CheckBox(**common)
     elif p.type is str or _wide(p):
         widget = LineEdit(**common)
+        LabelFont(widget.native)
     else:
         low = 0 if p.optional else (p.ge if p.ge is not None else -LARGEST)
         high = p.le if p.le is not None else LARGEST

@@ -7,10 +7,11 @@ from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_sslseg.contents import Round
+from napari_sslseg.gui.area import LabelFont
 from napari_sslseg.verdict import better
 
 SPAN = 0.1  # of scores, at least: smaller differences do not look large
-WIDE = 60  # px a round: room for a word
+BESIDE = 8  # px from a dot to its number
 LINE, WORSE = "#2385d6", "#d94a4c"  # are seen on dark and on light
 
 
@@ -22,6 +23,7 @@ class ScorePlot(QWidget):
         self._rounds: tuple[Round, ...] = ()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Scores of the rounds")
+        LabelFont(self)
         self.hide()
 
     def sizeHint(self) -> QSize:
@@ -32,7 +34,11 @@ class ScorePlot(QWidget):
         QSize
             The size.
         """
-        return QSize(160, 72)
+        return QSize(160, self._line + 56)
+
+    @property
+    def _line(self) -> int:
+        return self.fontMetrics().height()
 
     def set_rounds(self, rounds: Sequence[Round]) -> None:
         """Draw rounds; those without a score are left out, and of a single one nothing is drawn.
@@ -59,7 +65,7 @@ class ScorePlot(QWidget):
         list of (QPointF, float, float)
             Of each round the dot, and top and bottom of its line.
         """
-        box = QRectF(self.rect()).adjusted(10, 8, -10, -20)
+        box = QRectF(self.rect()).adjusted(10, max(8, self._line / 2), -10, -self._line - 4)
         values = [(r.score or 0.0, *(r.interval or (r.score or 0.0,))) for r in self._rounds]
         low, high = min(map(min, values)), max(map(max, values))
         pad = max(0.0, SPAN - (high - low)) / 2
@@ -93,7 +99,9 @@ class ScorePlot(QWidget):
         painter.setBrush(faint)
         painter.drawRoundedRect(QRectF(self.rect()), 3, 3)
         text.setAlpha(190)
-        worse = better(self._rounds) is not None
+        worse, line, centre = better(self._rounds) is not None, self._line, Qt.AlignmentFlag.AlignCenter
+        room = self.width() / len(self._rounds)
+        wide, narrow = (self.fontMetrics().horizontalAdvance(t) for t in (f"  {_named(self._rounds[-1])}", "0.00"))
         for round, (dot, top, bottom) in zip(self._rounds, self.places(), strict=True):
             colour = QColor(WORSE if worse and round is self._rounds[-1] else LINE)
             painter.setPen(QPen(colour, 1.6))
@@ -103,12 +111,16 @@ class ScorePlot(QWidget):
             painter.setBrush(colour if same else self.palette().color(self.backgroundRole()))
             painter.drawEllipse(dot, 3.5, 3.5)
             painter.setPen(text)
-            beside = QRectF(dot.x() + 8, dot.y() - 8, 60, 16)
-            painter.drawText(beside, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, f"{round.score:.2f}")
-            below = QRectF(dot.x() - 40, self.height() - 18, 80, 16)
-            number = f"round {round.number}" if self.width() > WIDE * len(self._rounds) else str(round.number)
-            painter.drawText(below, Qt.AlignmentFlag.AlignCenter, number)
+            if room > narrow + BESIDE:  # else one would lie on the next: what is written beneath the plot says them too
+                left = min(dot.x() + BESIDE, self.width() - narrow - 1)
+                painter.drawText(QRectF(left, dot.y() - line / 2, narrow, line), centre, f"{round.score:.2f}")
+            below = QRectF(dot.x() - wide / 2, self.height() - line - 2, wide, line)
+            painter.drawText(below, centre, _named(round) if room > wide else str(round.number))
         painter.end()
+
+
+def _named(round: Round) -> str:
+    return f"round {round.number}"
 
 
 def say(round: Round) -> str:

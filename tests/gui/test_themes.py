@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari.settings import get_settings
 from qtpy.QtCore import QPoint, QRect
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QAbstractButton, QAbstractSpinBox, QApplication, QComboBox, QLabel, QLineEdit, QWidget
 
-from napari_sslseg.gui import bubble, curve, light, score_plot, style
+from napari_sslseg.gui import bubble, class_rows, curve, light, score_plot, style
 from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.dock import Dock
 from napari_sslseg.stages import Stage
@@ -96,3 +97,24 @@ def test_texts_of_the_tour_can_be_read(themed: Dock) -> None:
     for widget in (themed.bubble.text, themed.bubble.where, themed.bubble.next):
         pixels = drawn(widget, themed.bubble)
         assert contrast(pixels, background(pixels)) >= READ, widget.text()
+
+
+def test_all_texts_of_the_dock_follow_the_size_that_is_set(themed: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
+    themed.train.advanced.click()
+    appearance = get_settings().appearance
+    monkeypatch.setattr(appearance, "font_size", 2 * appearance.font_size)
+    QApplication.processEvents()
+    fields = [f[name].native for f in (themed.learn.form, themed.train.form) for name in ("start", "rate")]
+    plots = (themed.learn.curve, themed.learn.probe, themed.train.plot)
+    wanted = themed.learn.panel.message.font().pointSize()
+    for widget in (*fields, *plots):
+        widget.show()
+        assert widget.font().pointSize() == wanted, widget.accessibleName()
+
+
+def test_a_key_and_the_pixels_of_a_class_are_not_read_as_one_number(themed: Dock) -> None:
+    table = themed.paint.table
+    letter = table.fontMetrics().horizontalAdvance("M")
+    assert table.columnWidth(class_rows.PIXELS) >= letter + table.fontMetrics().horizontalAdvance(
+        table.item(0, 3).text()
+    )
