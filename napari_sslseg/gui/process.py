@@ -19,6 +19,7 @@ from napari_sslseg.job import Job, Stop
 from napari_sslseg.project import Project
 
 POLL = 0.05  # s: how soon a stop is passed on
+NOTHING_YET = ("It was stopped before it began", "There is nothing to keep", "Start it again")
 FOLLOWING, WORKING = 10, 15  # patience of what follows the brush, and of long jobs, which let it go first
 
 
@@ -134,7 +135,7 @@ class Process:
             If it was stopped before it began, or the other Python was let go.
         """
         if stop.requested:
-            raise StoppedError("It was stopped before it began", "There is nothing to keep", "Start it again")
+            raise StoppedError(*NOTHING_YET)
         pipe, messages = self._started()
         self._send(pipe, "run", call)
         asked = False

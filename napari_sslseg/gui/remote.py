@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from napari_sslseg.contents import Round
-from napari_sslseg.errors import UserError
-from napari_sslseg.gui.process import Call, Message
+from napari_sslseg.errors import StoppedError, UserError
+from napari_sslseg.gui.process import NOTHING_YET, Call, Message
 from napari_sslseg.job import Stop, run
 from napari_sslseg.project import Project
 
@@ -89,6 +89,7 @@ class Wire:
                 self.calls.put(value)
             elif kind == "stop":
                 self.stop.request()
+                self._drop()
             elif kind == "hold":
                 self.stop.hold(value)
             else:
@@ -99,6 +100,12 @@ class Wire:
         self.stop.request()
         self.calls.put(None)
         self._kept.put(Message("gone"))
+
+    def _drop(self) -> None:
+        """Answer for a call that was stopped before it was taken up: nobody waits for imports only to hear that."""
+        with contextlib.suppress(queue.Empty):
+            self.calls.get_nowait()
+            self.send("user error", (StoppedError, *NOTHING_YET))
 
     def send(self, kind: str, value: Any) -> bool:
         """Send a message; False if nobody is there any more."""

@@ -129,10 +129,14 @@ def test_one_process_serves_one_job_after_the_other(process: Process, play: Any)
 
 
 def test_a_stop_is_passed_on_and_the_result_still_comes(play: Any, project: Project) -> None:
-    stop = Stop()
-    began = time.monotonic()
-    stored = play("wait", lambda event: stop.request(), stop)
-    assert time.monotonic() - began < 10
+    stop, asked = Stop(), list[float]()
+
+    def ask(event: Any) -> None:
+        asked.append(time.monotonic())
+        stop.request()
+
+    stored = play("wait", ask, stop)
+    assert time.monotonic() - asked[0] < 10
     assert project.rounds == (stored,)
     assert project.pretrained is not None
 
@@ -179,6 +183,19 @@ def test_nobody_waits_for_imports_that_are_not_needed_any_more(process: Process,
     qtbot.waitUntil((tmp_path / "scripted_jobs.py.loading").exists, timeout=60_000)
     slow.close()
     qtbot.waitUntil(lambda: not our_threads(), timeout=20_000)
+
+
+def test_what_is_stopped_while_imports_go_on_stops_at_once(process: Process, project: Project, tmp_path: Path) -> None:
+    class StopAsImportsBegin(Stop):
+        @property
+        def requested(self) -> bool:
+            return (tmp_path / "scripted_jobs.py.loading").exists()
+
+    slow = Process("scripted_jobs:SlowJobs")
+    job = slow.run(Call("pretrain", str(project.path), {}), project, StopAsImportsBegin())
+    with pytest.raises(StoppedError, match="before it began"):
+        run(job, lambda event: None)
+    slow.close()
 
 
 def test_a_large_result_comes_whole(play: Any) -> None:
