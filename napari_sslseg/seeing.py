@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from napari_sslseg import model, patches, starter, volumes, whole
+from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.errors import ImageError
 from napari_sslseg.image import Floats, Image, unusable
 from napari_sslseg.job import Device, Job, Progress, Stop
@@ -19,8 +20,9 @@ from napari_sslseg.overlay import Box
 from napari_sslseg.pixel_classifier import COARSEST, by_size, enlarged, filter_bank
 from napari_sslseg.project import Project
 from napari_sslseg.runtime import Runtime, laid_out
-from napari_sslseg.settings import FinetuneConfig, PredictConfig, RuntimeConfig
+from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig, RuntimeConfig
 from napari_sslseg.sight import Sight
+from napari_sslseg.unfinished import PRETRAIN, Unfinished, asked_to_pretrain
 
 LENGTH = 24  # numbers of a feature
 PLACES = 1 << 18  # most features of a plane: 12 MB of them
@@ -36,6 +38,7 @@ def see_project(
     z: int,
     box: Box,
     config: FinetuneConfig | None = None,
+    learning: PretrainConfig | None = None,
     runtime: RuntimeConfig | None = None,
     stop: Stop | None = None,
 ) -> Job[Sight | None]:
@@ -53,6 +56,9 @@ def see_project(
         The part of it; what lies outside the image is left out.
     config : FinetuneConfig, optional
         Which encoder looks, and with which weights, where none was pretrained.
+    learning : PretrainConfig, optional
+        What a pretraining was asked for that goes on meanwhile, with the same seed: its best state so far looks, once
+        there is one on the disk.
     runtime : RuntimeConfig, optional
         Device and seed.
     stop : Stop, optional
@@ -73,17 +79,19 @@ def see_project(
     ImageError
         If there is nothing to see in the image.
     """
-    stop, machine, config = stop or Stop(), Runtime.make(runtime or RuntimeConfig()), config or FinetuneConfig()
+    stop, runtime, config = stop or Stop(), runtime or RuntimeConfig(), config or FinetuneConfig()
+    machine = Runtime.make(runtime)
     yield Progress(0.0, "loading the network")
     yield Device(machine.words)
     image = project.image(id)
     if reason := unusable(image):
         raise ImageError(reason, "An image with structure is needed", "Choose another image")
+    best = _best_so_far(project, learning, runtime.seed, image.channels) if learning is not None else None
     start = str(project.pretrained) if project.pretrained else model.resolve(config.start, config.encoder)
-    network = model.build(start, config.encoder, image.channels, machine).eval()
+    network = model.load(best, machine) if best else model.build(start, config.encoder, image.channels, machine).eval()
     if network.dimensions == 3:
         volumes.checked([image])
-    known = project.pretrained is not None or start == starter.NAME
+    known = best is not None or project.pretrained is not None or start == starter.NAME
     times = 1 if network.dimensions == 3 else magnification([image])
     seen = magnify(image, times)
     yield Progress(0.05, "looking at the image")
@@ -100,7 +108,14 @@ def see_project(
         yield Progress(0.1 + 0.9 * share, "looking at the image")
     if stop.requested:
         return None
-    return Sight(id, z, box, step, look.colours(pool.mean), _unit(pool.mean))
+    steps = best.history["probe"]["kept"] if best else None
+    return Sight(id, z, box, step, look.colours(pool.mean), _unit(pool.mean), steps)
+
+
+def _best_so_far(project: Project, learning: PretrainConfig, seed: int, channels: int) -> Checkpoint | None:
+    """The best state of a pretraining that goes on; None while there is none, or none for an image like this."""
+    best = Unfinished(project.path / PRETRAIN, asked_to_pretrain(project, learning, seed)).best()
+    return best if best and best.config["network"]["in_channels"] == channels else None
 
 
 class _Look:

@@ -29,6 +29,8 @@ class Sight:
         (h, w, 3) uint8: what is alike has like colours.
     features : numpy.ndarray
         (h, w, D) float16, each of length 1.
+    steps : int, optional
+        Steps of a pretraining that goes on, after which it saw this; None if it is no state of one.
     """
 
     image: str
@@ -37,6 +39,7 @@ class Sight:
     step: int
     colours: npt.NDArray[np.uint8]
     features: npt.NDArray[np.float16]
+    steps: int | None = None
 
     def covers(self, image: str, z: int, y: float, x: float) -> bool:
         """Tell whether a pixel was looked at.

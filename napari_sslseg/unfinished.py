@@ -119,6 +119,20 @@ class Unfinished:
             return None
         return stored if stored.history.get("key") == self._key else None
 
+    def best(self) -> "Checkpoint | None":
+        """Return the best weights of a pretraining so far, as it would return them if it ended there.
+
+        Returns
+        -------
+        Checkpoint, optional
+            None if nothing is stored yet.
+        """
+        from napari_sslseg.checkpoint import Checkpoint
+
+        stored = self.load()
+        weights = stored.part("best") if stored is not None else {}
+        return Checkpoint(weights, stored.config, stored.history) if stored is not None and weights else None
+
     def keep(self, state: "Checkpoint") -> None:
         """Store a state.
 

@@ -15,6 +15,7 @@ from napari_sslseg.project import Project
 from napari_sslseg.seeing import see_project
 from napari_sslseg.settings import FinetuneConfig, PretrainConfig, RuntimeConfig
 from napari_sslseg.sight import Sight
+from napari_sslseg.unfinished import PRETRAIN, Unfinished, asked_to_pretrain
 from napari_sslseg.workflow import pretrain_project
 
 SMALL = FinetuneConfig(encoder="unet", start="random")
@@ -61,6 +62,21 @@ def test_what_was_pretrained_is_what_sees(tmp_path):
     before = see(project)
     run(pretrain_project(project, PretrainConfig(encoder="unet", start="random", crop=32, batch=2, steps=1)))
     assert not np.array_equal(see(project).colours, before.colours)
+
+
+def test_while_a_pretraining_goes_on_its_best_state_so_far_is_what_sees(tmp_path, monkeypatch):
+    project = made(tmp_path, disks()[0])
+    config = PretrainConfig(encoder="unet", start="random", crop=32, batch=2, steps=1)
+    assert see(project, learning=config).steps is None  # there is none yet
+    monkeypatch.setattr(Unfinished, "remove", lambda self: None)
+    run(pretrain_project(project, config, runtime=CPU))
+    state = Unfinished(project.path / PRETRAIN, asked_to_pretrain(project, config, CPU.seed)).best()
+    seen = see(project, learning=config)
+    assert seen.steps == state.history["probe"]["kept"]
+    state.save(project.path / "checkpoints" / "state.safetensors")
+    project.set_pretrained(project.path / "checkpoints" / "state.safetensors")
+    assert np.array_equal(see(project).features, seen.features)
+    assert see(project, learning=PretrainConfig(steps=2)).steps is None  # that is the state of another one
 
 
 def test_a_network_that_looks_at_volumes_sees_a_plane_of_them(tmp_path):

@@ -96,6 +96,7 @@ class Desk(QObject):
         self.canvas.painting.boxed.connect(self.draw_box)
         self.live = Live(self.canvas, self, answering)
         self.prediction = PredictConfig()  # how to predict after training
+        self.learning: PretrainConfig | None = None  # what learning was asked for last
         self._runner = Runner(self.session, self)
         self._runner.failed.connect(tell)
         self._runner.ended.connect(self._rest)
@@ -219,7 +220,7 @@ class Desk(QObject):
     def learn(self, config: PretrainConfig) -> None:
         """Learn from the images without labels."""
         if self.ready(lambda: self.learn(config)):
-            project, runtime = self.session.needed_project, self.session.runtime
+            project, runtime, self.learning = self.session.needed_project, self.session.runtime, config
             self.run("learn", lambda stop: self.jobs.pretrain(project, config, runtime=runtime, stop=stop))
 
     def train(self, config: FinetuneConfig) -> None:

@@ -75,9 +75,20 @@ class Jobs(Protocol):
         """Predict image files that are not in the project, and write one label file each."""
 
     def see(
-        self, project: Project, *, id: str, z: int, box: Box, runtime: RuntimeConfig, stop: Stop
+        self,
+        project: Project,
+        *,
+        id: str,
+        z: int,
+        box: Box,
+        learning: PretrainConfig | None,
+        runtime: RuntimeConfig,
+        stop: Stop,
     ) -> Job[Sight | None]:
         """Say what is seen of a part of a plane; nothing after a stop."""
+
+    def glance(self, project: Project, *, stop: Stop, **asked: Any) -> Job[Sight | None]:
+        """Say the same beside a job that runs, which is not held up."""
 
     def restore(
         self,
@@ -110,6 +121,8 @@ class RemoteJobs:
         self._process = Process(patience=WORKING)
         self._turn = threading.Lock()  # held while a job runs
         self._idle: list[Stop] = []  # of what is only done while there is nothing else to do
+        self._beside = Process(patience=WORKING)  # for what is asked while a job runs
+        self._glancing = threading.Lock()  # held while something is
 
     def pretrain(self, project: Project, config: PretrainConfig, *, runtime: RuntimeConfig, stop: Stop) -> Job[Path]:
         """Learn from the images without labels."""
@@ -145,6 +158,21 @@ class RemoteJobs:
         """Say what is seen of a part of a plane."""
         return self._run("see", project, stop, **asked)
 
+    def glance(self, project: Project, *, stop: Stop, **asked: Any) -> Job[Sight | None]:
+        """Say what is seen of a part of a plane, in a process that ends once no other job runs any more."""
+        with self._glancing:
+            found: Sight | None = yield from self._beside.run(
+                Call("see", str(project.path.resolve()), asked), project, stop
+            )
+        self._leave()
+        return found
+
+    def _leave(self) -> None:
+        """End the process for what is asked while a job runs, where none does and nothing is asked."""
+        if not self._turn.locked() and self._glancing.acquire(blocking=False):
+            self._beside.close()
+            self._glancing.release()
+
     def restore(self, project: Project, *, stop: Stop, **asked: Any) -> Job[list[Denoised]]:
         """Draw images, or some of their planes, from what lies around each part."""
         return self._run("restore", project, stop, **asked)
@@ -170,6 +198,7 @@ class RemoteJobs:
             return (yield from self._process.run(Call(verb, str(project.path.resolve()), arguments), project, stop))
         finally:
             self._turn.release()
+            self._leave()
 
     def give_way(self, on: bool) -> None:
         """Let the job that runs wait, for two seconds at most, or go on."""
@@ -180,8 +209,9 @@ class RemoteJobs:
         self._process.start()
 
     def close(self) -> None:
-        """End the process."""
+        """End the processes."""
         self._process.close()
+        self._beside.close()
 
 
 class ProjectJobs:

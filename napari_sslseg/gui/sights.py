@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,16 @@ from napari.utils.transforms import Affine
 from qtpy.QtCore import QObject, Signal
 
 from napari_sslseg.gui import denoised, layers, marks
+from napari_sslseg.gui.aside import Aside
 from napari_sslseg.gui.desk import Desk
 from napari_sslseg.gui.telling import telling
 from napari_sslseg.overlay import Box
 from napari_sslseg.project import Project
 from napari_sslseg.sight import Sight
+from napari_sslseg.unfinished import PRETRAIN
 
 MOST = 2048  # px: of planes with a longer side only what is in view is looked at
+BESIDE = ("learn", "train", "compare", "result")  # jobs beside which one can look
 STILL = 4  # px of the screen: a hand that clicks moves no further
 LIGHT = Colormap(["#00000090", "#00000070", "#00000020", "#ffe40060", "#ffe400b0"], name="alike")
 LIKE = (0.0, 0.9)  # how alike is wholly dark, and wholly lit
@@ -55,11 +59,15 @@ class Sights(QObject):
         self._desk, self._canvas = desk, desk.canvas
         self._sight: Sight | None = None
         self._learnt: Any = None  # the network and the image that the sight comes from
+        self._state = 0  # of the pretraining that went on
         self._found: Any = None  # how alike everything is to what was clicked
         self._before: Any = None  # the layer that was active before
+        self.aside = Aside(desk, self)
+        self.aside.changed.connect(self.changed)
         desk.session.project_changed.connect(self._forget)
 
     def _forget(self) -> None:
+        self.aside.quit()
         self._sight = self._found = self._before = None
 
     # ---------------------------------------------------------------- what is looked at
@@ -75,25 +83,44 @@ class Sights(QObject):
         same = sight is not None and self._learnt == _learnt(project, id)
         return sight if same and sight is not None and (sight.image, sight.z) == (id, z) else None
 
-    def _look(self, then: Callable[[Sight], None], *, anew: bool = False) -> None:
-        """Have the plane looked at, unless that was done."""
+    @property
+    def free(self) -> bool:
+        """Whether one can look now: nothing runs, or a job beside which it is done."""
+        running = self._desk.session.running
+        return not self.aside.busy and (running is None or running in BESIDE)
+
+    def _look(self, role: str, then: Callable[[Sight], None], *, anew: bool = False) -> None:
+        """Have the plane looked at for a role, unless that was done; beside the job that runs, where one does."""
         asked = self._asked()
         if asked is None:
             return
         project, id, z, box = asked
         known = self._known(project, id, z)
-        if known is not None and not anew:
+        state = _state(project)
+        if known is not None and not anew and self._state == state:
             then(known)
             return
-        learnt, runtime = _learnt(project, id), self._desk.session.runtime
+        learnt, running = _learnt(project, id), self._desk.session.running
 
         def done(found: Sight | None) -> None:
-            if found is not None and self._desk.alive:
-                self._sight, self._learnt, self._found = found, learnt, None
+            if found is not None and self._desk.alive and project is self._desk.session.project and project.holds(id):
+                self._sight, self._learnt, self._state, self._found = found, learnt, state, None
                 then(found)
 
-        jobs = self._desk.jobs
-        self._desk.run("see", lambda stop: jobs.see(project, id=id, z=z, box=box, runtime=runtime, stop=stop), done)
+        jobs, learning = self._desk.jobs, self._desk.learning if running == "learn" else None
+        asked: dict[str, Any] = {"id": id, "z": z, "box": box, "learning": learning}
+        asked["runtime"] = self._desk.session.runtime
+        if running not in BESIDE:
+            self._desk.run("see", lambda stop: jobs.see(project, stop=stop, **asked), done)
+        elif not self.aside.busy:
+            asked["runtime"] = replace(asked["runtime"], device="cpu")  # the job has the memory of a GPU to itself
+            self.aside.run(role, lambda stop: jobs.glance(project, stop=stop, **asked), done)
+
+    @property
+    def after(self) -> int | None:
+        """After how many steps of learning it saw what is shown; None where that is no state on the way."""
+        shown = self._sight is not None and (self.shows("colours") or self.shows("alike"))
+        return self._sight.steps if shown and self._sight is not None else None
 
     # ---------------------------------------------------------------- colours
     def shows(self, role: str) -> bool:
@@ -124,7 +151,9 @@ class Sights(QObject):
         """
         self._remove("colours")
         if on and self._desk.ready():
-            self._look(self._show_colours)
+            self._look("colours", self._show_colours)
+        elif not on:
+            self.aside.quit("colours")
         self.changed.emit()
 
     def _show_colours(self, sight: Sight) -> None:
@@ -146,8 +175,9 @@ class Sights(QObject):
         layers_now = self._canvas.viewer.layers
         if on and self._desk.ready():
             self._before = layers_now.selection.active
-            self._look(self._wait_for_click)
+            self._look("alike", self._wait_for_click)
         elif not on:
+            self.aside.quit("alike")
             self._remove("alike")
             if self._before is not None and self._before in layers_now:
                 layers_now.selection.active = self._before
@@ -204,7 +234,7 @@ class Sights(QObject):
             if sight.covers(id, z, y, x):
                 self._light(sight, y, x, also=False)
 
-        self._look(then, anew=known is not None and not known.covers(id, z, y, x))
+        self._look("alike", then, anew=known is not None and not known.covers(id, z, y, x))
 
     def _light(self, sight: Sight, y: float, x: float, also: bool) -> None:
         found = sight.alike(y, x)
@@ -281,3 +311,9 @@ def _learnt(project: Project, id: str) -> tuple[Any, ...]:
     learnt = project.pretrained
     when = learnt.stat().st_mtime_ns if learnt is not None and learnt.is_file() else 0
     return project.path, learnt, when, project.entry(id)
+
+
+def _state(project: Project) -> int:
+    """What tells one state of a pretraining that goes on from the next; only who turns something on looks anew."""
+    state = project.path / PRETRAIN
+    return state.stat().st_mtime_ns if state.is_file() else 0

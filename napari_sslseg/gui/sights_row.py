@@ -9,7 +9,14 @@ from napari_sslseg.gui.sights import Sights, sights_of
 from napari_sslseg.io.header import read_config, read_names
 
 CLICK = "Click on something in the image"
+AFTER = "As it saw after {} steps of learning; turn it off and on to look anew"
+LATER = "Not while something else runs; it comes once that has ended"
 MORE = "Click elsewhere for something else, Shift-click to add to it, Esc to end"
+RESTORED = (
+    "The plane once more beside the image, each part drawn from what lies around it, unseen:\n"
+    "what looks right was understood"
+)
+DENOISED = "What you are looking at without its noise, as a layer over the image"
 
 
 class SightsRow(QWidget):
@@ -33,12 +40,7 @@ class SightsRow(QWidget):
         self.alike = QPushButton("Find alike")
         self.alike.setToolTip("Click on something, and all that looks like it to the computer lights up")
         self.restored = QPushButton("Restored")
-        self.restored.setToolTip(
-            "The plane once more beside the image, each part drawn from what lies around it, unseen:\n"
-            "what looks right was understood"
-        )
         self.denoised = QPushButton("Show denoised")
-        self.denoised.setToolTip("What you are looking at without its noise, as a layer over the image")
         self.said = QLabel()
         self.said.setWordWrap(True)
         self._compose()
@@ -96,10 +98,24 @@ class SightsRow(QWidget):
 
     def refresh(self) -> None:
         """Show the row as it is now."""
-        sights, free = self.sights, self._desk.session.running is None
-        for button, role in ((self.colours, "colours"), (self.alike, "alike"), (self.restored, "restored")):
-            button.setChecked(sights.shows(role))
-            button.setEnabled(free or button.isChecked())
-        self.denoised.setEnabled(free)
-        self.said.setText("" if not self.alike.isChecked() else MORE if sights.lit else CLICK)
-        self.said.setVisible(self.alike.isChecked())
+        sights, idle = self.sights, self._desk.session.running is None
+        for button, role in ((self.colours, "colours"), (self.alike, "alike")):
+            button.setChecked(sights.shows(role) or sights.aside.role == role)
+            button.setEnabled(sights.free or button.isChecked())
+        self.restored.setChecked(sights.shows("restored"))
+        self.restored.setEnabled(idle or self.restored.isChecked())
+        self.denoised.setEnabled(idle)
+        for button, tooltip in ((self.restored, RESTORED), (self.denoised, DENOISED)):
+            button.setToolTip(tooltip if button.isEnabled() else f"{tooltip}\n{LATER}")
+        self._say()
+
+    def _say(self) -> None:
+        """Say what goes on, what to do next, and how old what is shown is."""
+        sights = self.sights
+        parts = [sights.aside.said] if sights.aside.role else []
+        if sights.shows("alike"):
+            parts.append(MORE if sights.lit else CLICK)
+        if sights.after is not None:
+            parts.append(AFTER.format(sights.after))
+        self.said.setText("\n".join(parts))
+        self.said.setVisible(bool(parts))

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,9 @@ class FakeJobs:
         self.value = 2
         self.suggestions: list[Suggestion] = []
         self.step = 1  # px a feature of what is seen
+        self.steps: int | None = None  # of the learning that goes on, after which it is seen
+        self.look = threading.Event()  # lets those who glance see something
+        self.look.set()
         self.ways: list[bool] = []  # that were given to strokes, and taken again
 
     def hold(self) -> None:
@@ -152,9 +156,11 @@ class FakeJobs:
         yield from self._play(stop)
         return [out / "a.tif", out / "b.tif"]
 
-    def see(self, project: Project, *, stop: Stop, **asked: Any) -> Job[Sight | None]:
-        self.calls.append(("see", asked))
-        if not (yield from self._play(stop)):
+    def see(self, project: Project, *, stop: Stop, held: bool = True, **asked: Any) -> Job[Sight | None]:
+        if held:
+            self.calls.append(("see", asked))
+            yield from self._play(stop)
+        if stop.requested:
             return None
         height, width = (-(-n // self.step) for n in (asked["box"].bottom, asked["box"].right))
         features = np.zeros((height, width, 2), np.float16)
@@ -162,6 +168,13 @@ class FakeJobs:
         return Sight(
             asked["id"], asked["z"], asked["box"], self.step, np.full((height, width, 3), 9, np.uint8), features
         )
+
+    def glance(self, project: Project, *, stop: Stop, **asked: Any) -> Job[Sight | None]:
+        self.calls.append(("glance", asked))
+        while not stop.requested and not self.look.wait(0.005):
+            pass
+        sight = yield from self.see(project, stop=stop, held=False, **asked)
+        return sight and replace(sight, steps=self.steps)
 
     def restore(self, project: Project, *, ids: Any, planes: Any, runtime: Any, stop: Stop) -> Job[list[Denoised]]:
         return (yield from self.denoise(project, None, ids=ids, planes=planes, runtime=runtime, stop=stop))

@@ -50,6 +50,10 @@ class Jobs:
         yield Progress(0.5, "adding")
         return a + b
 
+    def see(self, project, id, stop):
+        yield Progress(0.5, "looking")
+        return id
+
     def wait(self, project, stop):
         yield Progress(0.0)
         while not stop.requested:
@@ -230,6 +234,24 @@ def test_nobody_waits_for_a_job_once_the_window_is_closed(
     assert not Project.open(project.path).rounds
     qtbot.waitUntil(lambda: len(Project.open(project.path).rounds) == 1, timeout=30_000)
     assert Project.open(project.path).pretrained is not None
+
+
+def test_what_is_asked_beside_a_job_is_answered_while_it_runs_by_a_process_that_ends_with_it(
+    process: Process, project: Project
+) -> None:
+    jobs, stop, answers = RemoteJobs(), Stop(), []
+    jobs._process, jobs._beside = process, Process("scripted_jobs:Jobs")
+
+    def listen(event: Any) -> None:
+        if not stop.requested:
+            answers.append(run(jobs.glance(project, stop=Stop(), id="one"), lambda event: None))
+            assert jobs._beside._process is not None  # the next one need not wait for it
+            stop.request()
+
+    stored = run(jobs._run("wait", project, stop), listen)
+    assert answers == ["one"]
+    assert project.rounds == (stored,)
+    assert jobs._beside._process is None
 
 
 def test_what_is_stopped_before_it_begins_starts_no_process(process: Process, play: Any) -> None:

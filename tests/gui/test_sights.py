@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from napari_sslseg.gui import layers
+from napari_sslseg.gui.sights_row import AFTER, LATER
 from napari_sslseg.image import Image
 from napari_sslseg.overlay import Box
 from napari_sslseg.project import Project
+from napari_sslseg.unfinished import PRETRAIN
 
 from .conftest import our_threads
 
@@ -110,6 +112,75 @@ def test_after_learning_it_looks_anew_and_what_can_be_restored_is(
     assert (viewer.layers["field restored"].data == 100.5).all()
     dock.learn.sees.restored.click()
     assert "field restored" not in viewer.layers
+
+
+# -------------------------------------------------------------------- while something else runs
+def test_while_it_learns_one_sees_what_it_has_learnt_so_far_and_it_learns_on(
+    dock: Any, image: Any, viewer: Any, jobs: Any, qtbot: Any
+) -> None:
+    sees = dock.learn.sees
+    sees.fold.click()
+    jobs.hold()
+    dock.learn.panel.button.click()
+    jobs.steps = 40
+    sees.colours.click()
+    qtbot.waitUntil(lambda: "field colours" in viewer.layers, timeout=5000)
+    verb, asked = jobs.calls[-1]
+    assert (verb, asked["learning"], asked["runtime"].device) == ("glance", dock.learn.form.config(), "cpu")
+    assert sees.said.text() == AFTER.format(40)
+    assert sees.colours.isChecked()
+    sees.alike.click()  # of what was seen already
+    layer = viewer.layers["field alike"]
+    state = dock.desk.session.project.path / PRETRAIN
+    state.parent.mkdir()
+    state.write_bytes(b"newer")
+    click(layer, image.data_to_world((60, 20)))
+    assert layer.data[60, 0] == 1
+    assert [verb for verb, _ in jobs.calls] == ["pretrain", "glance"]  # a click has nobody look anew
+    jobs.steps = 90
+    for _ in range(2):
+        sees.colours.click()
+    qtbot.waitUntil(lambda: AFTER.format(90) in sees.said.text(), timeout=5000)
+    assert dock.desk.session.running == "learn"
+    dock.learn.panel.button.click()
+    done(dock, qtbot)
+    assert dock.learn.panel.message.text() == "Stopped; what was done so far is kept"
+
+
+def test_a_look_beside_a_job_is_left_off_by_another_click_and_the_next_one_begins_anew(
+    dock: Any, image: Any, viewer: Any, jobs: Any, qtbot: Any
+) -> None:
+    sees = dock.learn.sees
+    jobs.hold()
+    jobs.look.clear()
+    dock.learn.panel.button.click()
+    sees.colours.click()
+    assert (sees.colours.isChecked(), sees.alike.isEnabled()) == (True, False)
+    assert sees.said.text() == "loading the network"
+    sees.colours.click()
+    qtbot.waitUntil(lambda: sees.colours.isEnabled() and sees.alike.isEnabled(), timeout=5000)
+    assert (sees.colours.isChecked(), sees.said.text()) == (False, "")
+    jobs.look.set()
+    sees.alike.click()
+    qtbot.waitUntil(lambda: "field alike" in viewer.layers, timeout=5000)
+    assert "field colours" not in viewer.layers
+    jobs.look.clear()
+    sees.colours.click()
+    sees.alike.click()
+    viewer.close()  # nobody waits
+    jobs.go.set()
+    qtbot.waitUntil(lambda: not our_threads(), timeout=5000)
+
+
+def test_what_waits_for_the_job_that_runs_says_so(dock: Any, image: Any, jobs: Any, qtbot: Any) -> None:
+    learn(dock, qtbot)
+    jobs.hold()
+    dock.learn.panel.button.click()
+    assert not dock.learn.sees.restored.isEnabled()
+    assert LATER in dock.learn.sees.restored.toolTip()
+    jobs.go.set()
+    done(dock, qtbot)
+    assert LATER not in dock.learn.sees.restored.toolTip()
 
 
 # -------------------------------------------------------------------- restored, beside the image
