@@ -108,13 +108,13 @@ class Sights(QObject):
                 then(found)
 
         jobs, learning = self._desk.jobs, self._desk.learning if running == "learn" else None
-        asked: dict[str, Any] = {"id": id, "z": z, "box": box, "learning": learning}
-        asked["runtime"] = self._desk.session.runtime
+        wanted: dict[str, Any] = {"id": id, "z": z, "box": box, "learning": learning}
+        wanted["runtime"] = self._desk.session.runtime
         if running not in BESIDE:
-            self._desk.run("see", lambda stop: jobs.see(project, stop=stop, **asked), done)
+            self._desk.run("see", lambda stop: jobs.see(project, stop=stop, **wanted), done)
         elif not self.aside.busy:
-            asked["runtime"] = replace(asked["runtime"], device="cpu")  # the job has the memory of a GPU to itself
-            self.aside.run(role, lambda stop: jobs.glance(project, stop=stop, **asked), done)
+            wanted["runtime"] = replace(wanted["runtime"], device="cpu")  # the job has the memory of a GPU to itself
+            self.aside.run(role, lambda stop: jobs.glance(project, stop=stop, **wanted), done)
 
     @property
     def after(self) -> int | None:
