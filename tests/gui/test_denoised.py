@@ -15,7 +15,7 @@ from .conftest import our_threads
 
 def done(dock: Any, qtbot: Any) -> None:
     """Wait until no job runs."""
-    qtbot.waitUntil(lambda: dock.desk.session.running is None and not our_threads(), timeout=5000)
+    qtbot.waitUntil(lambda: dock.desk.session.running is None and not our_threads(), timeout=20000)
 
 
 def learn(dock: Any, qtbot: Any, method: str = "denoise") -> None:

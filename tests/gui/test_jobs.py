@@ -23,7 +23,7 @@ from .conftest import delete_later, our_threads
 
 def done(dock: Any, qtbot: Any) -> None:
     """Wait until no job runs, nor the prediction that follows training."""
-    qtbot.waitUntil(lambda: dock.desk.session.running is None and not our_threads(), timeout=5000)
+    qtbot.waitUntil(lambda: dock.desk.session.running is None and not our_threads(), timeout=20000)
 
 
 def paint_two(dock: Any, layer: Any, qtbot: Any) -> None:
@@ -499,7 +499,7 @@ def test_closing_the_viewer_ends_a_job(dock: Any, image: Any, viewer: Any, jobs:
     path, desk = dock.desk.session.project.path, dock.desk
     viewer.close()
     delete_later()
-    qtbot.waitUntil(lambda: not our_threads(), timeout=5000)
+    qtbot.waitUntil(lambda: not our_threads(), timeout=20000)
     qtbot.waitUntil(lambda: desk.session.running is None, timeout=2000)
     assert Project.open(path).pretrained is not None
 
@@ -547,7 +547,7 @@ def test_what_a_job_makes_without_the_dock_is_shown_and_so_it_is_when_the_dock_i
 ) -> None:
     desk = working(painted, jobs, qtbot, "train")
     jobs.go.set()
-    qtbot.waitUntil(lambda: desk.session.running is None and not our_threads(), timeout=5000)
+    qtbot.waitUntil(lambda: desk.session.running is None and not our_threads(), timeout=20000)
     assert [name for name, _ in jobs.calls] == ["train", "predict"]
     assert (viewer.layers["field masks"].data == 2).all()
     again = reopened(viewer, desk)
@@ -562,7 +562,7 @@ def test_an_error_of_a_job_without_the_dock_is_told(
     desk = working(painted, jobs, qtbot, "train")
     jobs.error = LabelError("Only one class is painted", "Two are needed", "Paint some background")
     jobs.go.set()
-    qtbot.waitUntil(lambda: desk.session.running is None and not our_threads(), timeout=5000)
+    qtbot.waitUntil(lambda: desk.session.running is None and not our_threads(), timeout=20000)
     assert said[-1] == "Only one class is painted. Two are needed. Paint some background."
     assert reopened(viewer, desk).train.panel.message.text() == said[-1]
 
@@ -579,7 +579,7 @@ def test_closing_the_viewer_ends_a_job_that_went_on_without_the_dock(
     path = desk.session.project.path
     viewer.close()
     delete_later()
-    qtbot.waitUntil(lambda: desk.session.running is None and not our_threads(), timeout=5000)
+    qtbot.waitUntil(lambda: desk.session.running is None and not our_threads(), timeout=20000)
     assert Project.open(path).pretrained is not None
     assert not held
 
@@ -592,7 +592,7 @@ def test_closing_the_dock_frees_what_jobs_hold_once_none_runs(
     desk = working(dock, jobs, qtbot)
     assert held
     jobs.go.set()
-    qtbot.waitUntil(lambda: desk.session.running is None and not our_threads(), timeout=5000)
+    qtbot.waitUntil(lambda: desk.session.running is None and not our_threads(), timeout=20000)
     assert not held
 
 

@@ -18,7 +18,7 @@ from .conftest import our_threads
 
 def done(dock: Any, qtbot: Any) -> None:
     """Wait until no job runs."""
-    qtbot.waitUntil(lambda: dock.desk.session.running is None and not our_threads(), timeout=5000)
+    qtbot.waitUntil(lambda: dock.desk.session.running is None and not our_threads(), timeout=20000)
 
 
 def click(layer: Any, position: tuple[float, ...], *modifiers: str, moved: int = 1, button: int = 1) -> None:
@@ -169,7 +169,7 @@ def test_a_look_beside_a_job_is_left_off_by_another_click_and_the_next_one_begin
     sees.alike.click()
     viewer.close()  # nobody waits
     jobs.go.set()
-    qtbot.waitUntil(lambda: not our_threads(), timeout=5000)
+    qtbot.waitUntil(lambda: not our_threads(), timeout=20000)
 
 
 def test_what_waits_for_the_job_that_runs_says_so(dock: Any, image: Any, jobs: Any, qtbot: Any) -> None:

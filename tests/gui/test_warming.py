@@ -54,7 +54,7 @@ def test_it_is_loaded_in_a_thread_that_ends_whatever_is_missing(unknown: str, qt
     warming.warm(owner)
     assert unknown not in sys.modules
     qtbot.waitUntil(lambda: unknown in sys.modules, timeout=5000)
-    qtbot.waitUntil(lambda: not our_threads(), timeout=5000)
+    qtbot.waitUntil(lambda: not our_threads(), timeout=20000)
 
 
 def test_nothing_is_loaded_for_a_dock_that_is_gone(unknown: str, qtbot: Any) -> None:
