@@ -29,6 +29,7 @@ import torch
 from ablation import paint, split_training
 
 from napari_sslseg import atlas, calibration, linear, model, pixel_classifier, styles
+from napari_sslseg import hidden as hidden_layer
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.image import Image
 from napari_sslseg.job import Stop
@@ -199,7 +200,7 @@ def live(bench: Bench, seed: int):
     known, targets, looked, truth = bench.columns(pixels)
     values, kind = bench.labelled.values, bench.kind
     for width, (steps, batch, rate, drop) in itertools.product((64, 32), LIVE):
-        pixel_classifier.WIDTH, pixel_classifier.STEPS, pixel_classifier.BATCH = width, steps, batch
+        hidden_layer.WIDTH, pixel_classifier.STEPS, pixel_classifier.BATCH = width, steps, batch
         pixel_classifier.RATE, pixel_classifier.DROP = rate, drop
         classifier = make(bench, pixel_classifier.COARSEST, pixel_classifier.REDUCTIONS)
         torch.manual_seed(seed)

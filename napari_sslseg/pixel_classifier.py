@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from napari_sslseg.encoders import Encoder
+from napari_sslseg.hidden import UNITS, Hidden
 from napari_sslseg.job import Stop
 from napari_sslseg.styles import Others, Styles
 from napari_sslseg.trees import Trees
@@ -18,14 +19,12 @@ from napari_sslseg.trees import Trees
 SIGMAS = (0.7, 1.4, 2.8, 5.6, 11.2)  # px: scales of the filter bank
 RESPONSES = 4  # smoothed value, gradient, both eigenvalues of the Hessian
 REDUCTIONS = (1, 2)  # by how much the images are made smaller, each time the encoder looks at them
-WIDTH = 64  # hidden units
 COARSEST = 16  # px of the image: stride of the coarsest map that is used; coarser ones let strokes be learnt by heart
-UNITS = 8  # hidden units computed at once: more do not fit the cache of a processor, and cost twice as much
 STEPS, BATCH, RATE, DECAY, DROP = 150, 512, 1e-3, 1e-2, 0.5
 SURE, AGAIN = 0.8, 2  # how probable a class is where it is learnt from without a label, and how often that is done
 
 
-class PixelClassifier(nn.Module):
+class PixelClassifier(Hidden):
     """Hypercolumns (Hariharan et al., CVPR 2015) and a multi-scale filter bank, classified by one hidden layer.
 
     It has far fewer weights to learn than a decoder, so a handful of strokes settles it within seconds. Where there is
@@ -48,22 +47,14 @@ class PixelClassifier(nn.Module):
         What is averaged with it, if anything.
     """
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(
         self, encoder: Encoder, classes: int, magnification: int = 1, reductions: tuple[int, ...] = REDUCTIONS
     ) -> None:
-        super().__init__()
-        self.reductions, self.magnification = reductions, magnification
+        used = sum(s <= COARSEST * magnification for s in encoder.strides)
+        sizes = (*encoder.channels[:used] * len(reductions), RESPONSES * len(SIGMAS) * encoder.in_channels)
+        super().__init__(sum(sizes), classes)
+        self.reductions, self.magnification, self.used, self.sizes = reductions, magnification, used, sizes
         self.encoder = copy.deepcopy(encoder).requires_grad_(False).eval()
-        self.used = sum(s <= COARSEST * magnification for s in encoder.strides)
-        seen = encoder.channels[: self.used] * len(reductions)
-        self.sizes = (*seen, RESPONSES * len(SIGMAS) * encoder.in_channels)
-        self.hidden = nn.Linear(sum(self.sizes), WIDTH)
-        self.output = nn.Linear(WIDTH, classes)
-        self.register_buffer("mean", torch.zeros(sum(self.sizes)))
-        self.register_buffer("std", torch.ones(sum(self.sizes)))
         self.trees: Trees | None = None
 
     def add_trees(self) -> None:
@@ -143,15 +134,14 @@ class PixelClassifier(nn.Module):
         torch.Tensor
             (B, classes, Y, X) logits.
         """
-        weight = self.hidden.weight / self.std
-        bias = self.hidden.bias - weight @ self.mean
+        weight, bias = self.folded()
         grown = self.grown(images)
         *maps, fine = self.maps(grown)
         *coarse, last = (w[:, :, None, None] for w in weight.split(self.sizes, 1))
         small = by_size(F.conv2d(m, w) for m, w in zip(maps, coarse, strict=True))
         output = self.output.weight[:, :, None, None]
         logits = self.output.bias[None, :, None, None]
-        for start in range(0, WIDTH, UNITS):
+        for start in range(0, self.hidden.out_features, UNITS):
             units = slice(start, start + UNITS)
             total = enlarged(F.conv2d(fine, last[units], bias[units]), [m[:, units] for m in small])
             logits = logits + F.conv2d(F.relu(total, inplace=True), output[:, units])
@@ -184,8 +174,7 @@ class PixelClassifier(nn.Module):
         if self.trees is not None:
             bank = columns[:, -self.sizes[-1] :]
             self.trees.fit(bank, targets, bank[:0] if others is None else others.columns[:, -self.sizes[-1] :], stop)
-        self.mean.copy_(columns.mean(0))
-        self.std.copy_(columns.std(0, correction=0).clamp_min(1e-4))
+        self.standardise(columns)
         known, classes = (columns - self.mean) / self.std, self.output.out_features
         labels, weights = F.one_hot(targets, classes).to(known.dtype), _even(targets, classes, 1.0)
         if others is None:
@@ -207,21 +196,14 @@ class PixelClassifier(nn.Module):
 
     def _learn(self, known: Tensor, labels: Tensor, weights: Tensor, stop: Stop, styles: Styles | None = None) -> None:
         """Learn anew from (N, F) standardised columns and (N, K) labels, drawn as often as their weights say."""
-        self.hidden.reset_parameters()
-        self.output.reset_parameters()
-        optimizer = torch.optim.AdamW([*self.hidden.parameters(), *self.output.parameters()], RATE, weight_decay=DECAY)
-        for step in range(STEPS):
-            if stop.requested:
-                return
-            for group in optimizer.param_groups:
-                group["lr"] = RATE * 0.5 * (1 + math.cos(math.pi * step / STEPS))
+
+        def loss() -> Tensor:
             chosen = torch.multinomial(weights.cpu(), BATCH, replacement=True).to(known.device)
             columns = known[chosen] if styles is None else known[chosen] + styles.moves(chosen)
             hidden = F.relu(self.hidden(F.dropout(columns, DROP)))
-            loss = F.cross_entropy(self.output(F.dropout(hidden, DROP)), labels[chosen])
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
+            return F.cross_entropy(self.output(F.dropout(hidden, DROP)), labels[chosen])
+
+        self.learn(loss, STEPS, RATE, DECAY, stop)
 
 
 def _even(found: Tensor, classes: int, power: float) -> Tensor:

@@ -1,21 +1,18 @@
 """Trees: what extremely randomised trees over a filter bank say of single pixels, kept as a small network."""
 
-import math
-
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from napari_sslseg.hidden import UNITS, Hidden
 from napari_sslseg.job import Stop
 
 TREES, LEAST = 30, 2  # how many, and pixels of a leaf
 MOST = 20000  # pixels the trees grow from; of more, some are drawn
-WIDTH = 64  # hidden units of the network
-UNITS = 8  # hidden units computed at once: more do not fit the cache of a processor
 STEPS, BATCH, RATE, DECAY = 400, 1024, 5e-3, 1e-3
 
 
-class Trees(nn.Module):
+class Trees(Hidden):
     """Extremely randomised trees (Geurts et al., Machine Learning 2006), told by one hidden layer (Hinton et al. 2015).
 
     Trees never say of a pixel what they have not seen of another, so a handful of strokes misleads them less than it
@@ -30,16 +27,6 @@ class Trees(nn.Module):
         Classes to tell apart.
     """
 
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, inputs: int, classes: int) -> None:
-        super().__init__()
-        self.hidden = nn.Linear(inputs, WIDTH)
-        self.output = nn.Linear(WIDTH, classes)
-        self.register_buffer("mean", torch.zeros(inputs))
-        self.register_buffer("std", torch.ones(inputs))
-
     def forward(self, maps: Tensor) -> Tensor:
         """Compute class scores of every pixel.
 
@@ -53,11 +40,10 @@ class Trees(nn.Module):
         torch.Tensor
             (B, classes, Y, X) logits.
         """
-        weight = self.hidden.weight / self.std
-        bias = self.hidden.bias - weight @ self.mean
+        weight, bias = self.folded()
         weight, output = weight[:, :, None, None], self.output.weight[:, :, None, None]
         logits = self.output.bias[None, :, None, None]
-        for start in range(0, WIDTH, UNITS):
+        for start in range(0, self.hidden.out_features, UNITS):
             units = slice(start, start + UNITS)
             logits = logits + F.conv2d(F.relu(F.conv2d(maps, weight[units], bias[units])), output[:, units])
         return logits
@@ -76,24 +62,16 @@ class Trees(nn.Module):
         stop : Stop
             Looked at before every step; what was learnt until then stays.
         """
-        told = self._told(known, targets, torch.cat([known, others]))
         seen = torch.cat([known, others])
-        self.mean.copy_(seen.mean(0))
-        self.std.copy_(seen.std(0, correction=0).clamp_min(1e-4))
+        told = self._told(known, targets, seen)
+        self.standardise(seen)
         seen = (seen - self.mean) / self.std
-        self.hidden.reset_parameters()
-        self.output.reset_parameters()
-        optimizer = torch.optim.AdamW(self.parameters(), RATE, weight_decay=DECAY)
-        for step in range(STEPS):
-            if stop.requested:
-                return
-            for group in optimizer.param_groups:
-                group["lr"] = RATE * 0.5 * (1 + math.cos(math.pi * step / STEPS))
+
+        def loss() -> Tensor:
             chosen = torch.randint(len(seen), (BATCH,)).to(seen.device)
-            loss = F.cross_entropy(self.output(F.relu(self.hidden(seen[chosen]))), told[chosen])
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
+            return F.cross_entropy(self.output(F.relu(self.hidden(seen[chosen]))), told[chosen])
+
+        self.learn(loss, STEPS, RATE, DECAY, stop)
 
     def _told(self, known: Tensor, targets: Tensor, seen: Tensor) -> Tensor:
         """What trees grown from labelled pixels say of others: (S, classes) probabilities."""

@@ -13,9 +13,8 @@ from napari_sslseg.io.files import stem
 from napari_sslseg.io.lazy import SMALL
 
 METRES = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "µm": 1e-6, "nm": 1e-9, "pm": 1e-12, "Å": 1e-10, "in": 0.0254}
-SECONDS = {"s": 1.0, "sec": 1.0, "second": 1.0, "ms": 1e-3, "msec": 1e-3, "millisecond": 1e-3} | {
-    **{"µs": 1e-6, "usec": 1e-6, "microsecond": 1e-6, "min": 60.0, "minute": 60.0, "h": 3600.0, "hour": 3600.0},
-}
+SECONDS = {"s": 1.0, "sec": 1.0, "second": 1.0, "ms": 1e-3, "msec": 1e-3, "millisecond": 1e-3}
+SECONDS |= {"µs": 1e-6, "usec": 1e-6, "microsecond": 1e-6, "min": 60.0, "minute": 60.0, "h": 3600.0, "hour": 3600.0}
 LONG_NAMES = {
     "meter": "m",
     "centimeter": "cm",
