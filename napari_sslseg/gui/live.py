@@ -277,7 +277,7 @@ class Live(QObject):
         before = self._shown
         if before is not None and before[:3] == overlay[:3]:
             before = None  # it is painted over
-        self._put(self._masks(project, overlay.image), overlay, overlay.labels, before)
+        self._put(self._masks(project, overlay), overlay, overlay.labels, before)
         if overlay.unsure is not None and self.doubts:
             self._put(self._doubts(project, overlay.image), overlay, overlay.unsure, before)
         self._shown = overlay._replace(labels=None, unsure=None)
@@ -288,14 +288,19 @@ class Live(QObject):
         _part(layer.data, overlay)[...] = values
         layer.refresh()
 
-    def _masks(self, project: Project, id: str) -> Any:
+    def _masks(self, project: Project, overlay: Overlay) -> Any:
+        shape, kind = project.entry(overlay.image).shape, masks.of_classes(project, overlay.labels)
+
         def make(geometry: dict[str, Any]) -> LabelsLayer:
-            layer = LabelsLayer(vast.zeros(project.entry(id).shape, np.uint16), name=f"{id} live", **geometry)
+            layer = LabelsLayer(vast.zeros(shape, kind), name=f"{overlay.image} live", **geometry)
             masks.colour(layer, project)
             masks.style(layer, self._canvas.look)
             return layer
 
-        return self._layer(project, id, "live", "image", make)
+        layer = self._layer(project, overlay.image, "live", "image", make)
+        if layer.data.dtype.itemsize < kind.itemsize:
+            layer.data = vast.zeros(shape, kind)  # nothing is lost: what is looked at is answered anew
+        return layer
 
     def _doubts(self, project: Project, id: str) -> Any:
         def make(geometry: dict[str, Any]) -> ImageLayer:

@@ -85,6 +85,27 @@ def kept(project: Project, id: str) -> Prediction | None:
     return Prediction(id, found) if found is not None else None
 
 
+def of_classes(project: Project, labels: Any) -> np.dtype[Any]:
+    """Return what masks of classes are shown as: numbers of 8 bits, if these are enough.
+
+    For each new table of colours napari goes through all numbers that there can be: 65536 hold the window up.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+    labels : ndarray of int
+        What is to be shown; a class in it may not be in the project any more.
+
+    Returns
+    -------
+    numpy.dtype
+        uint8 or uint16.
+    """
+    most = max([int(labels.max(initial=0)), *(c.value for c in project.classes)])
+    return np.dtype(np.uint8 if most < 2**8 else np.uint16)
+
+
 def read_again(viewer: ViewerModel, project: Project) -> None:
     """Show large masks, which are read where one looks, as they are on the disk now.
 
@@ -112,8 +133,10 @@ def _show_masks(viewer: ViewerModel, project: Project, prediction: Prediction, l
         known = kept(project, prediction.image) if prediction.written else prediction
         if known is None:
             return
-        kind = np.uint32 if project.task == "instance" else np.uint16
+        kind = np.dtype(np.uint32) if project.task == "instance" else of_classes(project, known.labels)
         masks = found[0].data if found else vast.zeros(shape, kind)
+        if masks.dtype.itemsize < kind.itemsize:
+            masks = masks.astype(kind)
         masks[known.place(len(shape))] = known.labels
     if found:
         if found[0].data is not masks:

@@ -333,6 +333,20 @@ def test_masks_are_updated_in_place(painted: Any, viewer: Any, jobs: Any, qtbot:
     assert len(viewer.layers) == 3
 
 
+def test_masks_are_as_small_as_they_can_be_and_hold_all_classes(
+    painted: Any, viewer: Any, jobs: Any, qtbot: Any
+) -> None:
+    painted.train.panel.button.click()
+    done(painted, qtbot)
+    masks = viewer.layers["field masks"]
+    assert masks.data.dtype == np.uint8  # at 16 bits each new colour would hold the window up
+    jobs.value = 300
+    painted.result.panel.button.click()
+    done(painted, qtbot)
+    assert viewer.layers["field masks"] is masks
+    assert (masks.data == 300).all()
+
+
 def test_another_plane_is_added_to_those_predicted(dock: Any, stack: Any, viewer: Any, qtbot: Any) -> None:
     dock.desk.paint()
     paint_two(dock, viewer.layers["stack labels"], qtbot)

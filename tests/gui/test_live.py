@@ -394,6 +394,15 @@ def test_its_layer_has_the_colours_of_the_classes_as_they_change(
     assert shown.colormap.color_dict[1][3] == 0  # the background is transparent
 
 
+def test_it_shows_classes_that_no_8_bits_hold(dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any) -> None:
+    turned_on(dock, qtbot)
+    shown = dock.desk.canvas.viewer.layers["field live"]
+    assert shown.data.dtype == np.uint8  # at 16 bits each new colour would hold the window up
+    answers.value = 300
+    dock.desk.live.ask()
+    qtbot.waitUntil(lambda: bool((shown.data == 300).any()), timeout=5000)
+
+
 def test_the_sliders_of_the_result_are_for_it_too(dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any) -> None:
     turned_on(dock, qtbot)
     shown = dock.desk.canvas.viewer.layers["field live"]
