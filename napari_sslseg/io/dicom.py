@@ -114,7 +114,10 @@ class _Series:
         if not first or not turned or self.spacing is None:
             return None
         across, down, first = np.array(turned[:3], float), np.array(turned[3:], float), np.array(first, float)
-        steps = [across * self.spacing[2], down * self.spacing[1], np.cross(across, down) * self.spacing[0], first]
+        through, places = np.cross(across, down) * self.spacing[0], [h["ImagePositionPatient"] for h in self.headers]
+        if "Z" in self.axes and len(places) > 1 and all(places):  # of a tilted gantry, each plane lies aside of the last
+            through = (np.array(places[-1], float) - first) / (len(places) - 1)
+        steps = [across * self.spacing[2], down * self.spacing[1], through, first]
         found = np.eye(4)
         found[:3] = np.stack(steps, 1)
         right: npt.NDArray[np.float64] = np.diag([-1.0, -1, 1, 1]) @ found  # DICOM counts to the left and to the back

@@ -95,6 +95,8 @@ def write(
         image.header.set_zooms((*image.header.get_zooms()[:3], spacing.get("T", 1.0), *[1.0] * (volume.ndim - 4)))
     image.set_sform(placed.affine, placed.code)
     image.set_qform(placed.affine, placed.code)
+    if "Z" in spacing and _slanted(placed.affine):
+        image.header["pixdim"][3] = spacing["Z"] * millimetre
     packed = path.name.lower().endswith(".gz")
     with replacing(path, data.nbytes) as temporary:
         payload = image.to_bytes()
@@ -133,6 +135,14 @@ class Placed(NamedTuple):
 
     affine: npt.NDArray[np.floating[Any]]
     code: int = 1
+
+
+def _slanted(affine: npt.NDArray[np.floating[Any]]) -> bool:
+    """Whether planes lie aside of each other, so that the way from one to the next is longer than their distance."""
+    across, down, through = affine[:3, :3].T
+    normal = np.cross(across, down)
+    distance = abs(through @ normal) / np.linalg.norm(normal)
+    return not np.isclose(distance, np.linalg.norm(through), rtol=1e-4)
 
 
 def _opened(path: Path) -> Any:

@@ -132,6 +132,17 @@ def test_a_survey_far_away_is_told(tmp_path):
         read_image(folder)
 
 
+def test_masks_of_planes_of_a_tilted_gantry_lie_where_each_plane_lies(tmp_path):
+    for k in range(5):
+        plane(tmp_path / "a" / f"{k}.dcm", VALUES[k], 0.0, ImagePositionPatient=[-100.0, -90 + 1.5 * k, 30 + 2.0 * k])
+    image = read_image(tmp_path / "a")
+    lying = {"spacing": image.spacing, "unit": image.unit, "like": tmp_path / "a"}
+    write_labels(tmp_path / "m.nii.gz", np.ones((5, 6, 7), np.uint8), **lying)
+    written = nibabel.load(tmp_path / "m.nii.gz")
+    np.testing.assert_allclose(written.affine @ [0, 0, 4, 1], [100, 84, 38, 1], atol=1e-5)
+    assert read_image(tmp_path / "m.nii.gz").spacing == image.spacing == (2.0, 0.5, 0.25)  # a voxel is no larger for it
+
+
 @pytest.mark.parametrize("turned", [(1, 0, 0, 0, 1, 0), TURNED])
 def test_masks_lie_in_the_patient_where_the_series_lies(tmp_path, turned):
     folder = series(tmp_path / "a", turned=turned)
