@@ -176,12 +176,12 @@ def choice(looks: list[Look], kind: str, kept: int) -> str:
     if kept == 0:
         most = max(k.value for k in looks if k.step)
         return (
-            f"Pretraining made it worse on your strokes ({most:.3f} at best, {value:.3f} before); "
+            f"Pretraining made it worse on your strokes (mean IoU {most:.3f} at most, {value:.3f} before; 1 is best); "
             "the starting weights are kept"
         )
     return (
         f"The weights after step {kept} are kept: they were the best on your strokes "
-        f"({value:.3f}, and {looks[-1].value:.3f} at the end)"
+        f"(mean IoU {value:.3f}, and {looks[-1].value:.3f} at the end; 1 is best)"
     )
 
 
@@ -196,9 +196,10 @@ def told(probe: dict[str, Any]) -> str:
     Returns
     -------
     str
-        Such as ``probe on strokes: 0.610 at step 0, 0.655 at step 300 (kept)``.
+        Such as ``probe on strokes (mean IoU, 1 is best): 0.610 at step 0, 0.655 at step 300 (kept)``.
     """
     looks, stride = probe["looks"], -(-len(probe["looks"]) // SHOWN)
     shown = [k for i, k in enumerate(looks) if i % stride == 0 or k["step"] == probe["kept"] or i == len(looks) - 1]
     parts = [f"{k['value']:.3f} at step {k['step']}" + " (kept)" * (k["step"] == probe["kept"]) for k in shown]
-    return f"probe {'on strokes' if probe['kind'] == 'strokes' else 'of the structure'}: {', '.join(parts)}"
+    what = "on strokes (mean IoU, 1 is best)" if probe["kind"] == "strokes" else "of the structure (more is better)"
+    return f"probe {what}: {', '.join(parts)}"

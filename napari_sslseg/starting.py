@@ -118,10 +118,12 @@ def choose(
         return _begin(*used)
     after, before = (float(np.mean(s)) for s in scores)
     if back:
-        than = "no better" if both.heads else "worse"
+        than = "worse by more than chance"
+        if both.heads:
+            than = "better by no more than chance" if after > before else "no better"
         yield Notice(
-            f"On your strokes {what} is {than} ({after:.3f}) than where it started ({before:.3f}); "
-            f"training starts from {origin} instead"
+            f"On your strokes {what} scores {after:.3f} and where it started {before:.3f} (mean IoU, 1 is best), "
+            f"which is {than}; training starts from {origin} instead"
         )
     return _begin(*used, after, before)
 

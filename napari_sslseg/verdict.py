@@ -45,8 +45,8 @@ def verdict(rounds: Sequence[Round]) -> str | None:
     if (best := better(rounds)) is not None and best.interval is not None:
         low, high = best.interval
         return (
-            f"Round {rounds[-1].number} is worse than round {best.number} was ({_score(rounds[-1]):.2f}; "
-            f"{_score(best):.2f}, {low:.2f} to {high:.2f}): some strokes painted since may be wrong. "
+            f"Round {rounds[-1].number} is worse than round {best.number} was (score {_score(rounds[-1]):.2f}; "
+            f"before {_score(best):.2f}, {low:.2f} to {high:.2f}; 1 is best): some strokes painted since may be wrong. "
             f"Round {best.number} can be used again"
         )
     latest = [r for r in rounds[-ENOUGH:] if r.kept_apart == rounds[-1].kept_apart]
@@ -59,7 +59,7 @@ def verdict(rounds: Sequence[Round]) -> str | None:
         return None
     scores = ", ".join(f"{_score(r):.2f}" for r in latest)
     return (
-        f"The last {ENOUGH} rounds differ by no more than chance ({scores}): "
+        f"The last {ENOUGH} rounds differ by no more than chance (scores {scores}): "
         "more strokes of this kind hardly help any more"
     )
 

@@ -284,7 +284,7 @@ def test_info_tells_the_history_of_the_probe(command, data, tmp_path):
     assert (code, heard) == (cli.DONE, [0, 2])
     (said,) = parsed(command("info", path, "--json")[1])
     assert [k["step"] for k in said["probe"]["looks"]] == heard
-    assert re.search(r"probe of the structure: .* at step 0, .* at step 2 \(kept\)\n", command("info", path)[1])
+    assert re.search(r"probe of the structure \(more is better\): .* at step 0, .* at step 2 \(kept\)\n", command("info", path)[1])
 
 
 def test_demo_stays_without_a_window_if_headless(command, tmp_path, monkeypatch):

@@ -71,11 +71,11 @@ def test_there_must_be_something_to_compare(tmp_path):
 @pytest.mark.parametrize(
     ("difference", "used", "said"),
     [
-        (Difference(0.1, (0.05, 0.15), 0.99), True, "Pretraining makes it better (99% sure): with pretraining 0.800"),
+        (Difference(0.1, (0.05, 0.15), 0.99), True, "Pretraining makes it better (99% sure): score with pretraining 0.800"),
         (Difference(-0.1, (-0.15, -0.05), 0.99), True, "Pretraining makes it worse"),
         (Difference(0.01, (-0.05, 0.07), 0.6), True, "No difference beyond chance"),
         (None, True, "too little is kept apart to say how sure"),
-        (None, False, "what was pretrained is no better than its start"),
+        (None, False, "what was pretrained helps by no more than chance, if at all"),
     ],
 )
 def test_it_says_which_is_better_and_how_surely(difference, used, said):
@@ -91,7 +91,7 @@ def test_it_says_which_is_better_and_how_surely(difference, used, said):
         (Difference(-0.04, (-0.07, -0.01), 0.99), True, "first made it worse: -0.04 (-0.07 to -0.01)"),
         (Difference(0.002, (-0.01, 0.02), 0.6), True, "no difference that can be told: +0.002"),
         (None, True, "Too few strokes"),
-        (None, False, "no better than before"),
+        (None, False, "helped by no more than chance, if at all"),
     ],
 )
 def test_the_window_says_it_in_plain_words(difference, used, said):

@@ -76,8 +76,8 @@ def test_without_labels_the_last_is_kept_unless_the_features_collapsed():
 @pytest.mark.parametrize(
     "kind, kept, sentence",
     [
-        ("strokes", 0, r"worse on your strokes \(0.650 at best, 0.700 before\); the starting weights are kept"),
-        ("strokes", 10, r"after step 10 are kept: they were the best on your strokes \(0.650, and 0.600 at the end\)"),
+        ("strokes", 0, r"worse on your strokes \(mean IoU 0.650 at most, 0.700 before; 1 is best\); the starting weights are kept"),
+        ("strokes", 10, r"step 10 are kept: they were the best on your strokes \(mean IoU 0.650, and 0.600 at the end; 1 is best\)"),
         ("structure", 10, "after step 10 are kept, from before the features collapsed"),
     ],
 )
@@ -87,7 +87,7 @@ def test_the_choice_is_said_in_a_sentence(kind, kept, sentence):
 
 def test_a_history_is_told_in_a_line():
     history = {"kind": "strokes", "kept": 10, "looks": [{"step": 0, "value": 0.61}, {"step": 10, "value": 0.7}]}
-    assert told(history) == "probe on strokes: 0.610 at step 0, 0.700 at step 10 (kept)"
+    assert told(history) == "probe on strokes (mean IoU, 1 is best): 0.610 at step 0, 0.700 at step 10 (kept)"
 
 
 def test_of_a_long_history_a_part_is_told_with_the_step_that_is_kept_and_the_last():

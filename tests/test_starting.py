@@ -1,5 +1,6 @@
 """Training leaves a pretrained encoder out where it is worse on the strokes than what it started from."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -63,7 +64,7 @@ def test_an_encoder_that_became_worse_is_left_out_and_that_is_said(files):
     assert (begin.start, begin.encoder) == (files["first"], "unet")
     assert begin.compared["pretrained"] < begin.compared["before"]
     (text,) = notices(heard)
-    assert text.startswith("On your strokes the pretrained encoder is worse (")
+    assert re.search(r"scores 0\.\d+ and where it started [01]\.\d+ \(mean IoU, 1 is best\), which is worse by", text)
     assert text.endswith("training starts from first.safetensors instead")
 
 
@@ -158,8 +159,17 @@ def test_a_head_that_became_worse_is_left_out_and_that_is_said(heads):
     begin = choose(heads["worse"], heard)
     assert (begin.start, begin.encoder) == (heads["before-worse"], "unet")
     (text,) = notices(heard)
-    assert text.startswith("On your strokes what was learnt is no better (")
+    assert text.startswith("On your strokes what was learnt scores 0.")
+    assert "(mean IoU, 1 is best), which is no better; " in text
     assert text.endswith("training starts from before-worse.safetensors instead")
+
+
+def test_a_head_that_scores_more_by_chance_is_left_out_and_that_is_said(heads, monkeypatch):
+    monkeypatch.setattr(StrokeProbe, "measure", lambda *_, **__: [(0.3, 0.9, 0.78), (0.6, 0.5, 0.52)])
+    heard = []
+    assert choose(heads["better"], heard).start == heads["before-better"]
+    (text,) = notices(heard)
+    assert "scores 0.660 and where it started 0.540 (mean IoU, 1 is best), which is better by no more than cha" in text
 
 
 @pytest.mark.parametrize(("origin", "left_out"), [("starter", True), ("imagenet", False)])

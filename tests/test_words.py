@@ -256,16 +256,16 @@ def look(step, value, rank=9.0):
             "It no longer tells things apart. Stop, and choose another method or a lower rate under “Advanced”.",
         ),
         (
-            "On your strokes the pretrained encoder is worse (0.512) than where it started (0.633); training starts "
-            "from starter instead",
-            "For your strokes, what was learnt from your images is worse (0.512) than what was there before (0.633): "
-            "training does without it",
+            "On your strokes the pretrained encoder scores 0.512 and where it started 0.633 (mean IoU, 1 is best), "
+            "which is worse by more than chance; training starts from starter instead",
+            "For your strokes, what was learnt from your images scores 0.512 and what was there before 0.633 (1 is "
+            "best), which is worse by more than chance: training does without it",
         ),
         (
-            "On your strokes what was learnt is no better (0.512) than where it started (0.513); training starts "
-            "from starter instead",
-            "For your strokes, what was learnt from your images is no better (0.512) than what was there before "
-            "(0.513): training does without it",
+            "On your strokes what was learnt scores 0.658 and where it started 0.540 (mean IoU, 1 is best), which is "
+            "better by no more than chance; training starts from starter instead",
+            "For your strokes, what was learnt from your images scores 0.658 and what was there before 0.540 (1 is "
+            "best), which is better by no more than chance: training does without it",
         ),
         (
             "Too few strokes tell whether what was learnt is better than where it started; training starts from "
@@ -281,11 +281,12 @@ def look(step, value, rank=9.0):
         ("The probe has been flat for 40 s: you can stop now", "It has learnt nothing new for 40 s: you can stop now"),
         (
             looks.choice([look(0, 0.5), look(100, 0.7), look(200, 0.6)], "strokes", 100),
-            "What was learnt until step 100 is kept: it was the best for your strokes (0.700, and 0.600 at the end)",
+            "What was learnt until step 100 is kept: it was the best for your strokes (score 0.700, and 0.600 at "
+            "the end; 1 is best)",
         ),
         (
             looks.choice([look(0, 0.7), look(100, 0.6)], "strokes", 0),
-            "Learning from your images made it worse for your strokes (0.600 at best, 0.700 before): "
+            "Learning from your images made it worse for your strokes (score 0.600 at most, 0.700 before; 1 is best): "
             "what was learnt is left out",
         ),
         (

@@ -31,18 +31,18 @@ NOTICES = (  # what jobs say of their work, and how the window says it
         r"What was learnt until step \1 is kept: after it, things were no longer told apart",
     ),
     (
-        r"^The weights after step (\S+) are kept: they were the best on your strokes",
-        r"What was learnt until step \1 is kept: it was the best for your strokes",
+        r"^The weights after step (\S+) are kept: they were the best on your strokes \(mean IoU",
+        r"What was learnt until step \1 is kept: it was the best for your strokes (score",
     ),
     (
-        r"^Pretraining made it worse on your strokes (\(.*\)); the starting weights are kept",
-        r"Learning from your images made it worse for your strokes \1: what was learnt is left out",
+        r"^Pretraining made it worse on your strokes \(mean IoU (.*)\); the starting weights are kept",
+        r"Learning from your images made it worse for your strokes (score \1): what was learnt is left out",
     ),
     (
-        r"^On your strokes (?:the pretrained encoder|what was learnt) is (worse|no better) \((\S+)\) "
-        r"than where it started \((\S+)\); training .*",
-        r"For your strokes, what was learnt from your images is \1 (\2) than what was there before (\3): "
-        "training does without it",
+        r"^On your strokes (?:the pretrained encoder|what was learnt) scores (\S+) and where it started (\S+) "
+        r"\(mean IoU, 1 is best\), which is ([\w ]+); training .*",
+        r"For your strokes, what was learnt from your images scores \1 and what was there before \2 (1 is best), "
+        r"which is \3: training does without it",
     ),
     (
         r"^Too few strokes tell whether what was learnt is better than where it started; training .*",
