@@ -254,7 +254,8 @@ def main(arguments: list[str] | None = None) -> None:
         launch.check_alone(sys.argv[1:] if arguments is None else arguments)
         code = app(arguments, exit_on_error=False, print_error=False)
     except (CycloptsError, UserError) as error:
-        complain(error)
+        if not isinstance(error.__cause__, BrokenPipeError):  # who was reading, such as head, has had enough
+            complain(error)
         code = FAILED
     except KeyboardInterrupt:
         complain("Interrupted.")
@@ -269,8 +270,9 @@ def main(arguments: list[str] | None = None) -> None:
 def _leave(code: int) -> NoReturn:
     """End this process at once: Python would spend up to a second on tidying up after torch, and Ctrl-C seem slow."""
     try:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:  # closed by who started this process
+                stream.flush()
     except OSError:  # who was reading has gone
         code = code or FAILED
     os._exit(code)

@@ -45,7 +45,7 @@ class Comparison:
             Which is better, by how much, how sure.
         """
         if not self.used:
-            return "On your strokes, what was pretrained helps by no more than chance, if at all: training leaves it out."
+            return "On your strokes, pretraining helps by no more than chance, if at all: training does without it."
         ours, other = (sum(s) / len(s) for s in (self.with_ssl, self.without_ssl))
         scores = f"score with pretraining {ours:.3f}, without {other:.3f} (1 is best; {self.held_out} kept apart"
         scores += f", {len(self.with_ssl)} trainings each)" if len(self.with_ssl) > 1 else ")"
@@ -67,7 +67,7 @@ class Comparison:
             Such as ``Learning from your images first helped: +0.04 (0.01 to 0.07)``.
         """
         if not self.used:
-            return "For your strokes, learning from your images helped by no more than chance, if at all: training leaves it out"
+            return "For your strokes, learning helped by no more than chance, if at all: training does without it"
         if self.difference is None:
             return "Too few strokes are kept apart to tell whether learning helped: paint more of each class"
         (low, high), digits = self.difference.interval, 2 if abs(self.difference.mean) >= 0.01 else 3

@@ -44,5 +44,9 @@ class CheckpointError(UserError):
     """A checkpoint that cannot be read or does not fit."""
 
 
+class OutputError(UserError):
+    """What a command says cannot be written where it goes: to a full disk, or to a program that has ended."""
+
+
 class StorageError(UserError):
     """The disk is full, or the place may not be written to; what was there before is untouched."""

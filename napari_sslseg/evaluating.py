@@ -31,6 +31,8 @@ class Report:
     hausdorff : dict of int to float
         By class value, the mean over the files, of a time series over its frames, of how far outlines lie apart
         (`metrics.hausdorff95`), in the unit of each file of true labels; empty unless asked for.
+    unit : str
+        That unit; empty where nothing was measured, or where files have several.
     """
 
     files: int
@@ -40,6 +42,7 @@ class Report:
     mean_dice: float
     precision: metrics.Precision | None
     hausdorff: dict[int, float]
+    unit: str = ""
 
 
 def evaluate(
@@ -86,6 +89,7 @@ def evaluate(
     pairs: list[tuple[Any, Any]] = []
     single: list[tuple[Any, Any]] = []  # frames of time series one by one
     outlined: list[tuple[Any, Any, tuple[float, ...]]] = []
+    units: set[str] = set()
     for k, path in enumerate(found):
         if stop is not None and stop.requested:
             break
@@ -109,6 +113,7 @@ def evaluate(
         if distances:
             masks = frames if task == "semantic" else [_foreground(*frame) for frame in frames]
             outlined += [(*pair, about.spacing[-pair[1].ndim :]) for pair in masks]
+            units.add(about.unit)
         yield Progress((k + 1) / len(found), path.name)
     if pairs and not any(t.any() for _, t in pairs):
         raise LabelError(f"{truth} holds no label but 0, which means unlabelled", "True labels go from 1 on")
@@ -116,7 +121,8 @@ def evaluate(
     iou, dice = counts.iou(), counts.dice()
     precision = metrics.average_precision(single) if task == "instance" else None
     hausdorff = metrics.mean_hausdorff95(outlined)
-    return Report(len(pairs), iou, dice, _mean(iou), _mean(dice), precision, hausdorff)
+    unit = units.pop() if len(units) == 1 else ""
+    return Report(len(pairs), iou, dice, _mean(iou), _mean(dice), precision, hausdorff, unit)
 
 
 def _foreground(prediction: metrics.Labels, truth: metrics.Labels) -> tuple[metrics.Labels, metrics.Labels]:

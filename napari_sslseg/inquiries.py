@@ -46,7 +46,9 @@ def score(
         emit(asdict(report))
         return DONE
     for value, iou in report.iou.items():
-        far = f", outlines {report.hausdorff[value]:.3g} apart (95 %)" if value in report.hausdorff else ""
+        far = ""
+        if value in report.hausdorff:
+            far = f", outlines {f'{report.hausdorff[value]:.3g} {report.unit}'.rstrip()} apart (95 %)"
         say(f"class {value}: IoU {iou:.3f}, Dice {report.dice[value]:.3f}{far}")
     say(f"mean of {count(report.files, 'file')}: IoU {report.mean_iou:.3f}, Dice {report.mean_dice:.3f}")
     if p := report.precision:
@@ -215,7 +217,9 @@ def suggest(
         if machine.events == "json":
             emit({"event": "suggestion", "rank": rank, **asdict(s), "box": s.box._asdict()})
         else:
-            what = f"stands for {s.score:.0%} of the images" if s.kind is None else f"unsure ({s.score:.2f})"
+            what = f"unsure ({s.score:.2f}; 0 is sure, 1 a guess)"
+            if s.kind is None:
+                what = f"stands for {s.score:.0%} of the images"
             rows, columns = f"{s.box.top}:{s.box.bottom}", f"{s.box.left}:{s.box.right}"
             say(f"{rank}. {s.image}, plane {s.z}, rows {rows}, columns {columns}: {what}")
     if not found and machine.events != "json":
@@ -246,6 +250,7 @@ def split(
         lambda stop: split_files(masks, value, out, NECK if neck is None else neck, stop=stop),
         out,
         machine.events,
+        network=False,
     )
     return STOPPED if stopped else DONE
 
@@ -275,7 +280,10 @@ def measure(
     from napari_sslseg.measuring import measure_files
 
     found, stopped = show(
-        "Measuring", lambda stop: measure_files(masks, out, images or (), task, stop=stop), machine.events
+        "Measuring",
+        lambda stop: measure_files(masks, out, images or (), task, stop=stop),
+        machine.events,
+        network=False,
     )
     if machine.events == "json":
         emit({"event": "result", "objects": found, "table": str(out), "stopped": stopped})

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, TaskProgressColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from napari_sslseg import ranks
-from napari_sslseg.errors import UserError
+from napari_sslseg.errors import OutputError, UserError
 from napari_sslseg.job import Device, Event, Job, Metric, Notice, Picture, Progress, Stop, run
 
 if TYPE_CHECKING:
@@ -119,7 +119,6 @@ def emit(values: Mapping[str, Any]) -> None:
         What to write.
     """
     say(json.dumps(_plain(values), ensure_ascii=False, allow_nan=False))
-    sys.stdout.flush()
 
 
 def _plain(value: Any) -> Any:
@@ -131,15 +130,29 @@ def _plain(value: Any) -> Any:
 
 
 def say(text: str) -> None:
-    """Write a line for people to standard output.
+    """Write a line to standard output, at once.
 
     Parameters
     ----------
     text : str
         The line.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written, as on a full disk, or if nobody reads any more.
     """
-    if ranks.first():
+    if not ranks.first() or sys.stdout is None:
+        return
+    try:
         sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except OSError as error:
+        raise OutputError(
+            f"What is said cannot be written to standard output ({error.strerror})",
+            "It needs a place with room",
+            "Make room, or send it elsewhere with > FILE",
+        ) from error
 
 
 def complain(error: object) -> None:
@@ -150,7 +163,7 @@ def complain(error: object) -> None:
     error : object
         An error, or a sentence.
     """
-    if ranks.first():
+    if ranks.first() and sys.stderr is not None:
         sys.stderr.write(f"{error}\n")
 
 
@@ -183,7 +196,7 @@ def interruptible(stop: Stop) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def show(title: str, start: Callable[[Stop], Job[R]], events: str) -> tuple[R, bool]:
+def show(title: str, start: Callable[[Stop], Job[R]], events: str, *, network: bool = True) -> tuple[R, bool]:
     """Run a job, show it, and let Ctrl-C stop it.
 
     Parameters
@@ -194,6 +207,8 @@ def show(title: str, start: Callable[[Stop], Job[R]], events: str) -> tuple[R, b
         Makes the job, given its stop.
     events : str
         ``bar`` or ``json``.
+    network : bool, optional
+        Whether the job has to do with a network, which takes seconds to load.
 
     Returns
     -------
@@ -206,23 +221,41 @@ def show(title: str, start: Callable[[Stop], Job[R]], events: str) -> tuple[R, b
     ------
     KeyboardInterrupt
         If it was stopped before there was anything to keep.
+    OutputError
+        If what happens could not be told any more; the job was stopped, and has kept what it had.
     """
-    import torch  # noqa: F401  loaded here, where Ctrl-C still ends the program at once: it takes seconds
-
-    stop = Stop()
+    stop, unheard = Stop(), list[OutputError]()
     quiet = events == "json" or not ranks.first()  # of several processes only the first one speaks
-    with interruptible(stop), (JsonListener if quiet else BarListener)(title) as listener:
-        try:
-            result = run(start(stop), listener)
-        except UserError as error:
-            if not stop.requested:
-                raise
-            complain(error)
-            raise KeyboardInterrupt from error
+    with (JsonListener if quiet else BarListener)(title) as listener:
+
+        def tell(event: Event) -> None:
+            try:
+                listener(event)
+            except OutputError as error:
+                unheard.append(error)
+                stop.request()
+
+        if network:
+            tell(Progress(0.0, "loading"))
+            import torch  # noqa: F401  here, where Ctrl-C still ends the program at once: it takes seconds
+        with interruptible(stop):
+            try:
+                result = run(start(stop), tell)
+            except UserError as error:
+                if unheard:
+                    raise unheard[0] from unheard[0].__cause__
+                if not stop.requested:
+                    raise
+                complain(error)
+                raise KeyboardInterrupt from error
+    if unheard:
+        raise unheard[0]
     return result, stop.requested
 
 
-def show_files(title: str, start: Callable[[Stop], Job[list[Path]]], out: Path, events: str) -> bool:
+def show_files(
+    title: str, start: Callable[[Stop], Job[list[Path]]], out: Path, events: str, *, network: bool = True
+) -> bool:
     """Run a job that writes files, show it, and say how many it wrote.
 
     Parameters
@@ -235,6 +268,8 @@ def show_files(title: str, start: Callable[[Stop], Job[list[Path]]], out: Path, 
         Folder of the files.
     events : str
         ``bar`` or ``json``.
+    network : bool, optional
+        Whether the job has to do with a network, which takes seconds to load.
 
     Returns
     -------
@@ -242,7 +277,7 @@ def show_files(title: str, start: Callable[[Stop], Job[list[Path]]], out: Path, 
         Whether it was stopped.
     """
     began = time.monotonic()
-    written, stopped = show(title, start, events)
+    written, stopped = show(title, start, events, network=network)
     if events == "json":
         emit({"event": "result", "files": [str(p) for p in written], "stopped": stopped})
     else:

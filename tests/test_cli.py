@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -81,10 +82,10 @@ def exit_code(*arguments):
     return end.value.code
 
 
-def start(*arguments):
+def start(*arguments, stdout=subprocess.PIPE):
     """Start the command line in a process of its own."""
     words = [sys.executable, "-m", "napari_sslseg", *map(str, arguments)]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(words, stdout=stdout, stderr=subprocess.PIPE, text=True)
 
 
 def parsed(out):
@@ -221,6 +222,15 @@ def test_score_says_every_class_and_the_mean(command, data):
     ]
 
 
+def test_score_says_distances_with_their_unit(command, tmp_path):
+    for name, shift in (("t", 0), ("p", 4)):
+        labels = np.ones((40, 40), np.uint8)
+        labels[10:30, 10 + shift : 30 + shift] = 2
+        write_labels(tmp_path / name / "a.tif", labels, spacing=(0.5, 0.5), unit="mm")
+    out = command("score", tmp_path / "p", "--truth", tmp_path / "t", "--distances")[1]
+    assert re.search(r"^class 2: .*, outlines 2 mm apart \(95 %\)$", out, re.MULTILINE)
+
+
 def test_score_of_objects_is_one_json_object(command, data):
     code, out, _ = command("score", data / "truth", "--truth", data / "truth", "--task", "instance", "--json")
     (report,) = parsed(out)
@@ -284,7 +294,8 @@ def test_info_tells_the_history_of_the_probe(command, data, tmp_path):
     assert (code, heard) == (cli.DONE, [0, 2])
     (said,) = parsed(command("info", path, "--json")[1])
     assert [k["step"] for k in said["probe"]["looks"]] == heard
-    assert re.search(r"probe of the structure \(more is better\): .* at step 0, .* at step 2 \(kept\)\n", command("info", path)[1])
+    told = r"probe of the structure \(more is better\): .* at step 0, .* at step 2 \(kept\)\n"
+    assert re.search(told, command("info", path)[1])
 
 
 def test_demo_stays_without_a_window_if_headless(command, tmp_path, monkeypatch):
@@ -354,6 +365,35 @@ def test_progress_and_notices_go_to_standard_error(command, data, tmp_path):
     assert code == 0
     assert "flat has the same value everywhere" in err
     assert len(out.splitlines()) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+def test_what_cannot_be_said_is_told_without_a_traceback(data, trained):
+    for words in (("info", trained), ("score", data / "truth", "--truth", data / "truth", "--json")):
+        with Path("/dev/full").open("w") as full:
+            process = start(*words, stdout=full)
+            _, err = process.communicate(timeout=60)
+        assert process.returncode == cli.FAILED
+        assert err.startswith("What is said cannot be written to standard output (No space left on device).")
+
+
+def test_a_command_whose_output_is_closed_does_its_work(trained):
+    code = f"import sys\nfrom napari_sslseg import cli\nsys.stdout = None\ncli.main(['info', {str(trained)!r}])"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == cli.DONE
+
+
+def test_a_job_that_nobody_listens_to_any_more_stops_and_keeps_what_it_learned(data, tmp_path):
+    words = ("pretrain", data / "images", "--project", tmp_path / "p", "--steps", 5000, "--events", "json", *SMALL)
+    with start(*words) as process:
+        next(line for line in process.stdout if json.loads(line).get("name") == "loss")
+        process.stdout.close()  # as head does
+        assert (process.wait(timeout=60), process.stderr.read()) == (cli.FAILED, "")
+    assert Project.open(tmp_path / "p").pretrained.is_file()
+
+
+def test_masks_are_split_and_measured_without_torch(data, tmp_path):
+    assert "torch" not in loaded("split", data / "truth", "--value", 2, "--out", tmp_path / "o")
+    assert "torch" not in loaded("measure", data / "truth", "--out", tmp_path / "o.csv")
 
 
 # ---------------------------------------------------------------- stop and go on
@@ -426,7 +466,8 @@ def test_where_to_paint_next_is_said(command, trained, tmp_path):
     Project.open(trained).write_labels("d1", np.zeros((64, 64), np.uint16))
     code, out, _ = command("suggest", trained, "--number", 2, "--size", 32)
     assert code == cli.DONE
-    assert re.fullmatch(r"(\d\. d[01], plane 0, rows \d+:\d+, columns \d+:\d+: unsure \(0\.\d\d\)\n){2}", out)
+    unsure = r"unsure \(0\.\d\d; 0 is sure, 1 a guess\)"
+    assert re.fullmatch(rf"(\d\. d[01], plane 0, rows \d+:\d+, columns \d+:\d+: {unsure}\n){{2}}", out)
     lines = [
         json.loads(line) for line in command("suggest", trained, "--number", 2, "--events", "json")[1].splitlines()
     ]

@@ -71,11 +71,11 @@ def test_there_must_be_something_to_compare(tmp_path):
 @pytest.mark.parametrize(
     ("difference", "used", "said"),
     [
-        (Difference(0.1, (0.05, 0.15), 0.99), True, "Pretraining makes it better (99% sure): score with pretraining 0.800"),
+        (Difference(0.1, (0.05, 0.15), 0.99), True, "makes it better (99% sure): score with pretraining 0.800"),
         (Difference(-0.1, (-0.15, -0.05), 0.99), True, "Pretraining makes it worse"),
         (Difference(0.01, (-0.05, 0.07), 0.6), True, "No difference beyond chance"),
         (None, True, "too little is kept apart to say how sure"),
-        (None, False, "what was pretrained helps by no more than chance, if at all"),
+        (None, False, "pretraining helps by no more than chance, if at all"),
     ],
 )
 def test_it_says_which_is_better_and_how_surely(difference, used, said):

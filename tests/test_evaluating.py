@@ -112,11 +112,19 @@ def test_distances_are_in_the_unit_of_the_files(tmp_path):
     write_labels(tmp_path / "t" / "a.tif", truth, spacing=(0.5, 0.5), unit="um")
     write_labels(tmp_path / "p" / "a.tif", np.roll(truth, 4, 1))
     assert run(evaluate(tmp_path / "p", tmp_path / "t")).hausdorff == {}
-    found = run(evaluate(tmp_path / "p", tmp_path / "t", distances=True)).hausdorff
-    assert found == {1: pytest.approx(2.0), 2: pytest.approx(2.0)}
+    found = run(evaluate(tmp_path / "p", tmp_path / "t", distances=True))
+    assert found.hausdorff == {1: pytest.approx(2.0), 2: pytest.approx(2.0)}
+    assert found.unit == "µm"
     objects = run(evaluate(tmp_path / "p", tmp_path / "t", "instance", distances=True))
     assert objects.hausdorff[2] == pytest.approx(2.0)
     assert objects.precision.quality == pytest.approx(320 / 480)
+
+
+def test_of_files_in_several_units_none_is_named(tmp_path):
+    for name, unit in (("a.tif", "um"), ("b.tif", "pixel")):
+        for folder in ("p", "t"):
+            write_labels(tmp_path / folder / name, np.array([[1, 2], [2, 1]]), spacing=(0.5, 0.5), unit=unit)
+    assert run(evaluate(tmp_path / "p", tmp_path / "t", distances=True)).unit == ""
 
 
 @pytest.mark.parametrize("axes", [("TYX", ""), ("", "TYX")])

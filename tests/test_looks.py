@@ -76,8 +76,12 @@ def test_without_labels_the_last_is_kept_unless_the_features_collapsed():
 @pytest.mark.parametrize(
     "kind, kept, sentence",
     [
-        ("strokes", 0, r"worse on your strokes \(mean IoU 0.650 at most, 0.700 before; 1 is best\); the starting weights are kept"),
-        ("strokes", 10, r"step 10 are kept: they were the best on your strokes \(mean IoU 0.650, and 0.600 at the end; 1 is best\)"),
+        ("strokes", 0, r"worse on your strokes \(mean IoU 0.650 at most, 0.700 before; 1 is best\); the starting"),
+        (
+            "strokes",
+            10,
+            r"kept: they were the best on your strokes \(mean IoU 0.650, and 0.600 at the end; 1 is best\)",
+        ),
         ("structure", 10, "after step 10 are kept, from before the features collapsed"),
     ],
 )

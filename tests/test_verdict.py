@@ -34,7 +34,9 @@ def test_there_is_nothing_to_say(said):
 def test_a_round_that_is_worse_by_more_than_chance_is_named():
     all_of_them = rounds((0.5, (0.4, 0.6)), (0.72, (0.66, 0.78)), (0.61, (0.5, 0.7)))
     assert better(all_of_them) is all_of_them[1]
-    assert verdict(all_of_them).startswith("Round 3 is worse than round 2 was (score 0.61; before 0.72, 0.66 to 0.78; 1 is best)")
+    assert verdict(all_of_them).startswith(
+        "Round 3 is worse than round 2 was (score 0.61; before 0.72, 0.66 to 0.78; 1 is best)"
+    )
 
 
 def test_three_rounds_alike_are_enough():

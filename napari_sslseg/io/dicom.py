@@ -115,7 +115,7 @@ class _Series:
             return None
         across, down, first = np.array(turned[:3], float), np.array(turned[3:], float), np.array(first, float)
         through, places = np.cross(across, down) * self.spacing[0], [h["ImagePositionPatient"] for h in self.headers]
-        if "Z" in self.axes and len(places) > 1 and all(places):  # of a tilted gantry, each plane lies aside of the last
+        if "Z" in self.axes and len(places) > 1 and all(places):  # a tilted gantry moves planes aside
             through = (np.array(places[-1], float) - first) / (len(places) - 1)
         steps = [across * self.spacing[2], down * self.spacing[1], through, first]
         found = np.eye(4)
