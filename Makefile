@@ -8,6 +8,10 @@ GUI_PACKAGES := xvfb xauth libgl1 libegl1 libxcb-icccm4 libxcb-keysyms1 libxcb-x
 	libxcb-render-util0 libxcb-shape0 libxcb-cursor0 libxkbcommon-x11-0 libdbus-1-3 xdotool
 UNIT := -p no:pytest-qt -p no:napari -p no:npe2
 
+# Many tests start Python anew: what it compiles is kept, in .venv, also where the environment says that it should not be.
+export PYTHONDONTWRITEBYTECODE :=
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
+
 .PHONY: help setup system demo test test-core test-gui lint lint-style lint-types lint-contracts lint-docstrings format clean
 .NOTPARALLEL:
 
