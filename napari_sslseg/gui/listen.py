@@ -1,6 +1,8 @@
 """listen: connect a widget to a signal of the session for as long as the widget lives."""
 
+import weakref
 from collections.abc import Callable
+from types import MethodType
 from typing import Any
 
 from psygnal import SignalInstance
@@ -8,7 +10,7 @@ from qtpy.QtCore import QObject
 
 
 def listen(owner: QObject, signal: SignalInstance, slot: Callable[..., Any]) -> None:
-    """Call a method of a widget whenever a signal is emitted, until Qt deletes the widget.
+    """Call a method of a widget whenever a signal is emitted, until Qt or Python deletes the widget.
 
     Parameters
     ----------
@@ -17,7 +19,13 @@ def listen(owner: QObject, signal: SignalInstance, slot: Callable[..., Any]) -> 
     signal : psygnal.SignalInstance
         The signal.
     slot : callable
-        The method.
+        The method, or a function that lives as long as the widget.
     """
+
+    def end() -> None:
+        signal.disconnect(slot, missing_ok=True)
+
     signal.connect(slot)
-    owner.destroyed.connect(lambda: signal.disconnect(slot, missing_ok=True))
+    owner.destroyed.connect(end)
+    if not isinstance(slot, MethodType):  # which a signal forgets with its widget
+        weakref.finalize(owner, end).atexit = False  # PyQt does not say "destroyed" of what Python collects
