@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari.settings import NapariSettings
 from npe2 import PluginManifest
 from qtpy.QtCore import QCoreApplication, QEvent
 from qtpy.QtWidgets import QApplication
@@ -195,8 +196,8 @@ class FakeJobs:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def manifests_read_once() -> Iterator[None]:
-    """Give every viewer the plugins that are installed: to read all their manifests takes as long as a third of it."""
+def read_and_written_once() -> Iterator[None]:
+    """Give every viewer the plugins that are installed, and write no settings of napari: a third of what it takes."""
     found = list(PluginManifest.discover())
 
     def discover(paths: Any = ()) -> Iterator[Any]:
@@ -205,6 +206,7 @@ def manifests_read_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PluginManifest, "discover", discover)
+        patch.setattr(NapariSettings, "save", lambda *_, **__: None)
         yield
 
 
@@ -258,8 +260,9 @@ def jobs() -> FakeJobs:
 
 
 @pytest.fixture
-def viewer(make_napari_viewer: Callable[[], Any], nothing_left: None) -> Any:
-    """A viewer."""
+def viewer(make_napari_viewer: Callable[[], Any], nothing_left: None, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A viewer that is not shown, and so without napari's style sheet: to apply it takes a quarter of a test's time."""
+    monkeypatch.setattr("napari._qt.qt_main_window.get_stylesheet", lambda *_, **__: "")
     return make_napari_viewer()
 
 
