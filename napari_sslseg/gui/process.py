@@ -12,6 +12,7 @@ import queue
 import subprocess
 import sys
 import threading
+import traceback
 from typing import IO, Any, NamedTuple
 
 from napari_sslseg.errors import StoppedError, UserError
@@ -40,6 +41,55 @@ class Message(NamedTuple):
 
 class RemoteError(Exception):
     """An error of the other process; its text is the traceback there."""
+
+
+def failed(error: Exception) -> Message:
+    """Make the message that tells the other process of an error.
+
+    Parameters
+    ----------
+    error : Exception
+        The error.
+
+    Returns
+    -------
+    Message
+        Of which `error_of` makes an error again.
+    """
+    if isinstance(error, UserError):
+        return Message("user error", (type(error), error.given, error.needed, error.how))
+    told = "".join(traceback.format_exception(error))
+    return Message("error", (f"{type(error).__name__}: {error}", told))
+
+
+def error_of(message: Message) -> Exception:
+    """Make the exception that a message stands for.
+
+    Parameters
+    ----------
+    message : Message
+        What `failed` made, or the news that the process has ended.
+
+    Returns
+    -------
+    Exception
+        The error.
+    """
+    kind, value = message
+    if kind == "user error":
+        known, *parts = value
+        error: UserError = known(*parts)
+        return error
+    if kind == "ended":
+        return UserError(
+            f"The computation ended unexpectedly (exit code {value})",
+            "Most often the memory ran out",
+            "Nothing is lost. Close other programs, or make the pieces smaller under Advanced, and start again",
+        )
+    summary, told = value
+    failure = RuntimeError(summary)
+    failure.__cause__ = RemoteError(told)
+    return failure
 
 
 class Process:
@@ -153,19 +203,27 @@ class Process:
                 name, argument = value
                 with self._lock:  # once it is let go it notes by itself what is not answered
                     if messages is self._messages and self._process is not None:
-                        self._send(pipe, "kept", getattr(project, name)(argument))
+                        self._send(pipe, *_noted(project, name, argument))
             elif kind == "closed":
                 raise StoppedError("The computation was let go", "What it has so far is kept", "Start it again")
             elif kind == "return":
                 return value
             else:
-                raise _error(kind, value)
+                raise error_of(Message(kind, value))
 
     def _send(self, pipe: IO[bytes] | None, kind: str, value: Any = None) -> None:
         assert pipe is not None, "a pipe was asked for"
         with self._sending, contextlib.suppress(OSError, ValueError):  # it has ended: the reader says so
             pickle.dump(Message(kind, value), pipe)
             pipe.flush()
+
+
+def _noted(project: Project, name: str, argument: Any) -> Message:
+    """Note something in the project; if that fails, the job hears it, which waits for an answer and tells of it."""
+    try:
+        return Message("kept", getattr(project, name)(argument))
+    except Exception as error:  # whatever it is: without an answer the job would wait for ever, and all after it
+        return failed(error)
 
 
 def _flags(patience: int) -> int:
@@ -191,21 +249,3 @@ def _read(process: "subprocess.Popen[bytes]", messages: "queue.SimpleQueue[Messa
                 break
     _close(process.stdin)
     messages.put(Message("ended", process.wait()))
-
-
-def _error(kind: str, value: Any) -> Exception:
-    """Make the exception that a message stands for."""
-    if kind == "user error":
-        known, *parts = value
-        error: UserError = known(*parts)
-        return error
-    if kind == "ended":
-        return UserError(
-            f"The computation ended unexpectedly (exit code {value})",
-            "Most often the memory ran out",
-            "Nothing is lost. Close other programs, or make the pieces smaller under Advanced, and start again",
-        )
-    summary, traceback = value
-    failure = RuntimeError(summary)
-    failure.__cause__ = RemoteError(traceback)
-    return failure

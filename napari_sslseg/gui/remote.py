@@ -10,13 +10,12 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from napari_sslseg.contents import Round
-from napari_sslseg.errors import StoppedError, UserError
-from napari_sslseg.gui.process import NOTHING_YET, Call, Message
+from napari_sslseg.errors import StoppedError
+from napari_sslseg.gui.process import NOTHING_YET, Call, Message, error_of, failed
 from napari_sslseg.job import Stop, run
 from napari_sslseg.project import Project
 
@@ -105,7 +104,7 @@ class Wire:
         """Answer for a call that was stopped before it was taken up: nobody waits for imports only to hear that."""
         with contextlib.suppress(queue.Empty):
             self.calls.get_nowait()
-            self.send("user error", (StoppedError, *NOTHING_YET))
+            self.send(*failed(StoppedError(*NOTHING_YET)))
 
     def send(self, kind: str, value: Any) -> bool:
         """Send a message; False if nobody is there any more."""
@@ -121,7 +120,10 @@ class Wire:
         """Ask the window to note something in its project, which it alone writes, and wait for its answer."""
         if self._gone.is_set() or not self.send("keep", (name, value)):
             return Message("gone")
-        return self._kept.get()
+        answer = self._kept.get()
+        if answer.kind in ("user error", "error"):
+            raise error_of(answer)
+        return answer
 
 
 class SharedProject(Project):
@@ -151,10 +153,8 @@ def serve(wire: Wire, jobs: Any) -> None:
             project.wire = wire
             job = getattr(jobs, call.verb)(project, **call.arguments, stop=wire.stop)
             wire.send("return", run(job, lambda event: wire.send("event", event)))
-        except UserError as error:
-            wire.send("user error", (type(error), error.given, error.needed, error.how))
         except Exception as error:  # whatever it is, the user must hear of it, in the window
-            wire.send("error", (f"{type(error).__name__}: {error}", traceback.format_exc()))
+            wire.send(*failed(error))
 
 
 def main() -> None:

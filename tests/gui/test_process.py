@@ -63,6 +63,10 @@ class Jobs:
         project.set_pretrained(path)
         return project.add_round(Round(1, "1.safetensors", 0.5, {}, 2, True, 9, 9, 1.0, False))
 
+    def note(self, project, stop):
+        yield Progress(0.0)
+        project.set_pretrained(project.path / "encoder.safetensors")
+
     def count(self, project, stop):
         number = 0
         while not stop.requested:
@@ -234,6 +238,18 @@ def test_nobody_waits_for_a_job_once_the_window_is_closed(
     assert not Project.open(project.path).rounds
     qtbot.waitUntil(lambda: len(Project.open(project.path).rounds) == 1, timeout=30_000)
     assert Project.open(project.path).pretrained is not None
+
+
+def test_a_job_hears_that_what_it_made_cannot_be_noted_and_others_run_after_it(play: Any, project: Project) -> None:
+    away = project.path.with_name("away")
+
+    def lose(event: Any) -> None:
+        project.path.rename(away)
+
+    with pytest.raises(UserError, match="is gone"):
+        play("note", lose)
+    away.rename(project.path)
+    assert play("add", a=1, b=1) == 2
 
 
 def test_what_is_asked_beside_a_job_is_answered_while_it_runs_by_a_process_that_ends_with_it(
