@@ -114,6 +114,7 @@ class Painting(QObject):
         self._strokes[id] = Strokes(layer, id, boxes, self._writer, self)
         self._strokes[id].saved.connect(self.painted)
         self._strokes[id].pressed.connect(self.pressed)
+        self._strokes[id].pressed.connect(self._writer.tell_again)
         self._strokes[id].lifted.connect(self.lifted)
         self._strokes[id].wrote.connect(self.wrote)
         layer.events.selected_label.connect(self._label_selected)

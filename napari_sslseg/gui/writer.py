@@ -32,7 +32,7 @@ class LabelWriter(QObject):
     """
 
     written = Signal(str, object, float)  # image, painted pixels by value, seconds since 1970
-    failed = Signal(object)  # an error; what could not be written is tried again with what comes next
+    failed = Signal(object)  # an error, once a stroke; what could not be written is tried again with what comes next
 
     def __init__(self, project: Project, parent: QObject) -> None:
         super().__init__(parent)
@@ -41,6 +41,7 @@ class LabelWriter(QObject):
         self._refused: list[tuple[str, Labels, Region, Labels]] = []  # with what was there before
         self._counts: dict[str, dict[tuple[int, int, int], dict[int, int]]] = {}
         self._expected: set[Callable[[], None]] = set()  # who has something to put
+        self._told = ""  # what went wrong last, as long as it need not be told again
         self._hurried = False  # whether it is asked for at once
         self._change = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -86,6 +87,11 @@ class LabelWriter(QObject):
         """
         with self._change:
             return next((labels for other, labels, *_ in reversed(self._refused) if other == id), None)
+
+    def tell_again(self) -> None:
+        """Tell again of what goes wrong, as with a new stroke; else it is told once, and not at each try."""
+        with self._change:
+            self._told = ""
 
     def expect(self, hand_over: Callable[[], None], *, soon: bool) -> None:
         """Note that somebody has something to put; where Python ends before that, it is asked for.
@@ -163,9 +169,12 @@ class LabelWriter(QObject):
             except Exception as error:  # a full disk, a lost share: the user must hear of it
                 with self._change:
                     self._refused.append((id, labels, region, before))
-                with suppress(RuntimeError):  # Qt may be gone where Python ends
-                    self.failed.emit(error)
+                    told, self._told = self._told, str(error)
+                if told != str(error):
+                    with suppress(RuntimeError):  # Qt may be gone where Python ends
+                        self.failed.emit(error)
             else:
+                self._told = ""
                 counts = self._count(id, labels, region)
                 with suppress(RuntimeError):
                     self.written.emit(id, counts, time.time())

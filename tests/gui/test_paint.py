@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
+from napari.utils.interactions import mouse_press_callbacks, mouse_release_callbacks
 from qtpy.QtTest import QTest
 
 from napari_sslseg.gui import layers
 from napari_sslseg.project import Project
+
+from .test_live import mouse
 
 
 def on_disk(path: Path, id: str) -> np.ndarray:
@@ -332,6 +335,21 @@ def test_strokes_that_are_not_on_the_full_disk_are_in_the_layer_that_is_opened_n
     full()
     assert painting.flush()
     np.testing.assert_array_equal(on_disk(dock.desk.session.project.path, "field"), np.asarray(again.data))
+
+
+def test_a_stroke_that_cannot_be_written_is_told_of_once(
+    dock: Any, layer: Any, qtbot: Any, said: list[str], full: Any
+) -> None:
+    painting, told = dock.desk.canvas.painting, "The disk is full. Some space is needed."
+    for at in range(20, 50, 10):  # of one long stroke
+        layer.paint((at, 20), 2)
+        painting.flush()
+        qtbot.wait(10)
+    assert said.count(told) == 1
+    layer.mode = "paint"
+    mouse_press_callbacks(layer, mouse(layer, "mouse_press", (20, 30)))  # the brush comes down again
+    mouse_release_callbacks(layer, mouse(layer, "mouse_release", (20, 30)))
+    qtbot.waitUntil(lambda: said.count(told) == 2, timeout=2000)
 
 
 def test_no_other_project_is_opened_while_strokes_are_not_on_the_disk(
