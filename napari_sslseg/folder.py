@@ -10,7 +10,7 @@ from typing import Any, Self
 from napari_sslseg.contents import FILE, Contents, ContentsFile
 from napari_sslseg.errors import ProjectError
 from napari_sslseg.io.atomic import storage_errors
-from napari_sslseg.io.locks import alone
+from napari_sslseg.io.locks import alone, gone
 
 LOCK = "project"
 
@@ -111,6 +111,17 @@ class Folder:
         with self._lock:
             was, self._contents = self._contents, self._file.read()
             return was != self._contents
+
+    def check(self) -> None:
+        """Make sure that the folder is where it was, before anything is made in it.
+
+        Raises
+        ------
+        StorageError
+            If it is gone.
+        """
+        if not self.path.is_dir():
+            raise gone(self.path)
 
     @contextmanager
     def _newest(self) -> Iterator[None]:

@@ -134,13 +134,15 @@ class Unfinished:
         return Checkpoint(weights, stored.config, stored.history) if stored is not None and weights else None
 
     def keep(self, state: "Checkpoint") -> None:
-        """Store a state.
+        """Store a state; where the project is gone, nothing is made in its place: perhaps it comes back.
 
         Parameters
         ----------
         state : Checkpoint
             The state.
         """
+        if not self._path.parents[1].is_dir():
+            return
         state.history["key"], state.history["asked"] = self._key, self._asked
         state.save(self._path)
 

@@ -77,6 +77,7 @@ def pretrain_project(
     _check_begun(learned, "Learning")
     if not distributed.first():
         return path
+    project.check()
     path = _taken(project.path / "checkpoints", "pretrained")  # another command may have learnt meanwhile
     with _or_removed(path):
         learned.save(path)
@@ -164,6 +165,7 @@ def train_project(
     )
     trained = yield from job
     _check_begun(trained, "Training")
+    project.check()
     number = _taken_number(project)
     path = project.path / "rounds" / f"{number:03d}" / "model.safetensors"
     with _or_removed(path.parent):

@@ -10,7 +10,7 @@ from scenes import disks, objects, paint
 from napari_sslseg import originals
 from napari_sslseg.annotation import LabelClass
 from napari_sslseg.checkpoint import Checkpoint
-from napari_sslseg.errors import LabelError, ProjectError
+from napari_sslseg.errors import LabelError, ProjectError, StoppedError, StorageError
 from napari_sslseg.job import Metric, Notice, Progress, Stop, run
 from napari_sslseg.masking import predict_project
 from napari_sslseg.overlay import Box
@@ -372,3 +372,17 @@ def test_predicting_before_training_is_told(project):
 def test_predicting_an_unknown_image_is_told(trained):
     with pytest.raises(ProjectError, match="no image 'x'.*disks0, disks1"):
         run(predict_project(trained, TILES, ids=["x"]))
+
+
+# ---------------------------------------------------------------- the folder is gone
+@pytest.mark.parametrize("job", [learning, training])
+def test_nothing_is_made_where_a_project_was_that_is_gone(project, job):
+    away = project.path.with_name("away")
+
+    def leave(event):
+        if isinstance(event, Metric) and event.name == "loss" and not away.exists():
+            project.path.rename(away)
+
+    with pytest.raises(StorageError, match="is gone"):
+        run(job(project, steps=2), leave)
+    assert not project.path.exists()

@@ -342,6 +342,7 @@ class Desk(QObject):
             What comes next, once nothing runs any more; not after a failure.
         """
         with telling():
+            self.session.needed_project.check()
             self.canvas.painting.flush()
             self._runner.run(step, make, done, then)
 

@@ -15,6 +15,8 @@ from napari_sslseg.gui.strokes import Strokes
 from napari_sslseg.gui.writer import LabelWriter
 from napari_sslseg.session import Session
 
+PUT_BACK = "Its folder is gone: put it back and try again, or close the window, which gives them up"
+
 
 class Painting(QObject):
     """Keeps the Labels layers and the labels of the project the same."""
@@ -221,10 +223,11 @@ class Painting(QObject):
             If something is not on the disk.
         """
         if not self.flush():
+            there = self.session.needed_project.path.is_dir()
             raise StorageError(
                 "Some strokes of this project are not on the disk yet",
                 "They would be lost if another project were opened now",
-                "Make room on the disk and try again",
+                "Make room on the disk and try again" if there else PUT_BACK,
             )
 
     def _labels_rewritten(self, id: str) -> None:

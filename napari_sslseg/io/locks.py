@@ -47,16 +47,32 @@ def alone(folder: Path, name: str, seconds: float = 10.0) -> Iterator[None]:
         try:
             place.parent.mkdir(exist_ok=True)
         except FileNotFoundError as error:
-            raise StorageError(
-                f"The folder {folder} is gone",
-                "A project stays where it is while one works on it",
-                "Put it back, or open it where it is now",
-            ) from error
+            raise gone(folder) from error
         lock = _locked(place, seconds)
     try:
         yield
     finally:
         lock.release()
+
+
+def gone(folder: Path) -> StorageError:
+    """Make the error that says that the folder of a project is no longer there.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The folder.
+
+    Returns
+    -------
+    StorageError
+        The error.
+    """
+    return StorageError(
+        f"The folder {folder} is gone",
+        "A project stays where it is while one works on it",
+        "Put it back, or open it where it is now",
+    )
 
 
 def _locked(place: Path, seconds: float) -> BaseFileLock:

@@ -237,6 +237,15 @@ def test_stopped_before_there_was_anything_to_keep_is_no_error(
     assert painted.train.panel.button.isEnabled()
 
 
+def test_nothing_begins_in_a_project_that_is_gone(painted: Any, jobs: Any, said: list[str]) -> None:
+    path = painted.desk.session.project.path
+    path.rename(path.with_name("away"))
+    painted.learn.panel.button.click()
+    assert not jobs.calls
+    assert said[-1].startswith(f"The folder {path} is gone.")
+    assert not path.exists()
+
+
 def test_any_other_error_is_told_too(painted: Any, jobs: Any, qtbot: Any, said: list[str]) -> None:
     jobs.error = RuntimeError("out of memory")
     painted.train.panel.button.click()

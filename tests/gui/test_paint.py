@@ -367,6 +367,21 @@ def test_no_other_project_is_opened_while_strokes_are_not_on_the_disk(
     assert on_disk(project.path, "field")[20, 20] == 2
 
 
+def test_strokes_of_a_project_that_is_gone_wait_for_its_folder(
+    dock: Any, layer: Any, said: list[str], tmp_path: Path
+) -> None:
+    path = dock.desk.session.project.path
+    path.rename(path.with_name("away"))
+    layer.paint((20, 20), 2)
+    dock.desk.new_project(tmp_path / "other.sslseg")
+    assert "put it back and try again" in said[-1]
+    assert dock.desk.session.project.path == path
+    path.with_name("away").rename(path)
+    dock.desk.new_project(tmp_path / "other.sslseg")
+    assert dock.desk.session.project.path != path
+    assert on_disk(path, "field")[20, 20] == 2
+
+
 def reopened(dock: Any) -> Project:
     """The project as another program finds it."""
     return Project.open(dock.desk.session.project.path)
