@@ -113,7 +113,8 @@ def finetune(
         history |= {k: resume.history.get(k, v) for k, v in history.items()}
         past = resume.history
         training.restore(resume.weights, past["steps"], past["seconds"], past["losses"])
-        yield Notice(f"Going on from step {training.step}.")
+        if training.step:
+            yield Notice(f"Going on from step {training.step}.")
     pool = [*labelled.images, *(magnify(i, times) for i in _usable(unlabelled or [], labelled.images, deep))]
     batches = Batches(labelled, pool, config, machine, network.piece(labelled.images, config.crop))
     validation = Validation(labelled, pool, config.frequencies if begin != "random" else 0.0, machine, stop)

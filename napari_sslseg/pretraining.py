@@ -91,7 +91,8 @@ def pretrain(
         past = resume.history
         watch.restore(resume)
         training.restore(resume.weights, past["steps"], past["seconds"], past["losses"])
-        yield Notice(f"Going on from step {training.step}.")
+        if training.step:
+            yield Notice(f"Going on from step {training.step}.")
 
     def batch(step: int) -> Batch:
         return _batch(method, images, config, machine, step)

@@ -404,7 +404,7 @@ class Session:
         message : str, optional
             What to tell the user of it.
         failed : bool, optional
-            Whether it ended in an error and made nothing.
+            Whether it made nothing: it ended in an error, or was stopped too soon.
         """
         step = self.running
         if step is None:

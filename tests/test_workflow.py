@@ -386,3 +386,11 @@ def test_nothing_is_made_where_a_project_was_that_is_gone(project, job):
     with pytest.raises(StorageError, match="is gone"):
         run(job(project, steps=2), leave)
     assert not project.path.exists()
+
+
+@pytest.mark.parametrize("job", [learning, training])
+def test_what_was_stopped_before_its_first_step_begins_and_does_not_go_on(project, job):
+    stop = Stop()
+    with pytest.raises(StoppedError):
+        run(job(project, steps=2, stop=stop), lambda event: stop.request())
+    assert not went_on(job(project, steps=2))

@@ -93,7 +93,7 @@ class Runner(QObject):
     def _errored(self, error: Exception) -> None:
         self._worker = self._done = self._then = None
         if isinstance(error, StoppedError):  # as was asked for
-            self._session.end("Stopped before there was anything to keep")
+            self._session.end("Stopped before there was anything to keep", failed=True)
             self.ended.emit()
             return
         self._session.end(explained(error) if isinstance(error, UserError) else f"It failed: {error}", failed=True)

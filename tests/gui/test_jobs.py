@@ -237,6 +237,22 @@ def test_stopped_before_there_was_anything_to_keep_is_no_error(
     assert painted.train.panel.button.isEnabled()
 
 
+@pytest.mark.parametrize("step", ["learn", "train"])
+def test_what_was_stopped_before_it_began_is_as_out_of_date_as_before(
+    painted: Any, viewer: Any, jobs: Any, qtbot: Any, step: str
+) -> None:
+    panel = painted.panels[step]
+    panel.button.click()
+    done(painted, qtbot)
+    viewer.layers["field labels"].paint((50, 40), 2)
+    painted.desk.use([[viewer.add_image(np.zeros((64, 48), np.uint8), name="more")]])
+    qtbot.waitUntil(lambda: panel.light.stage is Stage.STALE, timeout=2000)
+    jobs.error = StoppedError("It was stopped before its first step", "There is nothing to keep")
+    panel.button.click()
+    done(painted, qtbot)
+    assert panel.light.stage is Stage.STALE
+
+
 def test_nothing_begins_in_a_project_that_is_gone(painted: Any, jobs: Any, said: list[str]) -> None:
     path = painted.desk.session.project.path
     path.rename(path.with_name("away"))
