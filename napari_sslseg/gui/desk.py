@@ -260,16 +260,19 @@ class Desk(QObject):
             return
         project, runtime = self.session.needed_project, self.session.runtime
         here = None if everything or ids is not None else self.session.current
-        ids, planes = ((here,), self.canvas.current_plane()) if here else (ids, None)
-        view = self.canvas.view(MOST) if here and self.canvas.vast else None
-        boxes = {here: view[1]} if here and view else None
-        self.run(
-            "result",
-            lambda stop: self.jobs.predict(
-                project, config, ids=ids, planes=planes, boxes=boxes, runtime=runtime, stop=stop
-            ),
-            self._predicted,
-        )
+        with telling():
+            if here:
+                layers.show_image(self.canvas.viewer, project, here)  # its layer may be closed
+            ids, planes = ((here,), self.canvas.current_plane()) if here else (ids, None)
+            view = self.canvas.view(MOST) if here and self.canvas.vast else None
+            boxes = {here: view[1]} if here and view else None
+            self.run(
+                "result",
+                lambda stop: self.jobs.predict(
+                    project, config, ids=ids, planes=planes, boxes=boxes, runtime=runtime, stop=stop
+                ),
+                self._predicted,
+            )
 
     def _predicted(self, found: Sequence[Prediction]) -> None:
         used = self.session.needed_project.current_round

@@ -131,7 +131,7 @@ def layer_data(image: Image, metadata: dict[str, Any] | None = None) -> list[Lay
 
 
 def show_image(viewer: ViewerModel, project: Project, id: str) -> list[ImageLayer]:
-    """Show an image of a project; one layer, or one a channel.
+    """Show an image of a project, below all that lies on it; one layer, or one a channel.
 
     Parameters
     ----------
@@ -150,7 +150,12 @@ def show_image(viewer: ViewerModel, project: Project, id: str) -> list[ImageLaye
     found = marked(viewer, project, id, "image")
     if found:
         return found
-    return [viewer.add_layer(ImageLayer(data, **said)) for data, said, _ in image_data(project, id)]
+    over = marked(viewer, project, id, None)  # what lies on it, if its layer was closed and that was not
+    at = viewer.layers.index(over[0]) if over else len(viewer.layers)
+    new = [ImageLayer(data, **said) for data, said, _ in image_data(project, id)]
+    for layer in reversed(new):
+        viewer.layers.insert(at, layer)
+    return new
 
 
 def image_data(project: Project, id: str) -> list[LayerData]:

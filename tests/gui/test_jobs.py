@@ -253,6 +253,16 @@ def test_what_was_stopped_before_it_began_is_as_out_of_date_as_before(
     assert panel.light.stage is Stage.STALE
 
 
+def test_a_plane_is_shown_with_its_masks_where_its_layer_was_closed(painted: Any, viewer: Any, qtbot: Any) -> None:
+    painted.train.panel.button.click()
+    done(painted, qtbot)
+    for layer in ("field", "field masks"):
+        viewer.layers.remove(layer)
+    painted.result.panel.button.click()
+    done(painted, qtbot)
+    assert [layer.name for layer in viewer.layers] == ["field", "field masks", "field labels"]
+
+
 def test_nothing_begins_in_a_project_that_is_gone(painted: Any, jobs: Any, said: list[str]) -> None:
     path = painted.desk.session.project.path
     path.rename(path.with_name("away"))
