@@ -98,6 +98,7 @@ class TrainStep(QWidget):
         self._desk.live.changed.connect(self.refresh)
         for signal in (
             session.project_changed,
+            session.images_changed,
             session.classes_changed,
             session.labels_changed,
             session.rounds_changed,

@@ -253,6 +253,12 @@ def test_what_was_stopped_before_it_began_is_as_out_of_date_as_before(
     assert panel.light.stage is Stage.STALE
 
 
+def test_training_asks_for_strokes_as_soon_as_there_are_images(dock: Any, image: Any) -> None:
+    assert dock.train.panel.light.toolTip() == "Choose images first"
+    dock.images.panel.button.click()
+    assert dock.train.panel.light.toolTip() == "Paint a few strokes of at least two classes first"
+
+
 def test_a_plane_is_shown_with_its_masks_where_its_layer_was_closed(painted: Any, viewer: Any, qtbot: Any) -> None:
     painted.train.panel.button.click()
     done(painted, qtbot)
