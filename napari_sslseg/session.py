@@ -37,6 +37,10 @@ def _seen(project: Project) -> Seen:
     return Seen(*said, project.current_round, project.pretrained)
 
 
+def _ids(project: Project) -> frozenset[str]:
+    return frozenset(e.id for e in project.images)
+
+
 class Session:
     """What the user is doing now, changed in the main thread only; every change is announced by a signal."""
 
@@ -59,7 +63,7 @@ class Session:
         self.activities: dict[str, Activity] = {}
         self.tally = Tally()
         self.predicted: dict[str, int] = {}
-        self.learnt: int = 0  # how many images there were when the last pretraining began
+        self.learnt: frozenset[str] = frozenset()  # ids of the images when the last pretraining began
         self.train_began = 0.0
         self._seen: Seen | None = None
 
@@ -83,7 +87,7 @@ class Session:
         self.activities.clear()
         self.predicted = predicted_rounds(project) if project else {}
         self.tally = Tally.of(project) if project else Tally()
-        self.learnt = len(project.images) if project and project.pretrained else 0
+        self.learnt = _ids(project) if project and project.pretrained else frozenset()
         self.train_began = train_time(project) if project else 0.0
         self._seen = _seen(project) if project else None
         self.project_changed.emit()
@@ -373,7 +377,7 @@ class Session:
             raise UserError(
                 f"A job runs already in the step {self.running!r}", "One job runs at a time", "Stop it first"
             )
-        self.activities[step] = Activity(images=len(self.needed_project.images))
+        self.activities[step] = Activity(images=_ids(self.needed_project))
         self.activity_changed.emit(step)
 
     def hear(self, event: Event) -> None:

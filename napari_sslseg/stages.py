@@ -32,8 +32,8 @@ class Activity:
 
     Parameters
     ----------
-    images : int
-        How many images the project had when it began.
+    images : frozenset of str
+        Ids of the images that the project had when it began.
     began : float
         When it began, in seconds since 1970.
     running : bool
@@ -52,7 +52,7 @@ class Activity:
         On what it computes, in words; empty while that is not known.
     """
 
-    images: int = 0
+    images: frozenset[str] = frozenset()
     began: float = field(default_factory=time.time)
     running: bool = True
     stopping: bool = False
@@ -186,7 +186,7 @@ def _images(session: "Session") -> tuple[Stage, str]:
 def _learn(session: "Session", project: Project) -> tuple[Stage, str]:
     if project.pretrained is None:
         return Stage.READY, "Let the computer look at your images: no labels are needed"
-    if session.learnt < len(project.images):
+    if any(e.id not in session.learnt for e in project.images):
         return Stage.STALE, "Images were added since; learn again to include them"
     return Stage.DONE, "The computer knows your images"
 

@@ -105,6 +105,15 @@ def test_a_new_image_makes_learning_out_of_date(session: Session) -> None:
     assert stages(session)["learn"] is Stage.STALE
 
 
+def test_an_image_in_place_of_another_makes_learning_out_of_date(session: Session) -> None:
+    session.begin("learn")
+    session.needed_project.set_pretrained(session.needed_project.path / "encoder.safetensors")
+    session.end()
+    session.take_out("one")
+    session.add_image(picture("two"))
+    assert stages(session)["learn"] is Stage.STALE
+
+
 def test_stages_are_the_same_after_reopening(session: Session) -> None:
     paint(session, time.time())
     for file in (session.needed_project.path / "labels").rglob("*"):
