@@ -9,6 +9,7 @@ from napari_sslseg.errors import ProjectError
 from napari_sslseg.image import Image
 from napari_sslseg.job import Job, Stop, run
 from napari_sslseg.masked import Masked
+from napari_sslseg.verdict import replaces
 
 
 class Project(Masked):
@@ -155,7 +156,7 @@ class Project(Masked):
         return self.path / self.current_round.checkpoint if self.current_round else None
 
     def add_round(self, round: Round) -> Round:
-        """Append a training round, which predicts from now on.
+        """Append a training round, which predicts from now on unless it was stopped early and may be worse.
 
         Parameters
         ----------
@@ -171,7 +172,9 @@ class Project(Masked):
             taken = any(r.number == round.number for r in self.rounds)
             number = self.next_round() if taken else round.number
             stored = replace(round, number=number, when=datetime.now(UTC).isoformat(timespec="seconds"))
-            self._change(rounds=(*self.rounds, stored), used=None)
+            used = self.current_round
+            kept = used.number if used is not None and not replaces(stored, used) else None
+            self._change(rounds=(*self.rounds, stored), used=kept)
             return stored
 
     def use_round(self, number: int) -> None:

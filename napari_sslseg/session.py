@@ -361,6 +361,12 @@ class Session:
         self._announce()
 
     @property
+    def _newest_used(self) -> bool:
+        """Whether the latest round predicts: one that was stopped early may not."""
+        rounds = self.needed_project.rounds
+        return bool(rounds) and rounds[-1] is self.needed_project.current_round
+
+    @property
     def running(self) -> str | None:
         """The step whose job runs; None while none does."""
         return next((step for step, activity in self.activities.items() if activity.running), None)
@@ -420,7 +426,7 @@ class Session:
             activity.messages.append(message)
         if step == "learn" and not failed:
             self.learnt = activity.images
-        if step == "train" and not failed:
+        if step == "train" and not failed and self._newest_used:
             self.train_began = activity.began
         self.rounds_changed.emit()
         self.activity_changed.emit(step)

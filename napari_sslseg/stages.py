@@ -1,13 +1,17 @@
 """Stages: how far each of the five steps is, from what is painted, learned and predicted, and what its job says."""
 
+import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
+from napari_sslseg.contents import Round
 from napari_sslseg.job import Device, Event, Metric, Notice, Picture, Progress
 from napari_sslseg.project import Project
+from napari_sslseg.verdict import replaces
 
 if TYPE_CHECKING:
     from napari_sslseg.session import Session
@@ -226,7 +230,7 @@ def _result(session: "Session", project: Project) -> tuple[Stage, str]:
 
 
 def train_time(project: Project) -> float:
-    """Tell when the latest training round began.
+    """Tell when the latest training round began, one that was stopped early and never came into use left out.
 
     Parameters
     ----------
@@ -238,10 +242,11 @@ def train_time(project: Project) -> float:
     float
         Seconds since 1970, at most a second late; 0 where there is no round.
     """
-    if not project.rounds:
+    used = project.current_round
+    latest = next((r for r in reversed(project.rounds) if r.finished or r is used), None)
+    if latest is None:
         return 0.0
-    latest = project.rounds[-1]
-    return datetime.fromisoformat(latest.when).timestamp() + 1 - latest.seconds
+    return _ended(latest) + 1 - latest.seconds
 
 
 def predicted_rounds(project: Project) -> dict[str, int]:
@@ -257,13 +262,21 @@ def predicted_rounds(project: Project) -> dict[str, int]:
     dict of str to int
         Number of the round by image; 0 where it is none that predicts now, or may be none.
     """
-    latest = project.rounds[-1] if project.rounds else None
-    ended = datetime.fromisoformat(latest.when).timestamp() if latest else 0.0
-    found = {}
+    used, found = project.current_round, {}
+    since, until = _in_use(used, project.rounds) if used is not None else (0.0, 0.0)
     for entry in project.images:
         files = (project.path / "predictions" / f"{entry.id}.zarr").rglob("*")
         when = max((f.stat().st_mtime for f in files if f.is_file()), default=None)
         if when is not None:
-            sure = latest is not None and latest is project.current_round and when >= ended
-            found[entry.id] = latest.number if latest and sure else 0
+            found[entry.id] = used.number if used is not None and since <= when < until else 0
     return found
+
+
+def _in_use(used: Round, rounds: Sequence[Round]) -> tuple[float, float]:
+    """From when to when a round predicted, in seconds since 1970: until there was a newer one that took its place."""
+    newer = (r for r in rounds[rounds.index(used) + 1 :] if replaces(r, used))
+    return _ended(used), min(map(_ended, newer), default=math.inf)
+
+
+def _ended(round: Round) -> float:
+    return datetime.fromisoformat(round.when).timestamp()

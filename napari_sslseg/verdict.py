@@ -28,6 +28,27 @@ def better(rounds: Sequence[Round]) -> Round | None:
     return best if best.interval is not None and _score(known[-1]) < best.interval[0] else None
 
 
+def replaces(new: Round, used: Round | None) -> bool:
+    """Tell whether a new round predicts from now on: always, unless it was stopped early and may be worse than before.
+
+    Parameters
+    ----------
+    new : Round
+        The round.
+    used : Round, optional
+        The one that predicted until now.
+
+    Returns
+    -------
+    bool
+        False if it was stopped, the other was finished and has a score, and the new one has none, or one that is worse
+        by more than chance.
+    """
+    if new.finished or used is None or not used.finished or used.score is None or new.kept_apart != used.kept_apart:
+        return True
+    return new.score is not None and (used.interval is None or new.score >= used.interval[0])
+
+
 def verdict(rounds: Sequence[Round]) -> str | None:
     """Compare the latest round with those before.
 

@@ -114,6 +114,36 @@ def test_an_image_in_place_of_another_makes_learning_out_of_date(session: Sessio
     assert stages(session)["learn"] is Stage.STALE
 
 
+def test_a_round_stopped_early_leaves_what_was_painted_since_to_be_trained_on(session: Session) -> None:
+    paint(session, 100.0)
+    session.begin("train")
+    session.needed_project.add_round(replace(a_round(), seconds=0.0))
+    session.end()
+    session.predicted["one"] = 1
+    session.set_counts("one", count(stripes()), time.time())
+    session.begin("train")
+    session.needed_project.add_round(replace(a_round(2), score=None, finished=False))
+    session.end()
+    assert (stages(session)["train"], stages(session)["result"]) == (Stage.STALE, Stage.DONE)
+
+
+def test_masks_of_the_round_in_use_are_known_after_a_round_stopped_early(session: Session) -> None:
+    project = session.needed_project
+    project.add_round(replace(a_round(), seconds=0.0))
+    project.add_round(replace(a_round(2), score=None, finished=False))
+    project.write_prediction("one", stripes())
+    for file in (project.path / "predictions").rglob("*"):
+        os.utime(file, (time.time() + 60,) * 2)
+    again = Session()
+    again.open(Project.open(project.path))
+    assert again.predicted == {"one": 1}
+    project.add_round(a_round(3))
+    (project.path / "1.safetensors").touch()
+    project.use_round(1)
+    again.open(Project.open(project.path))
+    assert again.predicted == {"one": 0}  # they may be those of round 3
+
+
 def test_stages_are_the_same_after_reopening(session: Session) -> None:
     paint(session, time.time())
     for file in (session.needed_project.path / "labels").rglob("*"):

@@ -1,9 +1,11 @@
 """What the scores of the rounds say."""
 
+from dataclasses import replace
+
 import pytest
 
 from napari_sslseg.contents import Round
-from napari_sslseg.verdict import better, verdict
+from napari_sslseg.verdict import better, replaces, verdict
 
 
 def rounds(*said):
@@ -37,6 +39,28 @@ def test_a_round_that_is_worse_by_more_than_chance_is_named():
     assert verdict(all_of_them).startswith(
         "Round 3 is worse than round 2 was (score 0.61; before 0.72, 0.66 to 0.78; 1 is best)"
     )
+
+
+FINISHED = Round(1, "model", 0.7, {}, 4, False, 9, 9, 1.0, True, interval=(0.6, 0.8))
+STOPPED = replace(FINISHED, number=2, finished=False, interval=None)
+
+
+@pytest.mark.parametrize(
+    "new, used, wanted",
+    [
+        (replace(FINISHED, number=2, score=0.1), FINISHED, True),
+        (STOPPED, None, True),
+        (replace(STOPPED, score=0.61), FINISHED, True),  # worse, but perhaps by chance
+        (replace(STOPPED, score=0.59), FINISHED, False),
+        (replace(STOPPED, score=None), FINISHED, False),
+        (replace(STOPPED, score=0.1, kept_apart="boxes"), FINISHED, True),  # cannot be compared
+        (replace(STOPPED, score=0.1), replace(FINISHED, interval=None), True),  # nobody knows what chance does
+        (replace(STOPPED, score=None), replace(FINISHED, score=None), True),
+        (replace(STOPPED, score=None), replace(STOPPED, number=1), True),
+    ],
+)
+def test_a_round_stopped_early_predicts_only_if_it_is_about_as_good(new, used, wanted):
+    assert replaces(new, used) is wanted
 
 
 def test_three_rounds_alike_are_enough():

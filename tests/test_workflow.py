@@ -66,11 +66,13 @@ def train(project, **options):
     return run(training(project, **options))
 
 
-def stop_after_a_step(job, project, **options):
-    """Start a job and request its stop at the first loss."""
+def stop_after_a_step(job, project, heard=None, **options):
+    """Start a job and request its stop at the first loss; what it says is added to a list."""
     stop = Stop()
 
     def listen(event):
+        if heard is not None:
+            heard.append(event)
         if isinstance(event, Metric) and event.name == "loss":
             stop.request()
 
@@ -261,6 +263,16 @@ def test_a_stopped_training_is_a_round_that_can_predict(project):
     assert round.finished is False
     assert 0 < round.steps < 50
     assert run(predict_project(project, TILES))
+
+
+def test_a_training_stopped_after_a_step_leaves_the_finished_round_in_use_and_says_so(project):
+    project.add_round(replace(train(project, steps=1), number=2, score=0.9, interval=None))
+    heard = []
+    stopped = stop_after_a_step(training, project, heard, steps=50)
+    assert (stopped.score, project.current_round.number) == (None, 2)
+    said = "Stopped too early to be sure of round 3: round 2 stays in use. Training again goes on from there"
+    assert said in [e.text for e in heard if isinstance(e, Notice)]
+    assert unfinished(project) == ["train.safetensors"]
 
 
 def test_a_stopped_pretraining_goes_on_as_if_unbroken(project, tmp_path):
