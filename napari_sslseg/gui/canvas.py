@@ -50,7 +50,7 @@ class Canvas(QObject):
         self._overlays = Overlays()
         self._beside = Beside()
         self.painting = Painting(viewer, session, self)
-        self._met: Path | None = None  # project of a layer that somebody else added
+        self._met: list[Layer] = []  # of a project, that somebody else added
         self._again: list[Layer] = []  # that are in the viewer already
         self._later = QTimer(self)  # a layer list is not changed while it tells of a change
         self._later.setSingleShot(True)
@@ -94,7 +94,7 @@ class Canvas(QObject):
         """
         mark = marks.mark_of(layer)
         if mark is not None and mark.role in ("image", "labels"):
-            self._met = Path(mark.project)
+            self._met.append(layer)
             self._later.start(0)
 
     def _adopt(self) -> None:
@@ -102,11 +102,20 @@ class Canvas(QObject):
             if (layer := self._again.pop()) in self.viewer.layers:
                 self.viewer.layers.remove(layer)
             self.show_current()
-        if self._met is not None and self.session.running is None:
-            path, self._met = self._met, None
-            if self.session.project is None or self.session.project.path.resolve() != path:
-                self.met.emit(path)
+        met, self._met = self._met, []
+        mark = marks.mark_of(met[-1]) if met else None
+        if mark is not None:
+            if not self._is_open(Path(mark.project)):
+                self.met.emit(Path(mark.project))
+            if not self._is_open(Path(mark.project)):  # why was told; what is painted on these would be kept nowhere
+                for layer in met:
+                    if layer in self.viewer.layers and not marks.belongs(layer, self.session.project):
+                        self.viewer.layers.remove(layer)
+                self._project_changed()
             self.painting.bind_all()
+
+    def _is_open(self, path: Path) -> bool:
+        return self.session.project is not None and self.session.project.path.resolve() == path
 
     def _removed(self) -> None:
         if self._beside.taken_in and not self._lies_beside():

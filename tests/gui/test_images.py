@@ -523,6 +523,26 @@ def test_the_reader_restores_everything(dock: Any, viewer: Any, finished: Projec
     qtbot.waitUntil(lambda: finished.labels("one")[20, 20] == 2, timeout=2000)
 
 
+def test_the_folder_of_another_project_opened_while_a_job_runs_is_declined_with_its_layers(
+    dock: Any, viewer: Any, image: Any, finished: Project, jobs: Any, qtbot: Any, said: list[str]
+) -> None:
+    from napari.layers import Layer
+
+    from napari_sslseg.gui.contributions import read_project
+
+    dock.desk.paint()
+    jobs.go.clear()
+    dock.learn.panel.button.click()
+    for described in read_project(str(finished.path)):
+        viewer.add_layer(Layer.create(*described))
+    qtbot.waitUntil(lambda: "one labels" not in viewer.layers, timeout=2000)
+    assert "Another project can be opened when it is done" in said[-1]
+    assert [layer.name for layer in viewer.layers] == ["field", "field labels"]
+    jobs.go.set()
+    qtbot.waitUntil(lambda: dock.desk.session.running is None, timeout=2000)
+    assert dock.desk.session.project.images[0].id == "field"
+
+
 def test_a_dock_that_is_opened_later_finds_the_project(viewer: Any, finished: Project, jobs: Any, qtbot: Any) -> None:
     from napari.layers import Layer
 
