@@ -156,7 +156,7 @@ class Project(Masked):
         return self.path / self.current_round.checkpoint if self.current_round else None
 
     def add_round(self, round: Round) -> Round:
-        """Append a training round, which predicts from now on unless it was stopped early and may be worse.
+        """Append a training round, which predicts from now on unless it had hardly begun when it was stopped.
 
         Parameters
         ----------

@@ -6,6 +6,7 @@ from napari_sslseg.contents import Round
 
 ENOUGH = 3  # rounds without a gain, after which more strokes of the same kind will hardly bring one
 GAIN = 0.02  # from the first of these to the last: worth going on, even if it may be chance
+SOON = 0.1  # as a share of the steps of the round before: who stops a training earlier has not seen what it comes to
 
 
 def better(rounds: Sequence[Round]) -> Round | None:
@@ -29,7 +30,7 @@ def better(rounds: Sequence[Round]) -> Round | None:
 
 
 def replaces(new: Round, used: Round | None) -> bool:
-    """Tell whether a new round predicts from now on: always, unless it was stopped early and may be worse than before.
+    """Tell whether a new round predicts from now on: always, unless it had hardly begun when it was stopped.
 
     Parameters
     ----------
@@ -41,12 +42,14 @@ def replaces(new: Round, used: Round | None) -> bool:
     Returns
     -------
     bool
-        False if it was stopped, the other was finished and has a score, and the new one has none, or one that is worse
-        by more than chance.
+        False if it was stopped, the other was finished and has a score, and the new one has none after a tenth of its
+        steps, or one that is worse by more than chance.
     """
     if new.finished or used is None or not used.finished or used.score is None or new.kept_apart != used.kept_apart:
         return True
-    return new.score is not None and (used.interval is None or new.score >= used.interval[0])
+    if new.score is None:
+        return new.steps >= SOON * used.steps
+    return used.interval is None or new.score >= used.interval[0]
 
 
 def verdict(rounds: Sequence[Round]) -> str | None:

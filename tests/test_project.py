@@ -111,10 +111,10 @@ def test_an_earlier_round_predicts_once_it_is_chosen_and_until_there_is_a_newer_
     assert again(project).current_round.number == 4
 
 
-def test_a_round_stopped_before_its_score_does_not_take_the_place_of_a_finished_one(project):
+def test_a_round_that_had_hardly_begun_does_not_take_the_place_of_a_finished_one(project):
     rounds(project, 2)
     project.use_round(1)
-    project.add_round(replace(ROUND, number=3, score=None, finished=False))
+    project.add_round(replace(ROUND, number=3, score=None, steps=0, finished=False))
     assert again(project).current_round.number == 1
     project.add_round(replace(ROUND, number=4))
     assert again(project).current_round.number == 4

@@ -122,7 +122,7 @@ def test_a_round_stopped_early_leaves_what_was_painted_since_to_be_trained_on(se
     session.predicted["one"] = 1
     session.set_counts("one", count(stripes()), time.time())
     session.begin("train")
-    session.needed_project.add_round(replace(a_round(2), score=None, finished=False))
+    session.needed_project.add_round(replace(a_round(2), score=None, steps=0, finished=False))
     session.end()
     assert (stages(session)["train"], stages(session)["result"]) == (Stage.STALE, Stage.DONE)
 
@@ -130,7 +130,7 @@ def test_a_round_stopped_early_leaves_what_was_painted_since_to_be_trained_on(se
 def test_masks_of_the_round_in_use_are_known_after_a_round_stopped_early(session: Session) -> None:
     project = session.needed_project
     project.add_round(replace(a_round(), seconds=0.0))
-    project.add_round(replace(a_round(2), score=None, finished=False))
+    project.add_round(replace(a_round(2), score=None, steps=0, finished=False))
     project.write_prediction("one", stripes())
     for file in (project.path / "predictions").rglob("*"):
         os.utime(file, (time.time() + 60,) * 2)

@@ -41,8 +41,8 @@ def test_a_round_that_is_worse_by_more_than_chance_is_named():
     )
 
 
-FINISHED = Round(1, "model", 0.7, {}, 4, False, 9, 9, 1.0, True, interval=(0.6, 0.8))
-STOPPED = replace(FINISHED, number=2, finished=False, interval=None)
+FINISHED = Round(1, "model", 0.7, {}, 4, False, 9, 300, 1.0, True, interval=(0.6, 0.8))
+STOPPED = replace(FINISHED, number=2, finished=False, interval=None, steps=29)
 
 
 @pytest.mark.parametrize(
@@ -53,13 +53,14 @@ STOPPED = replace(FINISHED, number=2, finished=False, interval=None)
         (replace(STOPPED, score=0.61), FINISHED, True),  # worse, but perhaps by chance
         (replace(STOPPED, score=0.59), FINISHED, False),
         (replace(STOPPED, score=None), FINISHED, False),
+        (replace(STOPPED, score=None, steps=30), FINISHED, True),  # who stops it has seen enough
         (replace(STOPPED, score=0.1, kept_apart="boxes"), FINISHED, True),  # cannot be compared
         (replace(STOPPED, score=0.1), replace(FINISHED, interval=None), True),  # nobody knows what chance does
         (replace(STOPPED, score=None), replace(FINISHED, score=None), True),
         (replace(STOPPED, score=None), replace(STOPPED, number=1), True),
     ],
 )
-def test_a_round_stopped_early_predicts_only_if_it_is_about_as_good(new, used, wanted):
+def test_a_round_stopped_early_predicts_unless_it_had_hardly_begun(new, used, wanted):
     assert replaces(new, used) is wanted
 
 

@@ -266,7 +266,7 @@ def test_a_stopped_training_is_a_round_that_can_predict(project):
 
 
 def test_a_training_stopped_after_a_step_leaves_the_finished_round_in_use_and_says_so(project):
-    project.add_round(replace(train(project, steps=1), number=2, score=0.9, interval=None))
+    project.add_round(replace(train(project, steps=1), number=2, score=0.9, interval=None, steps=50))
     heard = []
     stopped = stop_after_a_step(training, project, heard, steps=50)
     assert (stopped.score, project.current_round.number) == (None, 2)
