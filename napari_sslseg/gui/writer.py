@@ -41,7 +41,7 @@ class LabelWriter(QObject):
         self._refused: list[tuple[str, Labels, Region, Labels]] = []  # with what was there before
         self._counts: dict[str, dict[tuple[int, int, int], dict[int, int]]] = {}
         self._expected: set[Callable[[], None]] = set()  # who has something to put
-        self._told = ""  # what went wrong last, as long as it need not be told again
+        self._told: object = None  # what went wrong last, as long as it need not be told again
         self._hurried = False  # whether it is asked for at once
         self._change = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -91,7 +91,7 @@ class LabelWriter(QObject):
     def tell_again(self) -> None:
         """Tell again of what goes wrong, as with a new stroke; else it is told once, and not at each try."""
         with self._change:
-            self._told = ""
+            self._told = None
 
     def expect(self, hand_over: Callable[[], None], *, soon: bool) -> None:
         """Note that somebody has something to put; where Python ends before that, it is asked for.
@@ -169,12 +169,12 @@ class LabelWriter(QObject):
             except Exception as error:  # a full disk, a lost share: the user must hear of it
                 with self._change:
                     self._refused.append((id, labels, region, before))
-                    told, self._told = self._told, str(error)
-                if told != str(error):
+                    told, self._told = self._told, (type(error), error.args)
+                if told != self._told:
                     with suppress(RuntimeError):  # Qt may be gone where Python ends
                         self.failed.emit(error)
             else:
-                self._told = ""
+                self._told = None
                 counts = self._count(id, labels, region)
                 with suppress(RuntimeError):
                     self.written.emit(id, counts, time.time())
