@@ -20,7 +20,7 @@ from napari_sslseg.job import Job, Notice, Stop
 from napari_sslseg.project import Project
 from napari_sslseg.settings import FinetuneConfig, PretrainConfig, RuntimeConfig
 from napari_sslseg.unfinished import PRETRAIN, Unfinished, asked_to_pretrain
-from napari_sslseg.verdict import replaces, verdict
+from napari_sslseg.verdict import verdict
 
 if TYPE_CHECKING:
     from napari_sslseg.checkpoint import Checkpoint
@@ -170,14 +170,14 @@ def train_project(
     path = project.path / "rounds" / f"{number:03d}" / "model.safetensors"
     with _or_removed(path.parent):
         trained.save(path)
-    used = project.current_round
     stored = project.add_round(_round(project, number, path, trained, start, pairs))
-    if used is not None and not replaces(stored, used):
+    used = project.current_round
+    if used is not None and used.number != stored.number:
         again = "Training again goes on from there"
         yield Notice(
             f"Stopped too early to be sure of round {stored.number}: round {used.number} stays in use. {again}"
         )
-    elif sentence := verdict([*project.rounds[:-1], stored]):
+    elif sentence := verdict(project.rounds):
         yield Notice(sentence)
     if trained.history["finished"]:
         unfinished.remove()

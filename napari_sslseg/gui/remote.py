@@ -135,13 +135,13 @@ class SharedProject(Project):
         """Make a checkpoint the one that training starts from."""
         if self.wire.keep("set_pretrained", checkpoint).kind == "gone":
             Project.open(self.path).set_pretrained(checkpoint)
+        self.refresh()
 
     def add_round(self, round: Round) -> Round:
         """Append a training round."""
         answer = self.wire.keep("add_round", round)
-        if answer.kind == "gone":
-            return Project.open(self.path).add_round(round)
-        stored: Round = answer.value
+        stored: Round = Project.open(self.path).add_round(round) if answer.kind == "gone" else answer.value
+        self.refresh()
         return stored
 
 

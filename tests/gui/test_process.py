@@ -63,6 +63,15 @@ class Jobs:
         project.set_pretrained(path)
         return project.add_round(Round(1, "1.safetensors", 0.5, {}, 2, True, 9, 9, 1.0, False))
 
+    def rounds(self, project, stop):
+        yield Progress(0.0)
+        for number in (1, 2):
+            project.add_round(Round(number, "1.safetensors", 0.5, {}, 2, True, 9, 9, 1.0, True))
+        path = project.path / "encoder.safetensors"
+        path.write_bytes(b"")
+        project.set_pretrained(path)
+        return [r.number for r in project.rounds], project.pretrained
+
     def note(self, project, stop):
         yield Progress(0.0)
         project.set_pretrained(project.path / "encoder.safetensors")
@@ -130,6 +139,11 @@ def test_events_and_result_come_through(play: Any) -> None:
     heard: list[Any] = []
     assert play("add", heard.append, a=np.ones(3), b=2).tolist() == [3, 3, 3]
     assert heard == [Progress(0.5, "adding")]
+
+
+def test_a_job_sees_in_its_project_what_the_window_noted_for_it(play: Any, project: Project) -> None:
+    assert play("rounds") == ([1, 2], project.path / "encoder.safetensors")
+    assert [r.number for r in project.rounds] == [1, 2]
 
 
 def test_one_process_serves_one_job_after_the_other(process: Process, play: Any) -> None:
