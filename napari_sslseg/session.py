@@ -110,6 +110,10 @@ class Session:
         if (was.task, was.classes) != (now.task, now.classes):
             self.classes_changed.emit()
         if (was.rounds, was.used, was.pretrained) != (now.rounds, now.used, now.pretrained):
+            if was.pretrained != now.pretrained:
+                self.learnt = _ids(self.needed_project)
+            if len(was.rounds) < len(now.rounds):
+                self.train_began = max(self.train_began, train_time(self.needed_project))
             self.rounds_changed.emit()
 
     def _images_differ(self, was: list[str], now: list[str]) -> None:
@@ -428,5 +432,8 @@ class Session:
             self.learnt = activity.images
         if step == "train" and not failed and self._newest_used:
             self.train_began = activity.began
+        if self._seen is not None:  # what this job made is not news from elsewhere
+            made = _seen(self.needed_project)
+            self._seen = self._seen._replace(rounds=made.rounds, used=made.used, pretrained=made.pretrained)
         self.rounds_changed.emit()
         self.activity_changed.emit(step)

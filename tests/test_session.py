@@ -114,6 +114,34 @@ def test_an_image_in_place_of_another_makes_learning_out_of_date(session: Sessio
     assert stages(session)["learn"] is Stage.STALE
 
 
+def test_what_another_window_learnt_and_trained_is_seen_in_the_lights(session: Session) -> None:
+    paint(session, time.time() - 60)
+    other = Project.open(session.needed_project.path)
+    other.set_pretrained(other.path / "encoder.safetensors")
+    session.refresh()
+    assert stages(session)["learn"] is Stage.DONE
+    session.add_image(picture("two"))
+    assert stages(session)["learn"] is Stage.STALE
+    other.set_pretrained(other.path / "second.safetensors")
+    other.add_round(a_round())
+    session.refresh()
+    assert (stages(session)["learn"], stages(session)["train"]) == (Stage.DONE, Stage.DONE)
+    session.set_counts("one", count(stripes()), time.time() + 60)
+    assert stages(session)["train"] is Stage.STALE
+    other.add_round(replace(a_round(2), score=None, steps=0, finished=False))
+    session.refresh()
+    assert stages(session)["train"] is Stage.STALE  # it was stopped too early to be of use
+
+
+def test_what_this_window_learnt_is_no_news_from_another(session: Session) -> None:
+    session.begin("learn")
+    session.add_image(picture("two"))  # while it learns from the other
+    session.needed_project.set_pretrained(session.needed_project.path / "encoder.safetensors")
+    session.end()
+    session.refresh()
+    assert stages(session)["learn"] is Stage.STALE
+
+
 def test_a_round_stopped_early_leaves_what_was_painted_since_to_be_trained_on(session: Session) -> None:
     paint(session, 100.0)
     session.begin("train")
