@@ -64,14 +64,14 @@ class Comparison:
         Returns
         -------
         str
-            Such as ``Learning from your images first helped: +0.04 (0.01 to 0.07)``.
+            Such as ``Learning from your images first helped: score +0.04 (+0.01 to +0.07)``.
         """
         if not self.used:
             return "For your strokes, learning helped by no more than chance, if at all: training does without it"
         if self.difference is None:
             return "Too few strokes are kept apart to tell whether learning helped: paint more of each class"
         (low, high), digits = self.difference.interval, 2 if abs(self.difference.mean) >= 0.01 else 3
-        known = f"{self.difference.mean:+.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+        known = f"score {self.difference.mean:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
         if self.difference.sure < SURE:
             return f"Learning from your images made no difference that can be told: {known}"
         helped = "helped" if self.difference.mean > 0 else "made it worse"

@@ -87,9 +87,9 @@ def test_it_says_which_is_better_and_how_surely(difference, used, said):
 @pytest.mark.parametrize(
     ("difference", "used", "said"),
     [
-        (Difference(0.04, (0.01, 0.07), 0.99), True, "Learning from your images first helped: +0.04 (0.01 to 0.07)"),
-        (Difference(-0.04, (-0.07, -0.01), 0.99), True, "first made it worse: -0.04 (-0.07 to -0.01)"),
-        (Difference(0.002, (-0.01, 0.02), 0.6), True, "no difference that can be told: +0.002"),
+        (Difference(0.04, (0.01, 0.07), 0.99), True, "images first helped: score +0.04 (+0.01 to +0.07)"),
+        (Difference(-0.04, (-0.07, -0.01), 0.99), True, "first made it worse: score -0.04 (-0.07 to -0.01)"),
+        (Difference(0.002, (-0.01, 0.02), 0.6), True, "no difference that can be told: score +0.002"),
         (None, True, "Too few strokes"),
         (None, False, "helped by no more than chance, if at all"),
     ],

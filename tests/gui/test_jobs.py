@@ -695,7 +695,7 @@ def test_whether_learning_helped_is_said_until_one_paints(painted: Any, jobs: An
     assert not row.button.isEnabled()
     jobs.go.set()
     done(painted, qtbot)
-    assert row.answer.text() == "Learning from your images first helped: +0.04 (0.01 to 0.07)"
+    assert row.answer.text() == "Learning from your images first helped: score +0.04 (+0.01 to +0.07)"
     assert jobs.calls[-1][1]["config"].minutes == 3.0
     painted.desk.session.classes_changed.emit()
     assert row.answer.isVisibleTo(painted)
