@@ -10,6 +10,7 @@ from napari_sslseg.io.header import read_config, read_names
 
 CLICK = "Click on something in the image"
 AFTER = "As it saw after {} steps of learning; turn it off and on to look anew"
+BEFORE = "As it saw before its first step of learning; turn it off and on to look anew"
 LATER = "Not while something else runs; it comes once that has ended"
 MORE = "Click elsewhere for something else, Shift-click to add to it, Esc to end"
 RESTORED = (
@@ -116,6 +117,6 @@ class SightsRow(QWidget):
         if sights.shows("alike"):
             parts.append(MORE if sights.lit else CLICK)
         if sights.after is not None:
-            parts.append(AFTER.format(sights.after))
+            parts.append(AFTER.format(sights.after) if sights.after else BEFORE)
         self.said.setText("\n".join(parts))
         self.said.setVisible(bool(parts))

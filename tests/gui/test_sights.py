@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from napari_sslseg.gui import layers
-from napari_sslseg.gui.sights_row import AFTER, LATER
+from napari_sslseg.gui.sights_row import AFTER, BEFORE, LATER
 from napari_sslseg.image import Image
 from napari_sslseg.overlay import Box
 from napari_sslseg.project import Project
@@ -137,10 +137,12 @@ def test_while_it_learns_one_sees_what_it_has_learnt_so_far_and_it_learns_on(
     click(layer, image.data_to_world((60, 20)))
     assert layer.data[60, 0] == 1
     assert [verb for verb, _ in jobs.calls] == ["pretrain", "glance"]  # a click has nobody look anew
-    jobs.steps = 90
-    for _ in range(2):
-        sees.colours.click()
-    qtbot.waitUntil(lambda: AFTER.format(90) in sees.said.text(), timeout=5000)
+    for steps, said in ((90, AFTER.format(90)), (0, BEFORE)):
+        jobs.steps = steps
+        state.write_bytes(said.encode())  # newer
+        for _ in range(2):
+            sees.colours.click()
+        qtbot.waitUntil(lambda said=said: said in sees.said.text(), timeout=5000)
     assert dock.desk.session.running == "learn"
     dock.learn.panel.button.click()
     done(dock, qtbot)
