@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from napari_sslseg.encoders import Encoder
-from napari_sslseg.hidden import UNITS, Hidden
+from napari_sslseg.hidden import UNITS, Hidden, halved
 from napari_sslseg.job import Stop
 from napari_sslseg.styles import Others, Styles
 from napari_sslseg.trees import Trees
@@ -20,7 +20,7 @@ SIGMAS = (0.7, 1.4, 2.8, 5.6, 11.2)  # px: scales of the filter bank
 RESPONSES = 4  # smoothed value, gradient, both eigenvalues of the Hessian
 REDUCTIONS = (1, 2)  # by how much the images are made smaller, each time the encoder looks at them
 COARSEST = 16  # px of the image: stride of the coarsest map that is used; coarser ones let strokes be learnt by heart
-STEPS, BATCH, RATE, DECAY, DROP = 150, 512, 1e-3, 1e-2, 0.5
+STEPS, BATCH, RATE, DECAY = 150, 512, 1e-3, 1e-2
 SURE, AGAIN = 0.8, 2  # how probable a class is where it is learnt from without a label, and how often that is done
 
 
@@ -200,8 +200,8 @@ class PixelClassifier(Hidden):
         def loss() -> Tensor:
             chosen = torch.multinomial(weights.cpu(), BATCH, replacement=True).to(known.device)
             columns = known[chosen] if styles is None else known[chosen] + styles.moves(chosen)
-            hidden = F.relu(self.hidden(F.dropout(columns, DROP)))
-            return F.cross_entropy(self.output(F.dropout(hidden, DROP)), labels[chosen])
+            hidden = F.relu(self.hidden(halved(columns)))
+            return F.cross_entropy(self.output(halved(hidden)), labels[chosen])
 
         self.learn(loss, STEPS, RATE, DECAY, stop)
 

@@ -15,10 +15,13 @@ os.environ["PYTEST_QT_API"] = os.environ["QT_API"]
 @pytest.fixture(scope="module")
 def briefly():
     """Training of a few steps is not followed by many: single pixels and class frequencies are learnt from little."""
-    from napari_sslseg import outlook, pixel_classifier
+    from napari_sslseg import columns, outlook, pixel_classifier, trees
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pixel_classifier, "STEPS", 20)
+        patch.setattr(trees, "STEPS", 20)
+        patch.setattr(trees, "TREES", 5)
+        patch.setattr(columns, "SQUARES", 4)
         patch.setattr(outlook, "CROPS", 3)
         yield
 

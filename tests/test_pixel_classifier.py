@@ -22,6 +22,7 @@ from napari_sslseg.annotation import Annotation
 from napari_sslseg.checkpoint import Checkpoint
 from napari_sslseg.encoders import ENCODERS
 from napari_sslseg.finetuning import finetune
+from napari_sslseg.hidden import halved
 from napari_sslseg.image import Image
 from napari_sslseg.job import Progress, Stop, run
 from napari_sslseg.labelled import collect
@@ -64,6 +65,19 @@ def test_the_bank_finds_the_slope_of_a_ramp_and_the_curvature_of_a_bowl():
     assert float(ramp[1]) == pytest.approx(3 * SIGMAS[0], rel=1e-4)
     bowl = filter_bank((x**2 + y**2)[None, None]).reshape(len(SIGMAS), RESPONSES, 81, 81)[0, :, 40, 40]
     assert bowl[2:].tolist() == pytest.approx([2 * SIGMAS[0] ** 2] * 2, rel=1e-3)
+
+
+def test_half_of_all_values_are_set_to_zero_and_the_others_doubled():
+    torch.manual_seed(0)
+    values = torch.full((301, 77), 3.0, requires_grad=True)
+    found = halved(values)
+    assert set(found.unique().tolist()) == {0.0, 6.0}
+    zeros = (found == 0).float()
+    assert float(zeros.mean()) == pytest.approx(0.5, abs=0.02)
+    assert zeros.mean(0).std() < 0.05 and zeros.mean(1).std() < 0.1  # no row and no column more than another
+    assert not torch.equal(found, halved(values))
+    found.sum().backward()
+    assert torch.equal(values.grad, found.detach() / 3)
 
 
 @pytest.mark.parametrize("reductions", [(1,), (1, 2), (1, 2, 3)])
@@ -214,7 +228,9 @@ def test_reading_pixels_anywhere_stops_when_asked_and_after_its_time():
     assert len(short[0]) == len(short[1]) == columns.PIXELS
 
 
-def test_training_uses_pixels_without_a_label_for_classes_only_and_guesses_them_unless_told(learned, monkeypatch):
+def test_training_uses_pixels_without_a_label_for_classes_only_and_guesses_them_unless_told(
+    learned, briefly, monkeypatch
+):
     given, fit = [], PixelClassifier.fit
 
     def listen(pixels, known, targets, stop, others):
@@ -310,7 +326,7 @@ def test_other_pixels_are_read_from_the_squares_around_strokes():
     assert (absolute < 48).all()
 
 
-def test_it_can_be_left_out_objects_take_less_of_it_and_untrained_encoders_do_without(learned):
+def test_it_can_be_left_out_objects_take_less_of_it_and_untrained_encoders_do_without(learned, briefly):
     image, annotation, _ = annotated()
     assert train((image, annotation), learned).part("pixels")
     assert train((image, annotation), learned, pixels=0.0).part("pixels") == {}
@@ -351,7 +367,7 @@ def test_it_is_kept_unless_enough_strokes_kept_apart_are_found_worse_with_it(
     assert segmenter.share == share
 
 
-def test_one_that_saw_no_reduced_images_is_loaded_as_it_was(learned):
+def test_one_that_saw_no_reduced_images_is_loaded_as_it_was(learned, briefly):
     image, annotation, _ = annotated()
     trained = train((image, annotation), learned)
     loaded = segmenter.load(trained, Runtime.make(RuntimeConfig()))
