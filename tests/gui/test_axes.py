@@ -98,6 +98,7 @@ def test_the_pixel_size_is_shown_in_the_viewer_too() -> None:
     ("image", "text"),
     [
         (Image.from_array(np.zeros((5, 40, 32), np.uint16), "ZYX"), "5 planes · 40×32 · 16-bit · 12.8 KB"),
+        (Image.from_array(np.zeros((1, 40, 32), np.uint16), "ZYX"), "1 plane · 40×32 · 16-bit · 2.56 KB"),
         (Image.from_array(np.zeros((5, 40, 32), bool), "TYX"), "5 times · 40×32 · yes/no · 6.4 KB"),
         (Image.from_array(np.zeros((2, 40, 32), np.float32), "CYX"), "40×32 · 2 channels · 32-bit float · 10.2 KB"),
         (Image.from_array(np.zeros((40, 32, 3), np.uint8), "YXS"), "40×32 RGB · 8-bit · 3.84 KB"),
