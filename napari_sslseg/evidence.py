@@ -45,9 +45,10 @@ class Evidence:
         Evidence
             For a mean of IoU over the classes.
         """
-        each = np.stack([owners, truth, prediction], 1).astype(np.int64)
-        found, count = np.unique(each, axis=0, return_counts=True)
-        return cls(np.column_stack([found, count]))
+        classes = int(max(truth.max(initial=0), prediction.max(initial=0))) + 1
+        each = (owners.astype(np.int64) * classes + truth) * classes + prediction  # one number sorts faster than three
+        found, count = np.unique(each, return_counts=True)
+        return cls(np.column_stack([found // classes**2, found // classes % classes, found % classes, count]))
 
     @classmethod
     def of_objects(cls, overlap: Sequence[float]) -> Self:

@@ -109,6 +109,7 @@ def finetune(
     training = loop.Training.start(Segment(network, config), schedule)
     history: dict[str, Any] = {"score": None, "scores": {}, "held_out": len(labelled.apart), "begin": begun.compared}
     history |= {"chosen": None, "interval": None, "measures": {}, "evidence": None, "kept_apart": labelled.kept_apart}
+    history["due"] = False  # whether the score is still to come, once as much was learnt as may be before
     if resume is not None:
         history |= {k: resume.history.get(k, v) for k, v in history.items()}
         past = resume.history
@@ -137,10 +138,13 @@ def finetune(
     if schedule.fraction(training.step, training.seconds) < ALL_STROKES:
         first = batches.around(labelled.train, labelled.apart)
         yield from loop.fit(training, first, schedule, runtime=machine, stop=stop, until=ALL_STROKES, keep=save)
-        if labelled.apart and training.step and not stop.requested:  # a score takes a second, and a stop is at once
-            with training.averaged():
-                done = schedule.fraction(training.step, training.seconds)
-                history |= yield from validation.score(segmenter.eval(), min(1.0, done))
+        history["due"] = bool(labelled.apart) and training.step > 0
+    if history["due"] and not stop.requested:
+        with training.averaged():
+            done = min(1.0, schedule.fraction(training.step, training.seconds))
+            found = yield from validation.score(segmenter.eval(), done)
+        if found:
+            history |= {**found, "due": False}
             yield Metric("score", history["score"], training.step)
     second = batches.around(labelled.strokes, [])
     yield from loop.fit(training, second, schedule, runtime=machine, stop=stop, keep=save)

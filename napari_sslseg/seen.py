@@ -13,11 +13,14 @@ from napari_sslseg import metrics
 from napari_sslseg.atlas import relative
 from napari_sslseg.calibration import Calibration, temperature
 from napari_sslseg.evidence import Evidence
+from napari_sslseg.job import Job, Progress, Stop
 from napari_sslseg.labelled import Labelled
 from napari_sslseg.patches import Targets
 from napari_sslseg.segmenter import Segmenter
 from napari_sslseg.strokes import Stroke
 from napari_sslseg.surround import Surround, windows
+
+LOOKING = "looking at what is kept apart for the score"
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +65,7 @@ class Seen:
             validation boxes ``hausdorff`` by label value, in the unit of the images.
         """
         weighed = calibration(self.even) * self.expected
-        found = weighed.argmax(1).numpy().astype(np.uint8) + 1
+        found = _classes(weighed)
         counts = metrics.count([(found, self.truth)])
         iou, named = counts.iou(), {c: str(v) for c, v in enumerate(labelled.values, 1)}
         evidence = Evidence.of_strokes(found, self.truth, self.owners)
@@ -76,6 +79,10 @@ class Seen:
         score = float(np.mean(list(iou.values())))
         known = {"interval": evidence.interval(), "evidence": evidence.to_list()}
         return {"score": score, "scores": scores, **known, "measures": measures}
+
+    def mean_iou(self) -> float:
+        """Return the score alone, as if all classes were equally frequent."""
+        return float(np.mean(list(metrics.count([(_classes(self.even * self.expected), self.truth)]).iou().values())))
 
     def _in_boxes(self, labelled: Labelled, found: Targets) -> Iterator[tuple[Targets, Targets, tuple[float, ...]]]:
         """Of each validation box what is found, what is true, and the pixel size."""
@@ -96,6 +103,12 @@ class Seen:
             As `calibration.temperature`.
         """
         return temperature(self.even.numpy(), self.truth.astype(np.int64) - 1, len(np.unique(self.owners)))
+
+
+def _classes(weighed: Tensor) -> Targets:
+    """(N,) network classes from 1 that are the most probable of (N, K)."""
+    found: Targets = weighed.argmax(1).numpy().astype(np.uint8) + 1
+    return found
 
 
 def boxes(labelled: Labelled) -> Iterator[tuple[int, tuple[slice, ...]]]:
@@ -120,7 +133,9 @@ def boxes(labelled: Labelled) -> Iterator[tuple[int, tuple[slice, ...]]]:
                 yield number, (depth, *sides)
 
 
-def look(segmenter: Segmenter, labelled: Labelled, *shares: float) -> list[Seen]:
+def look(
+    segmenter: Segmenter, labelled: Labelled, *shares: float, stop: Stop, done: float = 0.0
+) -> Job[list[Seen] | None]:
     """Look at the strokes kept apart.
 
     Parameters
@@ -131,16 +146,28 @@ def look(segmenter: Segmenter, labelled: Labelled, *shares: float) -> list[Seen]
         What there is to learn from; at least one stroke is kept apart.
     *shares : float
         Weights of the pixel classifier.
+    stop : Stop
+        To end early.
+    done : float, optional
+        How much of the run that this is a part of is over, 0 to 1.
+
+    Yields
+    ------
+    Event
+        Progress.
 
     Returns
     -------
-    list of Seen
-        What is found there, for each share.
+    list of Seen, optional
+        What is found there, for each share; None if stopped.
     """
     around, atlas = Surround.of(segmenter.network.encoder), segmenter.atlas
     truth, expected, owners, places = [], [], [], []
     found: list[list[Tensor]] = [[] for _ in shares]
     for window in windows(labelled.apart, around):
+        if stop.requested:
+            return None
+        yield Progress(done, LOOKING)
         image = labelled.images[window.place.image]
         crop = window.crop(labelled)
         for known, each in zip(found, _at(segmenter, crop, window.points, around, shares), strict=True):
@@ -160,7 +187,9 @@ def look(segmenter: Segmenter, labelled: Labelled, *shares: float) -> list[Seen]
     return [Seen(torch.cat(known), weights, said, whose, np.concatenate(where)) for known in found]
 
 
-def look_at(segmenter: Segmenter, labelled: Labelled, number: int, box: tuple[slice, ...]) -> npt.NDArray[np.float32]:
+def look_at(
+    segmenter: Segmenter, labelled: Labelled, number: int, box: tuple[slice, ...], stop: Stop, done: float = 0.0
+) -> Job[npt.NDArray[np.float32] | None]:
     """Look at all of a box of an image.
 
     Parameters
@@ -173,11 +202,20 @@ def look_at(segmenter: Segmenter, labelled: Labelled, number: int, box: tuple[sl
         Index of the image.
     box : tuple of slice
         Z, Y, X; inside the image.
+    stop : Stop
+        To end early.
+    done : float, optional
+        How much of the run that this is a part of is over, 0 to 1.
+
+    Yields
+    ------
+    Event
+        Progress.
 
     Returns
     -------
-    numpy.ndarray
-        (K, Z, Y, X) probabilities, as if all classes were equally frequent.
+    numpy.ndarray, optional
+        (K, Z, Y, X) probabilities, as if all classes were equally frequent; None if stopped.
     """
     around = Surround.of(segmenter.network.encoder)
     planes, rows, columns = box
@@ -186,6 +224,9 @@ def look_at(segmenter: Segmenter, labelled: Labelled, number: int, box: tuple[sl
     strokes = [Stroke(number, z, 1, points) for z in range(planes.start, planes.stop)]
     result = np.zeros((len(labelled.values), *(s.stop - s.start for s in box)), np.float32)
     for window in windows(strokes, around):
+        if stop.requested:
+            return None
+        yield Progress(done, LOOKING)
         (known,) = _at(segmenter, window.crop(labelled), window.points, around, (segmenter.share,))
         y, x = (window.absolute - np.array([rows.start, columns.start])).T
         result[:, window.place.z + around.middle - planes.start, y, x] = known.numpy().T

@@ -162,17 +162,14 @@ def windows(strokes: list[Stroke], around: Surround = PLANE) -> Iterator[Window]
             yield Window(place, points[inside] - np.array([y, x], np.intp), owners[inside])
 
 
-def _cover(points: npt.NDArray[np.intp], around: Surround) -> Iterator[tuple[int, int, npt.NDArray[np.bool_]]]:
-    """Upper left corners of squares, and which points to read from each."""
-    side, margin = around.side, around.margin
-    low, high = points.min(0), points.max(0) + 1
-    rows, columns = (tiles.starts(int(h - a), side - 2 * margin, 0) for a, h in zip(low, high, strict=True))
-    seen = np.zeros(len(points), bool)
-    for y in rows:
-        for x in columns:
-            top, left = int(low[0]) + y - margin, int(low[1]) + x - margin
-            at = points - (top, left)
-            inside = ((at >= margin) & (at < side - margin)).all(1) & ~seen
-            seen |= inside
-            if inside.any():
-                yield top, left, inside
+def _cover(points: npt.NDArray[np.intp], around: Surround) -> Iterator[tuple[int, int, npt.NDArray[np.intp]]]:
+    """Upper left corners of squares, and which points to read from each: every point from the first that holds it."""
+    step, low = around.side - 2 * around.margin, points.min(0)
+    starts = [np.array(tiles.starts(int(n), step, 0)) for n in points.max(0) + 1 - low]
+    rows, columns = (np.searchsorted(s + step, at, "right") for s, at in zip(starts, (points - low).T, strict=True))
+    cells = rows * len(starts[1]) + columns
+    order = np.argsort(cells, kind="stable")
+    for inside in np.split(order, np.flatnonzero(np.diff(cells[order])) + 1):
+        at = divmod(int(cells[inside[0]]), len(starts[1]))
+        top, left = (int(a + s[k]) - around.margin for a, s, k in zip(low, starts, at, strict=True))
+        yield top, left, inside

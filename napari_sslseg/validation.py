@@ -34,7 +34,7 @@ def telling(labelled: Labelled) -> bool:
     return all(sum(s.value == v for s in labelled.apart) >= ENOUGH for v in labelled.values)
 
 
-def choose(segmenter: Segmenter, labelled: Labelled) -> Seen:
+def choose(segmenter: Segmenter, labelled: Labelled, stop: Stop, done: float = 0.0) -> Job[Seen | None]:
     """Keep the pixel classifier unless enough strokes kept apart are found clearly worse with it than without.
 
     Parameters
@@ -43,14 +43,26 @@ def choose(segmenter: Segmenter, labelled: Labelled) -> Seen:
         In evaluation mode; its share is set to 0 if the network alone is better.
     labelled : Labelled
         What there is to learn from; at least one stroke is kept apart.
+    stop : Stop
+        To end early: the segmenter is left as it is.
+    done : float, optional
+        How much of the run that this is a part of is over, 0 to 1.
+
+    Yields
+    ------
+    Event
+        Progress.
 
     Returns
     -------
-    Seen
-        What the one that is kept finds.
+    Seen, optional
+        What the one that is kept finds; None if stopped.
     """
-    alone, together = look(segmenter, labelled, 0.0, segmenter.share)
-    if telling(labelled) and alone.score(labelled)["score"] > together.score(labelled)["score"] + MARGIN:
+    seen = yield from look(segmenter, labelled, 0.0, segmenter.share, stop=stop, done=done)
+    if seen is None:
+        return None
+    alone, together = seen
+    if telling(labelled) and alone.mean_iou() > together.mean_iou() + MARGIN:
         segmenter.share = 0.0
         return alone
     return together
@@ -98,17 +110,27 @@ class Validation:
         Returns
         -------
         dict
-            ``score``, ``scores``, ``interval``, ``evidence`` and ``measures``, and what was ``chosen``.
+            ``score``, ``scores``, ``interval``, ``evidence`` and ``measures``, and what was ``chosen``; empty if
+            stopped.
         """
         if self.labelled.size is not None:  # single pixels do not tell how objects fare
-            of_objects = object_score.score(segmenter, self.labelled)
-            return of_objects or look(segmenter, self.labelled, segmenter.share)[0].score(self.labelled)
-        seen = choose(segmenter, self.labelled)
+            return (yield from self._of_objects(segmenter, done))
+        seen = yield from choose(segmenter, self.labelled, self.stop, done)
+        if seen is None:
+            return {}
         if self.weight > 0:
             segmenter.calibration = Calibration(seen.temperature())
             yield from self.expect(segmenter, done)
         chosen = {"share": segmenter.share, "calibration": segmenter.calibration.to_dict()}
         return {**seen.score(self.labelled, segmenter.calibration), "chosen": chosen}
+
+    def _of_objects(self, segmenter: Segmenter, done: float) -> Job[dict[str, Any]]:
+        """Score whole objects, or single pixels where none is kept apart."""
+        found = yield from object_score.score(segmenter, self.labelled, self.stop, done)
+        if found is not None:
+            return found
+        seen = yield from look(segmenter, self.labelled, segmenter.share, stop=self.stop, done=done)
+        return seen[0].score(self.labelled) if seen else {}
 
     def expect(self, segmenter: Segmenter, done: float) -> Job[dict[str, float]]:
         """Let a segmenter expect classes as often as it finds them in the images, and estimate how right it is there.

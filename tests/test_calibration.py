@@ -22,6 +22,14 @@ def test_the_temperature_undoes_too_sure_and_too_unsure(sharpness):
     assert temperature(*chances(20000, sharpness), 1000) == pytest.approx(sharpness, rel=0.1)
 
 
+def test_of_very_many_pixels_some_tell_it():
+    said, truth = chances(300000, 2.0)
+    assert temperature(said, truth, 1000) == pytest.approx(2.0, rel=0.05)
+    rare = np.concatenate([np.flatnonzero(truth == 0), np.flatnonzero(truth == 1)[:30]])  # none of these is left out
+    few = np.concatenate([np.flatnonzero(truth == 0)[:20000], np.flatnonzero(truth == 1)[:30]])
+    assert temperature(said[rare], truth[rare], 50) == pytest.approx(temperature(said[few], truth[few], 50), rel=0.1)
+
+
 def test_a_class_of_few_pixels_weighs_as_much_as_one_of_many():
     rare, common = np.array([[0.4, 0.6]]), np.array([[0.9, 0.1]])
     once = temperature(np.concatenate([rare, common]), np.array([1, 0]), 4)

@@ -16,6 +16,7 @@ from napari_sslseg import (
     segmenter,
     styles,
     surround,
+    tiles,
     validation,
 )
 from napari_sslseg.annotation import Annotation
@@ -33,6 +34,7 @@ from napari_sslseg.pretraining import pretrain
 from napari_sslseg.runtime import Runtime
 from napari_sslseg.segmenter import Segmenter
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig, RuntimeConfig
+from napari_sslseg.strokes import Stroke
 from napari_sslseg.styles import Others
 
 SMALL = {"encoder": "unet", "start": "random", "crop": 32, "batch": 4}
@@ -265,6 +267,25 @@ def test_every_pixel_of_a_stroke_is_read_from_exactly_one_square():
     assert sorted(read) == sorted(wanted)
 
 
+@pytest.mark.parametrize("height, width", [(5, 300), (97, 230), (700, 250)])
+def test_every_pixel_is_read_from_the_first_square_that_holds_it(height, width):
+    numbers = np.random.default_rng(height)
+    points = numbers.permutation(np.argwhere(numbers.random((height, width)) < 0.3) + np.array([1000, 7]))
+    side, margin, left, wanted = surround.PLANE.side, surround.PLANE.margin, np.ones(len(points), bool), []
+    low, high = points.min(0), points.max(0) + 1
+    for y in tiles.starts(int(high[0] - low[0]), side - 2 * margin, 0):
+        for x in tiles.starts(int(high[1] - low[1]), side - 2 * margin, 0):
+            at = points - low - np.array([y, x])
+            inside = ((at >= 0) & (at < side - 2 * margin)).all(1) & left
+            left &= ~inside
+            wanted += [(low[0] + y - margin, low[1] + x - margin, at[inside] + margin)] if inside.any() else []
+    found = list(surround.windows([Stroke(0, 0, 1, points)]))
+    assert len(found) == len(wanted) > 1
+    for window, (y, x, at) in zip(found, wanted, strict=True):
+        assert (window.place.y, window.place.x) == (y, x)
+        assert np.array_equal(window.points, at)
+
+
 def test_strokes_of_a_plane_share_their_squares():
     image, annotation, _ = annotated(160)
     labelled = collect([(image, annotation)], 0.0)
@@ -355,15 +376,17 @@ def test_it_is_kept_unless_enough_strokes_kept_apart_are_found_worse_with_it(
         def __init__(self, score):
             self.found = score
 
-        def score(self, labelled):
-            return {"score": self.found}
+        def mean_iou(self):
+            return self.found
 
-    monkeypatch.setattr(
-        validation, "look", lambda s, labelled, *shares: [Fake(together if v else alone) for v in shares]
-    )
+    def look(segmenter, labelled, *shares, stop, done):
+        yield Progress(done)
+        return [Fake(together if v else alone) for v in shares]
+
+    monkeypatch.setattr(validation, "look", look)
     segmenter = Segmenter(Network("unet", "fpn", 1, 2), classifier(), 0.5)
     labelled = SimpleNamespace(apart=[SimpleNamespace(value=v) for v in apart], values=(1, 2))
-    assert validation.choose(segmenter, labelled).found == (together if share else alone)
+    assert run(validation.choose(segmenter, labelled, Stop())).found == (together if share else alone)
     assert segmenter.share == share
 
 

@@ -13,7 +13,7 @@ from napari_sslseg.errors import LabelError
 from napari_sslseg.finetuning import finetune
 from napari_sslseg.image import Image
 from napari_sslseg.instances import ObjectSize
-from napari_sslseg.job import run
+from napari_sslseg.job import Progress, Stop, run
 from napari_sslseg.labelled import collect
 from napari_sslseg.magnify import magnified
 from napari_sslseg.project import Project
@@ -138,7 +138,10 @@ def perfect(monkeypatch):
     """A model of objects that is right about some of them: the others are nowhere."""
 
     def look(truth, known):
-        def look_at(segmenter, labelled, number, box):
+        def look_at(segmenter, labelled, number, box, stop, done):
+            yield Progress(done, seen.LOOKING)
+            if stop.requested:
+                return None
             part = truth[None][box]
             inside = np.isin(part, known)
             return np.stack([1.0 - inside, 0.0 + inside, 0.0 * inside]).astype(np.float32)
@@ -148,17 +151,32 @@ def perfect(monkeypatch):
     return look
 
 
+def score(labels, stop=None):
+    return run(object_score.score(None, labels, stop or Stop()))
+
+
+@pytest.mark.parametrize("boxes", [(), (Region((0, 1), (0, 96), (48, 96), validation=True, complete=True),)])
+def test_a_score_of_objects_stops_when_asked(perfect, boxes):
+    image, truth = objects(96)
+    labels, stop = collect([(image, Annotation(truth, "instance", boxes))], 0.3), Stop()
+    perfect(truth, np.unique(truth)[1:])
+    job = object_score.score(None, labels, stop)
+    assert next(job).text == seen.LOOKING
+    stop.request()
+    assert run(job) is None
+
+
 def test_objects_kept_apart_are_found_or_not(perfect):
     image, truth = objects(96)
     labels = collect([(image, Annotation(truth, "instance"))], 0.3)
     values = [int(truth[tuple(s.points[0])]) for s in labels.apart if s.value > 1]
     assert len(values) > 1
     perfect(truth, values)
-    found = object_score.score(None, labels)
+    found = score(labels)
     assert found["score"] > 0.9
     assert found["measures"] == {"found": 1.0}
     perfect(truth, values[1:])
-    missing = object_score.score(None, labels)
+    missing = score(labels)
     assert missing["measures"]["found"] == pytest.approx(1 - 1 / len(values))
     low, high = missing["interval"]
     assert low < missing["score"] < high
@@ -170,11 +188,11 @@ def test_objects_in_validation_boxes_have_a_precision(perfect):
     labels = collect([(image, Annotation(truth, "instance", (box,)))], 0.3)
     inside = np.unique(truth[:, 48:])[1:].tolist()
     perfect(truth, inside)
-    found = object_score.score(None, labels)["measures"]
+    found = score(labels)["measures"]
     assert found["ap50"] == 1
     assert found["panoptic_quality"] > 0.9
     perfect(truth, inside[1:])
-    assert object_score.score(None, labels)["measures"]["ap50"] == pytest.approx(1 - 1 / len(inside))
+    assert score(labels)["measures"]["ap50"] == pytest.approx(1 - 1 / len(inside))
 
 
 def test_validation_boxes_of_a_time_series_are_those_of_its_frames():
@@ -200,9 +218,9 @@ class Pointwise:
 def test_a_whole_box_and_single_pixels_are_looked_at_in_their_places():
     image, truth = disks(300)
     labelled = collect([(image, Annotation(paint(truth)))], 0.3)
-    (strokes,) = seen.look(Pointwise(), labelled, 0.0)
+    (strokes,) = run(seen.look(Pointwise(), labelled, 0.0, stop=Stop()))
     rows, columns = slice(20, 290), slice(0, 300)
-    box = seen.look_at(Pointwise(), labelled, 0, (slice(0, 1), rows, columns))
+    box = run(seen.look_at(Pointwise(), labelled, 0, (slice(0, 1), rows, columns), Stop()))
     bright = 1 / (1 + np.exp(-2 * image.normalised(0, rows, columns)[0]))
     assert np.allclose(box[0, 0], bright, atol=1e-5)
     inside = strokes.places[:, 2] >= 20

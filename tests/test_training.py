@@ -18,7 +18,9 @@ from napari_sslseg.labelled import collect
 from napari_sslseg.overlay import Box
 from napari_sslseg.predicting import predict
 from napari_sslseg.pretraining import pretrain
+from napari_sslseg.regions import Region
 from napari_sslseg.runtime import Runtime
+from napari_sslseg.seen import LOOKING
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig, RuntimeConfig
 
 SMALL = {"encoder": "unet", "start": "random", "crop": 32, "batch": 4}
@@ -251,7 +253,9 @@ def test_a_round_starts_from_the_pretrained_encoder(tmp_path, keep_head):
 def test_a_stopped_training_ends_at_once_without_a_score_and_gets_it_when_it_goes_on(monkeypatch):
     image, annotation, _ = annotated()
     config, stop, kept, looked = FinetuneConfig(steps=10, **SMALL), Stop(), [], []
-    monkeypatch.setattr(validation, "look", lambda *args, look=validation.look: looked.append(1) or look(*args))
+    monkeypatch.setattr(
+        validation, "look", lambda *args, look=validation.look, **more: looked.append(1) or look(*args, **more)
+    )
     for event in finetune([(image, annotation)], config, stop=stop, keep=kept.append):
         if isinstance(event, Metric) and event.name == "loss":
             stop.request()
@@ -259,6 +263,19 @@ def test_a_stopped_training_ends_at_once_without_a_score_and_gets_it_when_it_goe
     assert (kept[-1].history["score"], looked) == (None, [])
     assert kept[-1].history["held_out"] > 0
     assert 0 <= run(finetune([(image, annotation)], config, resume=kept[-1])).history["score"] <= 1
+
+
+def test_a_training_stopped_while_it_is_scored_ends_at_once_and_is_scored_as_if_unbroken(briefly):
+    image, truth = disks(300)
+    pair = image, Annotation(truth, regions=(Region((0, 1), (0, 300), (100, 300), validation=True),))  # several squares
+    config, stop, kept, looked = FinetuneConfig(steps=10, **SMALL), Stop(), [], []
+    for event in finetune([pair], config, stop=stop, keep=kept.append):
+        if isinstance(event, Progress) and event.text == LOOKING:
+            looked.append(event)
+            stop.request()
+    assert (len(looked), kept[-1].history["score"]) == (1, None)
+    resumed, unbroken = run(finetune([pair], config, resume=kept[-1])), run(finetune([pair], config))
+    assert resumed.history["score"] == unbroken.history["score"] is not None
 
 
 def test_few_strokes_give_no_score_rather_than_a_wrong_one():
