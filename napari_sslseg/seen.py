@@ -81,7 +81,13 @@ class Seen:
         return {"score": score, "scores": scores, **known, "measures": measures}
 
     def mean_iou(self) -> float:
-        """Return the score alone, as if all classes were equally frequent."""
+        """Score it with nothing done to the probabilities.
+
+        Returns
+        -------
+        float
+            Mean IoU over the classes.
+        """
         return float(np.mean(list(metrics.count([(_classes(self.even * self.expected), self.truth)]).iou().values())))
 
     def _in_boxes(self, labelled: Labelled, found: Targets) -> Iterator[tuple[Targets, Targets, tuple[float, ...]]]:
