@@ -18,9 +18,10 @@ from napari_sslseg.labelled import Labelled
 from napari_sslseg.patches import Targets
 from napari_sslseg.segmenter import Segmenter
 from napari_sslseg.strokes import Stroke
-from napari_sslseg.surround import Surround, windows
+from napari_sslseg.surround import Surround, Window, windows
 
 LOOKING = "looking at what is kept apart for the score"
+MOST = 64  # squares with strokes kept apart that are looked at; all of a validation box is
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +143,7 @@ def boxes(labelled: Labelled) -> Iterator[tuple[int, tuple[slice, ...]]]:
 def look(
     segmenter: Segmenter, labelled: Labelled, *shares: float, stop: Stop, done: float = 0.0
 ) -> Job[list[Seen] | None]:
-    """Look at the strokes kept apart.
+    """Look at the strokes kept apart, or at some of very many: the same ones in each round, while the strokes are.
 
     Parameters
     ----------
@@ -170,7 +171,7 @@ def look(
     around, atlas = Surround.of(segmenter.network.encoder), segmenter.atlas
     truth, expected, owners, places = [], [], [], []
     found: list[list[Tensor]] = [[] for _ in shares]
-    for window in windows(labelled.apart, around):
+    for window in _some(labelled, around):
         if stop.requested:
             return None
         yield Progress(done, LOOKING)
@@ -191,6 +192,19 @@ def look(
         places.append(np.insert(voxels, 0, window.place.image, 1))
     said, weights, whose, where = np.concatenate(truth), torch.cat(expected), np.concatenate(owners), places
     return [Seen(torch.cat(known), weights, said, whose, np.concatenate(where)) for known in found]
+
+
+def _some(labelled: Labelled, around: Surround) -> list[Window]:
+    """Squares of strokes kept apart, drawn by lot where there are many, each class in at least one."""
+    every = list(windows(labelled.apart, around))
+    if labelled.validated or len(every) <= MOST:
+        return every
+    order = np.random.default_rng(0).permutation(len(every)).tolist()
+    held = {k: {labelled.apart[n].value for n in np.unique(every[k].owners)} for k in order}
+    chosen = set(order[:MOST])
+    for value in set().union(*held.values()):
+        chosen.add(next(k for k in order if value in held[k]))
+    return [every[k] for k in sorted(chosen)]
 
 
 def look_at(

@@ -1,5 +1,6 @@
 """Marked boxes: what lies in validation boxes is never learnt from; what is labelled completely has a background."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -182,6 +183,20 @@ def test_objects_kept_apart_are_found_or_not(perfect):
     assert low < missing["score"] < high
 
 
+def test_of_very_many_objects_kept_apart_some_are_looked_at_the_same_each_time(perfect, monkeypatch):
+    image, truth = objects(160)
+    labels, looked = collect([(image, Annotation(truth, "instance"))], 0.9), []
+    perfect(truth, np.unique(truth)[1:])
+    look = object_score.look_at
+    monkeypatch.setattr(object_score, "look_at", lambda *args: looked.append(args[3]) or look(*args))
+    score(labels)
+    whole, looked[:] = len(looked), []
+    monkeypatch.setattr(object_score, "MOST", 3)
+    assert score(labels)["measures"] == score(labels)["measures"]
+    assert whole > 3 and len(looked) == 6
+    assert looked[:3] == looked[3:]
+
+
 def test_objects_in_validation_boxes_have_a_precision(perfect):
     image, truth = objects(96)
     box = Region((0, 1), (0, 96), (48, 96), validation=True, complete=True)
@@ -213,6 +228,21 @@ class Pointwise:
 
     def mixed(self, images, flips, *shares):
         return [torch.cat([images, -images], 1).softmax(1) for _ in shares]
+
+
+def test_of_very_many_squares_some_are_looked_at_with_every_class(monkeypatch):
+    image, truth = disks(300)
+    labels = np.zeros((40, *truth.shape), np.uint16)
+    labels[:39, :20, :20] = 1
+    labels[39, 280:, 280:] = 2
+    film = Image(np.repeat(image.data[:, None], 40, 1), axes="CTYX")
+    whole = collect([(film, Annotation(labels))], 0.0)
+    labelled = replace(whole, apart=whole.train)
+    monkeypatch.setattr(seen, "MOST", 5)
+    found = [run(seen.look(Pointwise(), labelled, 0.0, stop=Stop()))[0] for _ in range(2)]
+    assert len(np.unique(found[0].places[:, 1])) in (5, 6)
+    assert set(found[0].truth) == {1, 2}
+    assert np.array_equal(found[0].places, found[1].places)
 
 
 def test_a_whole_box_and_single_pixels_are_looked_at_in_their_places():
