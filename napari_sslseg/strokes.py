@@ -88,9 +88,11 @@ def cut_up(found: list[Stroke], side: int = 64) -> list[Stroke]:
     """
     pieces = []
     for stroke in found:
-        square = stroke.points // side
-        inverse = np.unique(square, axis=0, return_inverse=True)[1].reshape(-1)
-        pieces += [replace(stroke, points=stroke.points[inverse == k]) for k in range(int(inverse.max()) + 1)]
+        row, column = (stroke.points // side).T
+        square = row * (int(column.max()) + 1) + column
+        order = np.argsort(square, kind="stable")
+        cuts = np.flatnonzero(np.diff(square[order])) + 1
+        pieces += [replace(stroke, points=points) for points in np.split(stroke.points[order], cuts)]
     return pieces
 
 

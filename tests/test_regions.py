@@ -20,6 +20,7 @@ from napari_sslseg.magnify import magnified
 from napari_sslseg.project import Project
 from napari_sslseg.regions import Region, parse
 from napari_sslseg.settings import FinetuneConfig
+from napari_sslseg.strokes import Stroke, cut_up
 from napari_sslseg.workflow import train_project
 
 HALF = Region((0, 1), (0, 64), (32, 64), validation=True)
@@ -165,6 +166,18 @@ def test_a_score_of_objects_stops_when_asked(perfect, boxes):
     assert next(job).text == seen.LOOKING
     stop.request()
     assert run(job) is None
+
+
+def test_a_large_piece_is_cut_along_a_grid():
+    numbers = np.random.default_rng(0)
+    points = np.argwhere(numbers.random((150, 90)) < 0.5) + np.array([30, 1000])
+    (small,) = cut_up([Stroke(1, 2, 3, points[:1])])
+    pieces = cut_up([Stroke(1, 2, 3, points)])
+    assert (small.image, small.z, small.value, len(small.points)) == (1, 2, 3, 1)
+    squares = [{(y // 64, x // 64) for y, x in p.points.tolist()} for p in pieces]
+    assert [len(s) for s in squares] == [1] * 9  # three rows of squares and three columns
+    assert len(set().union(*squares)) == 9
+    assert sorted(map(tuple, np.concatenate([p.points for p in pieces]))) == sorted(map(tuple, points))
 
 
 def test_objects_kept_apart_are_found_or_not(perfect):
