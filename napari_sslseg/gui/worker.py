@@ -11,6 +11,15 @@ from napari_sslseg.job import Event, Job, Stop, run
 PERIOD = 500  # ms between two deliveries of events: each one draws the window again, which takes time from the job
 
 
+class WorkerStop(Stop):
+    """Also asks to stop once the main thread has ended: where a script failed, Python would wait for the job."""
+
+    @property
+    def requested(self) -> bool:
+        """Whether a stop was asked for, or nobody is there any more."""
+        return super().requested or not threading.main_thread().is_alive()
+
+
 class JobWorker(QObject):
     """Runs one job off the GUI thread. The result always arrives, also after a stop, and after all events.
 
@@ -32,7 +41,7 @@ class JobWorker(QObject):
     def __init__(self, make: Callable[[Stop], Job[Any]]) -> None:
         super().__init__()
         self._make = make
-        self._stop = Stop()
+        self._stop = WorkerStop()
         self._waiting: list[Event] = []
         self._pause = QTimer(self)
         self._pause.setSingleShot(True)

@@ -1,5 +1,7 @@
 """JobWorker: events, result and error come back in the GUI thread; a stop is only a request."""
 
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -72,3 +74,27 @@ def test_a_job_that_cannot_be_made_is_an_error_too(qtbot: Any) -> None:
         raise ImportError("nothing there")
 
     assert isinstance(work(impossible, qtbot).heard[-1], ImportError)
+
+
+def test_a_script_that_fails_while_a_job_runs_ends_and_the_job_keeps_what_it_has() -> None:
+    script = """
+import time
+from qtpy.QtCore import QCoreApplication
+from napari_sslseg.gui.worker import JobWorker
+from napari_sslseg.job import Progress
+app = QCoreApplication([])
+def job(stop):
+    yield Progress(0.0)
+    print("at work", flush=True)
+    while not stop.requested:
+        time.sleep(0.01)
+    print("kept", flush=True)
+worker = JobWorker(job)
+worker.start()
+time.sleep(0.2)
+raise ValueError("a mistake in the script")
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 1
+    assert ended.stdout.split("\n")[:2] == ["at work", "kept"]
+    assert "a mistake in the script" in ended.stderr
