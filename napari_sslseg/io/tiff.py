@@ -20,6 +20,9 @@ from napari_sslseg.io.layout import METRES, image_from, interval, same_unit
 from napari_sslseg.io.lazy import SMALL, LazyArray
 from napari_sslseg.io.reading import reading, unreadable
 
+SMALLEST_BIG = 2**31  # bytes from which on offsets in a file have 64 bits
+IMAGEJ = {"m": "m", "cm": "cm", "mm": "mm", "µm": "um", "nm": "nm"}  # units as it writes them
+
 
 def read(path: Path, axes: str | None = None) -> Image:
     """Open a TIFF file: its first series, at full resolution.
@@ -59,6 +62,9 @@ def read(path: Path, axes: str | None = None) -> Image:
 def write(path: Path, data: npt.NDArray[Any], axes: str, spacing: Mapping[str, float], unit: str) -> None:
     """Write a zlib-compressed TIFF, or an OME-TIFF if the name says so; whole or not at all.
 
+    A stack or a series of a known pixel size is described as ImageJ does it where that can be, so that whoever reads
+    its files knows the distance of planes too.
+
     Parameters
     ----------
     path : pathlib.Path
@@ -78,6 +84,7 @@ def write(path: Path, data: npt.NDArray[Any], axes: str, spacing: Mapping[str, f
         If the disk is full or the place may not be written to.
     """
     ome = path.name.lower().endswith((".ome.tif", ".ome.tiff"))
+    imagej = not ome and _suits_imagej(data, axes) and bool(spacing) and unit in IMAGEJ
     metadata: dict[str, Any] = {"axes": axes}
     options: dict[str, Any] = {}
     if spacing and ome:
@@ -87,6 +94,11 @@ def write(path: Path, data: npt.NDArray[Any], axes: str, spacing: Mapping[str, f
                 metadata[f"PhysicalSize{axis}Unit"] = unit if unit in METRES else "pixel"
         if "T" in spacing:
             metadata |= {"TimeIncrement": spacing["T"], "TimeIncrementUnit": "s"}
+    elif imagej:
+        metadata |= {"spacing": spacing["Z"]} if "Z" in spacing else {}
+        metadata |= {"unit": IMAGEJ[unit]}
+        metadata |= {"finterval": spacing["T"]} if "T" in spacing else {}
+        options = {"resolution": tuple(1 / spacing[a] for a in "XY")}
     elif spacing:
         metadata |= {"spacing": [spacing[a] for a in axes if a in spacing and a != "T"], "unit": unit}
         metadata |= {"interval": spacing["T"]} if "T" in spacing else {}
@@ -100,12 +112,19 @@ def write(path: Path, data: npt.NDArray[Any], axes: str, spacing: Mapping[str, f
             temporary,
             data,
             ome=ome,
-            bigtiff=data.nbytes > 2**31,
+            imagej=imagej,
+            bigtiff=data.nbytes >= SMALLEST_BIG,
             photometric="minisblack",
             compression="zlib",
             metadata=metadata,
             **options,
         )
+
+
+def _suits_imagej(data: npt.NDArray[Any], axes: str) -> bool:
+    """Whether ImageJ has a form for such pixels; it knows no axis of length 1, and no file above 4 GB."""
+    stack = axes in ("ZYX", "TYX", "TZYX") and min(data.shape[:-2]) > 1
+    return stack and data.dtype.name in ("uint8", "uint16", "float32") and data.nbytes < SMALLEST_BIG
 
 
 def _pixels(file: tifffile.TiffFile, series: tifffile.TiffPageSeries, path: Path) -> npt.NDArray[Any] | LazyArray:
@@ -216,8 +235,13 @@ def _imagej_pixel_size(file: tifffile.TiffFile, described: Mapping[str, Any]) ->
     page, unit = file.pages.first, described.get("unit")
     if not unit or "XResolution" not in page.tags:
         return {}, "pixel"
-    sizes = {a: (1 / r if r else math.nan, str(unit)) for a, r in zip("XY", page.resolution, strict=True)}
+    sizes = {a: (_size(r), str(unit)) for a, r in zip("XY", page.resolution, strict=True)}
     if "spacing" in described:
         sizes["Z"] = (abs(float(described["spacing"])), str(described.get("zunit", unit)))
     known, unit = same_unit(sizes)
     return known | interval(float(described.get("finterval", math.nan)), str(described.get("tunit", "s"))), unit
+
+
+def _size(resolution: float) -> float:
+    """Pixels a unit as the side of a pixel, without what the fraction that a TIFF holds has lost or added."""
+    return float(f"{1 / resolution:.8g}") if resolution else math.nan

@@ -81,6 +81,35 @@ def test_other_programs_find_the_pixel_size_of_a_plain_tiff(tmp_path: Path) -> N
         assert file.pages.first.resolutionunit == tifffile.RESUNIT.CENTIMETER
 
 
+@pytest.mark.parametrize("unit, written", [("µm", "um"), ("mm", "mm"), ("nm", "nm")])
+def test_imagej_finds_the_pixel_size_and_the_distance_of_planes(tmp_path: Path, unit: str, written: str) -> None:
+    write_labels(tmp_path / "a.tif", STACK, spacing=(2.5, 0.29, 1 / 3), unit=unit)
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        described, page = file.imagej_metadata, file.pages.first
+        assert described is not None
+        assert (described["slices"], described["spacing"], described["unit"]) == (len(STACK), 2.5, written)
+        assert page.resolution == pytest.approx((3, 1 / 0.29))  # pixels a unit, along X and Y
+    image = read_image(tmp_path / "a.tif")
+    assert (image.axes, image.unit) == ("CZYX", unit)
+    assert image.spacing == (2.5, 0.29, pytest.approx(1 / 3, rel=1e-7))
+
+
+def test_imagej_finds_the_time_from_frame_to_frame(tmp_path: Path) -> None:
+    write_labels(tmp_path / "a.tif", STACK, axes="TYX", spacing=(30.0, 0.5, 0.5), unit="µm")
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert file.imagej_metadata is not None
+        assert (file.imagej_metadata["frames"], file.imagej_metadata["finterval"]) == (len(STACK), 30.0)
+
+
+@pytest.mark.parametrize("labels", [STACK[:1], STACK + 70000])
+def test_what_imagej_has_no_form_for_is_described_otherwise(tmp_path: Path, labels: Any) -> None:
+    write_labels(tmp_path / "a.tif", labels, spacing=(2.5, 0.29, 0.29), unit="µm")
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert file.imagej_metadata is None
+    image = read_image(tmp_path / "a.tif")
+    assert (image.axes, image.shape, image.spacing) == ("CZYX", labels.shape, (2.5, 0.29, 0.29))
+
+
 @pytest.mark.parametrize(
     ("highest", "kind"), [(255, np.uint8), (256, np.uint16), (65535, np.uint16), (65536, np.uint32)]
 )
