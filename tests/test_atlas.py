@@ -222,7 +222,7 @@ def test_the_score_and_the_frequencies_take_it_into_account():
     network = Network("unet", "fpn", 1, 2)
     found = atlas.fit([*known.train, *known.apart], known.images, known.values)
     blind, placed = (Segmenter(network, None, 0.0, atlas=a).eval() for a in (None, found))
-    scores = [look(s, known, 0.0)[0].score(known)["score"] for s in (blind, placed)]
+    scores = [run(look(s, known, 0.0, stop=Stop()))[0].score(known)["score"] for s in (blind, placed)]
     assert scores[1] > 0.9 > scores[0]
     only = Atlas(((5.0, *[0.0] * 9), (0.0,) * 10))  # the first class everywhere
     shares = [
