@@ -123,7 +123,7 @@ def write(path: Path, data: npt.NDArray[Any], axes: str, spacing: Mapping[str, f
 
 def _suits_imagej(data: npt.NDArray[Any], axes: str) -> bool:
     """Whether ImageJ has a form for such pixels; it knows no axis of length 1, and no file above 4 GB."""
-    stack = axes in ("ZYX", "TYX", "TZYX") and min(data.shape[:-2]) > 1
+    stack = axes in ("ZYX", "TYX") and len(data) > 1
     return stack and data.dtype.name in ("uint8", "uint16", "float32") and data.nbytes < SMALLEST_BIG
 
 
