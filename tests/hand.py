@@ -44,10 +44,13 @@ class Hand:
     ----------
     viewer : napari.Viewer
         A viewer that is shown; only asked where its camera is.
+    pause : float, optional
+        Seconds between two turns of the event loop while it waits: shorter ones take the processor from the jobs that
+        are waited for.
     """
 
-    def __init__(self, viewer: Any) -> None:
-        self.viewer = viewer
+    def __init__(self, viewer: Any, pause: float = 0.02) -> None:
+        self.viewer, self._pause = viewer, pause
         windows = [w for w in QApplication.topLevelWidgets() if isinstance(w, QMainWindow) and w.isVisible()]
         self.window: QMainWindow = windows[-1]
         self.done: Counter[str] = Counter()
@@ -63,7 +66,7 @@ class Hand:
             if time.perf_counter() > end:
                 raise TimeoutError(f"After {seconds} s it is still not so that {what}")
             QApplication.processEvents()
-            time.sleep(0.002)
+            time.sleep(self._pause)
 
     def rest(self, seconds: float) -> None:
         """Do nothing for a while."""
