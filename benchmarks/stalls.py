@@ -101,7 +101,7 @@ class Bench:
         self.image = self.viewer.add_image(
             np.ascontiguousarray(retina()[400 : 400 + SIDE, 400 : 400 + SIDE]), name="eye"
         )
-        self.hand = Hand(self.viewer)
+        self.hand = Hand(self.viewer, pause=0.002)
         self.random = np.random.default_rng(0)
 
     def line(self, layer: Any) -> None:
