@@ -1,8 +1,8 @@
 """Strokes: the connected pieces of sparse labels, and which of them are kept apart for the score."""
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -63,12 +63,27 @@ def find_strokes(annotations: list[Annotation]) -> list[Stroke]:
 
 def _pieces(part: Labels, corner: tuple[int, int]) -> Iterator[npt.NDArray[np.intp]]:
     """Yield the pixels (y, x) of each stroke of a part of a plane, counted from the corner of the plane."""
-    numbered, count = strokes(part)
+    numbered = strokes(part)[0]
     points = np.argwhere(numbered)
-    number = numbered[tuple(points.T)]
-    order = np.argsort(number, kind="stable")
-    for a, b in itertools.pairwise(np.searchsorted(number[order], np.arange(1, count + 2))):
-        yield points[order[a:b]] + corner
+    for at in groups(numbered[tuple(points.T)]):
+        yield points[at] + corner
+
+
+def groups(keys: npt.NDArray[np.integer[Any]]) -> list[npt.NDArray[np.intp]]:
+    """Sort places by key.
+
+    Parameters
+    ----------
+    keys : numpy.ndarray
+        (N,) numbers.
+
+    Returns
+    -------
+    list of numpy.ndarray
+        Indices of the places of each number that occurs, in their order; the least number first.
+    """
+    order = np.argsort(keys, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(keys[order])) + 1) if len(order) else []
 
 
 def cut_up(found: list[Stroke], side: int = 64) -> list[Stroke]:
@@ -90,9 +105,7 @@ def cut_up(found: list[Stroke], side: int = 64) -> list[Stroke]:
     for stroke in found:
         row, column = (stroke.points // side).T
         square = row * (int(column.max()) + 1) + column
-        order = np.argsort(square, kind="stable")
-        cuts = np.flatnonzero(np.diff(square[order])) + 1
-        pieces += [replace(stroke, points=points) for points in np.split(stroke.points[order], cuts)]
+        pieces += [replace(stroke, points=stroke.points[at]) for at in groups(square)]
     return pieces
 
 

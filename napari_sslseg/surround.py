@@ -13,7 +13,7 @@ from napari_sslseg import patches, tiles
 from napari_sslseg.encoders import Encoder, VolumeEncoder
 from napari_sslseg.labelled import Labelled
 from napari_sslseg.patches import Place, Targets
-from napari_sslseg.strokes import Stroke
+from napari_sslseg.strokes import Stroke, groups
 
 
 @dataclass(frozen=True)
@@ -168,8 +168,7 @@ def _cover(points: npt.NDArray[np.intp], around: Surround) -> Iterator[tuple[int
     starts = [np.array(tiles.starts(int(n), step, 0)) for n in points.max(0) + 1 - low]
     rows, columns = (np.searchsorted(s + step, at, "right") for s, at in zip(starts, (points - low).T, strict=True))
     cells = rows * len(starts[1]) + columns
-    order = np.argsort(cells, kind="stable")
-    for inside in np.split(order, np.flatnonzero(np.diff(cells[order])) + 1):
+    for inside in groups(cells):
         at = divmod(int(cells[inside[0]]), len(starts[1]))
         top, left = (int(a + s[k]) - around.margin for a, s, k in zip(low, starts, at, strict=True))
         yield top, left, inside
