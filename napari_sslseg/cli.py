@@ -11,9 +11,10 @@ from typing import Annotated, Literal, NoReturn
 from cyclopts import App, CycloptsError, Parameter
 
 from napari_sslseg import __version__, inquiries, launch, ranks
+from napari_sslseg.counting import count
 from napari_sslseg.errors import UserError
 from napari_sslseg.inquiries import DONE, STOPPED
-from napari_sslseg.listen import complain, count, emit, say, scored, show, show_files
+from napari_sslseg.listen import complain, emit, say, scored, show, show_files
 from napari_sslseg.options import Common, Learning, Machine, names
 from napari_sslseg.settings import FinetuneConfig, PredictConfig, PretrainConfig
 

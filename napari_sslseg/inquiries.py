@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from napari_sslseg.counting import count
 from napari_sslseg.job import run
-from napari_sslseg.listen import count, emit, measured, say, scored, show, show_files
+from napari_sslseg.listen import emit, measured, say, scored, show, show_files
 from napari_sslseg.options import Common, Learning, Machine
 from napari_sslseg.regions import Region
 from napari_sslseg.settings import FinetuneConfig

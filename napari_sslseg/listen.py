@@ -16,6 +16,7 @@ from rich.progress import BarColumn, TaskProgressColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from napari_sslseg import ranks
+from napari_sslseg.counting import count
 from napari_sslseg.errors import OutputError, UserError
 from napari_sslseg.job import Device, Event, Job, Metric, Notice, Picture, Progress, Stop, run
 
@@ -283,26 +284,6 @@ def show_files(
     else:
         say(f"Wrote {count(len(written), 'file')} to {out} in {time.monotonic() - began:.0f} s")
     return stopped
-
-
-def count(number: int, what: str, many: str = "") -> str:
-    """Write how many there are.
-
-    Parameters
-    ----------
-    number : int
-        How many.
-    what : str
-        Of what, in the singular.
-    many : str, optional
-        The plural, unless it is made with an s.
-
-    Returns
-    -------
-    str
-        Such as ``2 files``.
-    """
-    return f"{number} {what}" if number == 1 else f"{number} {many or what + 's'}"
 
 
 def scored(round: "Round") -> str:

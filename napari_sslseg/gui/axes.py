@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from napari.layers import Image as ImageLayer
 
+from napari_sslseg.counting import count
 from napari_sslseg.gui.origin import facts_of
 from napari_sslseg.image import Image
 
@@ -174,7 +175,7 @@ def words(axes: str, shape: tuple[int, ...]) -> str:
         Such as ``60 planes × 2 channels · ZCYX``.
     """
     both = zip(axes, shape, strict=True)
-    parts = ["colour" if a == "S" else _many(n, WORDS[a]) for a, n in both if a not in "YX"]
+    parts = ["colour" if a == "S" else count(n, WORDS[a]) for a, n in both if a not in "YX"]
     return (" × ".join(parts) or "one plane") + f" · {axes}"
 
 
@@ -194,7 +195,7 @@ def describe(image: Image, channels: int | None = None) -> str:
         Such as ``60 planes · 256×256 · 2 channels · 16-bit · 0.5×0.29×0.29 µm · 16 MB``.
     """
     channels = channels or image.channels
-    depth = [_many(image.planes, WORDS[image.axes[1]])] if image.data.ndim == 4 else []
+    depth = [count(image.planes, WORDS[image.axes[1]])] if image.data.ndim == 4 else []
     size = f"{image.shape[-2]}×{image.shape[-1]}" + (" RGB" if image.rgb else "")
     several = [f"{channels} channels"] if channels > 1 and not image.rgb else []
     sides = [f"{s:.3g}" for s in (image.spacing if image.axes[1:2] == "Z" else image.spacing[-2:])]
@@ -204,10 +205,6 @@ def describe(image: Image, channels: int | None = None) -> str:
     bits = "yes/no" if dtype.kind == "b" else f"{8 * dtype.itemsize}-bit" + (" float" if dtype.kind == "f" else "")
     memory = channels * math.prod(image.shape) * dtype.itemsize
     return " · ".join([*depth, size, *several, bits, *spacing, megabytes(memory)])
-
-
-def _many(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def megabytes(size: float) -> str:

@@ -7,6 +7,7 @@ from napari.layers import Image as ImageLayer
 from qtpy.QtWidgets import QListWidgetItem, QPushButton, QVBoxLayout, QWidget
 
 from napari_sslseg.contents import ImageEntry
+from napari_sslseg.counting import count
 from napari_sslseg.errors import UserError
 from napari_sslseg.gui import axes, correcting, layers, marks
 from napari_sslseg.gui.add_button import AddButton
@@ -126,7 +127,7 @@ class ImagesStep(QWidget):
     def _summary(self, said: list[str]) -> str:
         if not said:
             return "add images, or drop them here" if not self._groups else f"{len(self._groups)} open"
-        return f"{len(said)} {'image' if len(said) == 1 else 'images'} · {said[0]}"
+        return f"{count(len(said), 'image')} · {said[0]}"
 
     def _chosen(self) -> list[list[ImageLayer]]:
         return [self._groups[key] for key in self.list.keys(selected=True) if key in self._groups]
