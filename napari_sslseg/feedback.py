@@ -20,14 +20,17 @@ from napari_sslseg.runtime import Runtime
 from napari_sslseg.settings import FinetuneConfig, RuntimeConfig
 
 IMAGES = 32  # kept at hand
+PATIENCE = 1.0  # s that strokes are looked at before it answers
 AROUND = 4  # px around painted objects, more than their contours are wide, so that only an image's border is a border
+
+Points = npt.NDArray[np.int32]  # (N, 3): y, x, value
 
 
 class _Sparse:
     """The labels of one image, plane by plane, only where something is painted."""
 
     def __init__(self) -> None:
-        self.planes: dict[int, npt.NDArray[np.int64]] = {}  # (N, 3): y, x, value
+        self.planes: dict[int, Points] = {}
 
     def put(self, region: tuple[slice, ...], labels: Labels) -> set[int]:
         """Replace what is painted in a part; the planes that it touches are returned."""
@@ -35,13 +38,14 @@ class _Sparse:
         z, rows, columns = region if len(region) == 3 else (slice(0, 1), *region)
         touched = set(range(z.start, z.start + len(labels)))
         for k, plane in enumerate(labels):
-            before = self.planes.pop(z.start + k, np.zeros((0, 3), np.int64))
-            y, x = before[:, 0], before[:, 1]
-            outside = (y < rows.start) | (y >= rows.stop) | (x < columns.start) | (x >= columns.stop)
-            at = np.argwhere(plane)
-            corner = np.array([rows.start, columns.start])
-            new = np.column_stack([at + corner, plane[tuple(at.T)].astype(np.int64)])
-            if len(merged := np.concatenate([before[outside], new])):
+            at = np.nonzero(plane)
+            new = [at[0] + rows.start, at[1] + columns.start, plane[at]]
+            merged: Points = np.stack(new, 1, dtype=np.int32, casting="unsafe")
+            if (before := self.planes.pop(z.start + k, None)) is not None:
+                y, x = before[:, 0], before[:, 1]
+                outside = (y < rows.start) | (y >= rows.stop) | (x < columns.start) | (x >= columns.stop)
+                merged = np.concatenate([before[outside], merged])
+            if len(merged):
                 self.planes[z.start + k] = merged
         return touched
 
@@ -140,9 +144,10 @@ class Feedback:
         image, where = self._image(id), Where(id, z)
         if not (yield from live.look(image, where, seen, stop)):
             return nothing
-        beside = (where, seen) if size is None else None  # docs/benchmarks.md: contours are better without,
-        guess = times == 1  # and magnified images without guesses
-        if not (yield from live.learn(self._image, len(values), stop, beside, guess=guess)) or stop.requested:
+        beside = size is None  # docs/benchmarks.md: contours are better without, and magnified images without guesses
+        guess, part = beside and times == 1, (where, seen)
+        learning = live.learn(self._image, len(values), stop, part, unlike=beside, guess=guess, patience=PATIENCE)
+        if not (yield from learning) or stop.requested:
             return nothing
         found = reduce(live.probabilities(image, where, seen), times)
         unsure = _unsure(found) if doubts else None
@@ -151,7 +156,7 @@ class Feedback:
         else:
             labels = np.asarray(values, np.uint16)[found.argmax(0)]
         yield Progress(1.0, "done", 0.0)
-        return nothing._replace(labels=labels, unsure=unsure)
+        return nothing._replace(labels=labels, unsure=unsure, partly=live.partly)
 
     def _begin(self, project: Project, id: str, runtime: RuntimeConfig) -> Job[Live]:
         channels = project.entry(id).channels
@@ -206,12 +211,12 @@ class Feedback:
             self._stale |= set(every)
             self._marked = marked
         if project.task == "semantic":
-            values = tuple(sorted({int(v) for p in planes.values() for v in np.unique(p[:, 2])}))
+            values = tuple(sorted({int(v) for p in planes.values() for v in np.flatnonzero(np.bincount(p[:, 2]))}))
             # a class more or less renumbers them all
             stale = self._stale if values == self._values else {*planes, *self._stale}
             self._values = values
             for at in stale:
-                points = planes.get(at, np.zeros((0, 3), np.int64))
+                points = planes.get(at, np.zeros((0, 3), np.int32))
                 self._paint(live, at, points[:, :2], np.searchsorted(values, points[:, 2]))
             self._stale.clear()
             return values, None
@@ -220,10 +225,10 @@ class Feedback:
         size = instances.measure(painted) if painted else instances.ObjectSize(1.0, 100.0)
         width = instances.contour_width(size)
         for at in {*dense, *self._stale}:
-            plane, corner = dense.get(at, (np.zeros((1, 1), np.uint16), np.zeros(2, np.int64)))
+            plane, corner = dense.get(at, (np.zeros((1, 1), np.uint16), np.zeros(2, np.int32)))
             targets = instances.to_targets(plane, width)
-            points = np.argwhere(targets)
-            self._paint(live, at, points + corner, targets[tuple(points.T)].astype(np.int64) - 1)
+            places = np.argwhere(targets)
+            self._paint(live, at, places + corner, targets[tuple(places.T)].astype(np.int64) - 1)
         self._stale.clear()
         return (1, 2, 3), size
 
@@ -231,15 +236,13 @@ class Feedback:
         live.paint(Where(*at), points * self._times + self._times // 2, targets)
 
 
-def _outside(project: Project, id: str, z: int, points: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _outside(project: Project, id: str, z: int, points: Points) -> Points:
     """Painted pixels that do not lie in validation boxes."""
-    y, x = points[:, 0], points[:, 1]
-    kept = np.ones(len(points), bool)
     for region in project.regions(id):
         if region.validation and region.z[0] <= z < region.z[1]:
-            (y0, y1), (x0, x1) = region.y, region.x
-            kept &= ~((y >= y0) & (y < y1) & (x >= x0) & (x < x1))
-    return points[kept]
+            (y, x, _), (y0, y1), (x0, x1) = points.T, region.y, region.x
+            points = points[(y < y0) | (y >= y1) | (x < x0) | (x >= x1)]
+    return points
 
 
 def _unsure(probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
@@ -249,7 +252,7 @@ def _unsure(probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
     return found
 
 
-def _dense(points: npt.NDArray[np.int64], size: tuple[int, ...]) -> tuple[Labels, npt.NDArray[np.int64]]:
+def _dense(points: Points, size: tuple[int, ...]) -> tuple[Labels, npt.NDArray[np.int32]]:
     """Labels of a box a little larger than what is painted, and its corner."""
     corner = np.maximum(points[:, :2].min(0) - AROUND, 0)
     plane = np.zeros(np.minimum(points[:, :2].max(0) + 1 + AROUND, size) - corner, np.uint16)

@@ -1,6 +1,7 @@
 """Live: what is looked at is described once, and a linear classifier is learnt anew after each stroke."""
 
 import math
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from napari_sslseg.tile_cache import TileCache
 TILE = 576  # px: greatest side of the part of a plane that is described at once
 MARGIN = 32  # px around it that are looked at too
 PLANE_PIXELS, CLASS_PIXELS = 400, 1000  # of each class that are learnt from: of one plane, of all
+MOST = 64  # tiles in which they lie, about
 BESIDE = 1500  # pixels of what is looked at whose class is guessed
 VIEWS = 64  # tiles of which these are remembered
 PIECE = 16384  # px of a map that are weighed at once
@@ -62,6 +64,36 @@ class Painted:
     rank: npt.NDArray[np.uint64]
     known: dict[int, Floats] = field(default_factory=dict)
 
+    def those_known(self, pixels: Points) -> Points:
+        """Leave out those of which nothing is known yet.
+
+        Parameters
+        ----------
+        pixels : numpy.ndarray
+            (M,) indices of pixels.
+
+        Returns
+        -------
+        numpy.ndarray
+            Those of them that are known, in their order.
+        """
+        return np.array([k for k in pixels.tolist() if int(self.rank[k]) in self.known], np.intp)
+
+    def columns(self, pixels: Points) -> list[Floats]:
+        """Tell what is known of pixels.
+
+        Parameters
+        ----------
+        pixels : numpy.ndarray
+            (M,) indices of pixels that are known.
+
+        Returns
+        -------
+        list of numpy.ndarray
+            M times (F,) values.
+        """
+        return [self.known[int(self.rank[k])] for k in pixels]
+
 
 class Live:
     """Classes of what is looked at, while it is painted on.
@@ -76,6 +108,15 @@ class Live:
         How many pixels the network sees for one pixel of the image, along a side.
     cache : TileCache, optional
         Where descriptions are kept; a new one in memory and on disk if not given.
+
+    Attributes
+    ----------
+    head : Linear or None
+        What tells classes apart; None until there is something to learn from.
+    classes : int
+        How many classes it tells apart.
+    partly : bool
+        Whether there was no time to look at all strokes; the next learning goes on with them.
     """
 
     def __init__(
@@ -89,6 +130,7 @@ class Live:
         self._beside = lru_cache(VIEWS)(self._anywhere)
         self.head: linear.Linear | None = None
         self.classes = 0
+        self.partly = False
 
     # ---------------------------------------------------------------- what is seen
     def look(self, image: Image, where: Where, box: Box, stop: Stop) -> Job[bool]:
@@ -150,8 +192,8 @@ class Live:
             (N,) classes from 0.
         """
         rank = _rank(points, where)
-        order = np.argsort(rank)
-        few = np.concatenate([order[targets[order] == c][:PLANE_PIXELS] for c in np.unique(targets)] or [order])
+        of_class = [np.flatnonzero(targets == c) for c in np.flatnonzero(np.bincount(targets))]
+        few = np.concatenate([_lowest(rank, at, PLANE_PIXELS) for at in of_class] or [np.zeros(0, np.intp)])
         before = self._painted.pop(where, None)
         if len(few):
             known = before.known if before is not None else {}
@@ -165,9 +207,14 @@ class Live:
         stop: Stop,
         seen: tuple[Where, Box] | None = None,
         *,
+        unlike: bool = True,
         guess: bool = True,
+        patience: float = math.inf,
     ) -> Job[bool]:
         """Learn from all that is painted.
+
+        Where it is painted in very many tiles, pixels in some of them are learnt from: in what was looked at, and in
+        others drawn by lot, the same ones each time.
 
         Parameters
         ----------
@@ -178,10 +225,15 @@ class Live:
         stop : Stop
             Looked at before every tile.
         seen : (Where, Box), optional
-            A part of a plane that was looked at: by what its image differs from those with strokes, and these from each
-            other, classes are told apart less. The same strokes and the same part give the same classes.
+            A part of a plane that was looked at. The same strokes and the same part give the same classes.
+        unlike : bool, optional
+            Whether classes are told apart less by what the image of that part differs in from those with strokes, and
+            these from each other.
         guess : bool, optional
             Whether what it is sure of in that part is learnt from too, labelled or not.
+        patience : float, optional
+            Seconds after which strokes that were not looked at yet are left for the next time, those far from what was
+            looked at, unless only one class is known by then.
 
         Yields
         ------
@@ -193,14 +245,11 @@ class Live:
         bool
             Whether there was something to learn from, two classes at least, and no stop.
         """
-        chosen = self._chosen()
-        known: list[Floats] = []
-        for where, pixels in chosen:
-            painted = self._painted[where]
-            missing = np.array([k for k in pixels if int(painted.rank[k]) not in painted.known], np.intp)
-            if len(missing) and not (yield from self._read(images(where.image), where, painted, missing, stop)):
-                return False
-            known += [painted.known[int(painted.rank[k])] for k in pixels]
+        chosen = self._chosen(seen)
+        if not (yield from self._read(images, chosen, seen and seen[0], stop, patience)):
+            return False
+        chosen = [(where, self._painted[where].those_known(pixels)) for where, pixels in chosen]
+        known = [c for where, pixels in chosen for c in self._painted[where].columns(pixels)]
         targets = np.concatenate([self._painted[w].targets[p] for w, p in chosen] or [np.zeros(0, np.int64)])
         if len(np.unique(targets)) < 2:
             self.head = None
@@ -208,7 +257,7 @@ class Live:
         before = self.head if self.classes == classes else None
         self.classes = classes
         others = self._unlabelled(images, *seen) if seen is not None and guess else None
-        looks = self._looks(images, chosen, *seen) if seen is not None else None
+        looks = self._looks(images, chosen, *seen) if seen is not None and unlike else None
         columns = np.stack(known).astype(np.float32)
         self.head = linear.fit(columns, targets, classes, unlabelled=others, images=looks, before=before)
         return True
@@ -248,33 +297,59 @@ class Live:
         corner = np.array(tile.grown(MARGIN, image.shape[-2:])[:2])
         return self._columns(self._maps(image, where, tile), points - corner)
 
-    def _chosen(self) -> list[tuple[Where, Points]]:
+    def _chosen(self, seen: tuple[Where, Box] | None) -> list[tuple[Where, Points]]:
         """Which labelled pixels of each plane to learn from: of each class those of the lowest rank."""
-        limits: dict[int, int] = {}
-        every = list(self._painted.values())
+        planes = list(self._painted)
+        every = [self._painted[where] for where in planes]
         ranks = np.concatenate([p.rank for p in every] or [np.zeros(0, np.uint64)])
         targets = np.concatenate([p.targets for p in every] or [np.zeros(0, np.int64)])
+        whose = np.repeat(np.arange(len(every)), [len(p.rank) for p in every])
+        places = np.concatenate([p.points for p in every] or [np.zeros((0, 2), np.intp)])
+        looked_at = np.zeros(len(ranks), bool)
+        if seen is not None and seen[0] in self._painted:
+            (top, left, bottom, right), (y, x) = seen[1], places.T
+            looked_at = (y >= top) & (y < bottom) & (x >= left) & (x < right) & (whose == planes.index(seen[0]))
+        used = _in_few(np.column_stack([whose, places // TILE]), ranks, targets, looked_at)
         for c in np.unique(targets):
-            of_class = np.sort(ranks[targets == c])
-            limits[int(c)] = int(of_class[min(len(of_class), CLASS_PIXELS) - 1])
-        found = []
-        for where, painted in self._painted.items():
-            most = np.array([limits[int(t)] for t in painted.targets], np.uint64)
-            found.append((where, np.flatnonzero(painted.rank <= most)))
-        return found
+            of_class = used & (targets == c)
+            used &= ~of_class
+            used[_lowest(ranks, np.flatnonzero(of_class), CLASS_PIXELS)] = True
+        parts = np.split(used, np.cumsum([len(p.rank) for p in every])[:-1]) if every else []
+        return [(where, np.flatnonzero(part)) for where, part in zip(planes, parts, strict=True)]
 
-    def _read(self, image: Image, where: Where, painted: Painted, missing: Points, stop: Stop) -> Job[bool]:
-        """Describe labelled pixels, tile by tile."""
-        size = image.shape[-2:]
-        y, x = painted.points[missing].T
-        for tile in _tiles_of(size, painted.points[missing]):
-            here = missing[(y >= tile.top) & (y < tile.bottom) & (x >= tile.left) & (x < tile.right)]
+    def _read(
+        self,
+        images: Callable[[str], Image],
+        chosen: list[tuple[Where, Points]],
+        near: Where | None,
+        stop: Stop,
+        patience: float,
+    ) -> Job[bool]:
+        """Describe labelled pixels, tile by tile, first those of planes near to the one that is looked at."""
+        wanted: list[tuple[Where, Box, Points]] = []
+        classes: set[int] = set()
+        for where, pixels in sorted(chosen, key=lambda plane: _far(plane[0], near)):
+            painted = self._painted[where]
+            known = painted.those_known(pixels)
+            classes |= set(painted.targets[known].tolist())
+            missing = np.setdiff1d(pixels, known)
+            y, x = painted.points[missing].T
+            for tile in _tiles_of(images(where.image).shape[-2:], painted.points[missing]) if len(missing) else ():
+                inside = (y >= tile.top) & (y < tile.bottom) & (x >= tile.left) & (x < tile.right)
+                wanted.append((where, tile, missing[inside]))
+        self.partly, began = False, time.monotonic()
+        for k, (where, tile, here) in enumerate(wanted):
             if stop.requested:
                 return False
-            yield Progress(0.0, "looking at the strokes")
-            corner = np.array(tile.grown(MARGIN, size)[:2])
+            if k and time.monotonic() - began > patience and len(classes) > 1:
+                self.partly = True
+                break
+            yield Progress(k / len(wanted), "looking at the strokes")
+            image, painted = images(where.image), self._painted[where]
+            corner = np.array(tile.grown(MARGIN, image.shape[-2:])[:2])
             columns = self._columns(self._maps(image, where, tile), painted.points[here] - corner)
             painted.known.update(zip(map(int, painted.rank[here]), columns, strict=True))
+            classes |= set(painted.targets[here].tolist())
         return True
 
     @torch.inference_mode()
@@ -343,6 +418,49 @@ def _tiles_of(size: tuple[int, ...], points: Points) -> Iterator[Box]:
     for row, column in np.unique(at, axis=0):
         (top, bottom), (left, right) = rows[row], columns[column]
         yield Box(top, left, bottom, right)
+
+
+def _lowest(rank: npt.NDArray[np.uint64], at: Points, count: int) -> Points:
+    """Of some pixels those of the lowest rank, in its order."""
+    if len(at) > count:
+        at = at[np.argpartition(rank[at], count)[:count]]
+    return at[np.argsort(rank[at])]
+
+
+def _in_few(
+    cells: npt.NDArray[np.intp],
+    ranks: npt.NDArray[np.uint64],
+    targets: npt.NDArray[np.int64],
+    first: npt.NDArray[np.bool_],
+) -> npt.NDArray[np.bool_]:
+    """Which of many pixels lie in few cells, (N, 3) plane, row, column: in those of `first`, and in others by lot.
+
+    A cell with more pixels is the likelier one; each class is in one of them at least.
+    """
+    _, whose = np.unique(cells, axis=0, return_inverse=True)
+    whose = whose.reshape(-1)  # of NumPy 2.0 it is of another shape
+    count = int(whose.max(initial=-1)) + 1
+    if count <= MOST:
+        return np.ones(len(cells), bool)
+    lot = np.full(count, np.iinfo(np.uint64).max)
+    np.minimum.at(lot, whose, ranks)
+    lot[whose[first]] = 0
+    order = np.argsort(lot, kind="stable")
+    place = np.empty(count, np.intp)
+    place[order] = np.arange(count)
+    chosen = place < MOST
+    for c in np.unique(targets):
+        chosen[order[place[whose[targets == c]].min()]] = True
+    found: npt.NDArray[np.bool_] = chosen[whose]
+    return found
+
+
+def _far(where: Where, near: Where | None) -> tuple[bool, int, str]:
+    """How far a plane is from another one, to sort by."""
+    if near is None:
+        return False, where.z, where.image
+    same = where.image == near.image
+    return not same, abs(where.z - near.z) if same else where.z, where.image
 
 
 def _cuts(size: int) -> list[tuple[int, int]]:

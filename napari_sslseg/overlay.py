@@ -71,7 +71,8 @@ class Overlay(NamedTuple):
 
     `image` is its id, `z` the plane, `box` the part. `labels` (h, w) are classes from 1, or 1 background and 2..
     objects; None while there is too little to learn from. `unsure` (h, w) in 0 to 1, where it was asked for, says how
-    close the second best class comes to the best.
+    close the second best class comes to the best. `partly` tells whether there was no time to look at all strokes: the
+    next question goes on with them.
     """
 
     image: str
@@ -79,3 +80,4 @@ class Overlay(NamedTuple):
     box: Box
     labels: npt.NDArray[Any] | None = None
     unsure: npt.NDArray[np.float16] | None = None
+    partly: bool = False

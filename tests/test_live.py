@@ -170,7 +170,7 @@ def test_the_look_of_an_image_is_the_mean_of_what_is_known_of_its_pixels(encoder
     engine = Live(encoder, MACHINE)
     engine.paint(HERE, np.argwhere(labels), labels[labels > 0].astype(int) - 1)
     every = np.argwhere(np.ones((96, 96), bool))
-    looks = engine._looks(lambda name: image, engine._chosen(), Where("b", 0), whole(image))
+    looks = engine._looks(lambda name: image, engine._chosen(None), Where("b", 0), whole(image))
     columns = engine._columns(engine._maps(image, HERE, whole(image)), every)
     assert looks.shape == (2, columns.shape[1])
     assert np.allclose(looks, columns.astype(np.float32).mean(0), atol=0.05 * np.abs(columns).max())
@@ -222,10 +222,64 @@ def test_of_very_many_pixels_the_same_few_are_used_however_many_come_after(encod
     once = {w: set(p.known) for w, p in engine._painted.items()}
     assert len(once[HERE]) == 120
     assert teach(engine, image, truth, Where("b", 0)) and teach(engine, image, truth, Where("c", 0))
-    used = [len(pixels) for _, pixels in engine._chosen()]
+    used = [len(pixels) for _, pixels in engine._chosen(None)]
     assert sum(used) == 200
     assert {w: set(p.known) for w, p in engine._painted.items()}[HERE] == once[HERE]
     assert agreement(engine.probabilities(image, HERE, whole(image)), truth) > 0.92
+
+
+def planes_of(truth, images, every=1):
+    """A Live that was told of strokes on a plane of each image, not looked at yet."""
+    return [(Where(name, 0), np.argwhere(truth)[::every]) for name in images]
+
+
+def test_strokes_that_take_too_long_are_left_for_the_next_time_those_that_are_near_come_first(encoder):
+    image, truth = disks(96)
+    images = dict.fromkeys("abcd", image)
+    patient, hasty = Live(encoder, MACHINE), Live(encoder, MACHINE)
+    for engine in (patient, hasty):
+        for where, points in planes_of(truth, images, 40):
+            engine.paint(where, points, truth[tuple(points.T)].astype(int) - 1)
+    seen = (Where("c", 0), whole(image))
+    assert run(patient.learn(images.__getitem__, 2, Stop(), seen))
+    assert not patient.partly
+    looked_at = []
+    while not looked_at or hasty.partly:
+        assert run(hasty.learn(images.__getitem__, 2, Stop(), seen, patience=0.0))
+        looked_at.append("".join(where.image for where, p in hasty._painted.items() if p.known))
+    assert looked_at == ["c", "ac", "abc", "abcd"]
+    found = [e.probabilities(image, seen[0], seen[1]) for e in (patient, hasty)]
+    assert np.abs(found[0] - found[1]).mean() < 0.005
+
+
+def test_strokes_are_looked_at_until_two_classes_are_known_however_long_it_takes(encoder):
+    image, truth = disks(96)
+    engine = Live(encoder, MACHINE)
+    for where, points in planes_of(truth, "abc", 40):
+        of_one = points[truth[tuple(points.T)] == (2 if where.image == "c" else 1)]
+        engine.paint(where, of_one, truth[tuple(of_one.T)].astype(int) - 1)
+    assert run(engine.learn(lambda name: image, 2, Stop(), (Where("a", 0), whole(image)), patience=0.0))
+    assert not engine.partly
+    assert engine.head is not None
+
+
+def test_of_very_many_tiles_some_are_looked_at_in_them_what_one_sees_and_all_classes(encoder, monkeypatch):
+    monkeypatch.setattr(live, "MOST", 4)
+    image, truth = disks(96)
+    engine, names = Live(encoder, MACHINE), [f"{n:02}" for n in range(12)]
+    for where, points in planes_of(truth, names, 40):
+        of_two = points[truth[tuple(points.T)] < 3]
+        engine.paint(where, of_two, truth[tuple(of_two.T)].astype(int) - 1)
+    engine.paint(Where("rare", 0), np.array([[5, 5]]), np.array([2]))
+    looked_at = []
+    for near in ("03", "07"):
+        assert run(engine.learn(lambda name: image, 3, Stop(), (Where(near, 0), whole(image))))
+        looked_at.append({w.image for w, pixels in engine._chosen((Where(near, 0), whole(image))) if len(pixels)})
+        assert {near, "rare"} <= looked_at[-1]
+        assert len(looked_at[-1]) in (4, 5)
+    assert len(looked_at[0] & looked_at[1]) >= 3
+    assert {w.image for w, p in engine._painted.items() if p.known} == looked_at[0] | looked_at[1]
+    assert agreement(engine.probabilities(image, Where("07", 0), whole(image)), truth) > 0.9
 
 
 def test_a_stop_is_heeded_between_tiles_and_what_is_done_stays(encoder, monkeypatch):

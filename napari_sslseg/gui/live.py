@@ -21,6 +21,7 @@ from napari_sslseg.project import Project
 from napari_sslseg.settings import RuntimeConfig
 
 SETTLE = 150  # ms without movement, of the view or of the brush, after which it asks
+MORE = "looking at more strokes"  # what it does while it shows masks that do not know all strokes yet
 MOST = 2048  # px: side of the part of a view that is shown, around its middle
 
 
@@ -252,10 +253,10 @@ class Live(QObject):
         if overlay.labels is None:
             self._say("paint two classes to see masks")
         else:
-            self._say("")
+            self._say(in_words(MORE) if overlay.partly else "")
             if self._session.project is not None and self._session.project.holds(overlay.image):
                 self._show(self._session.project, overlay)
-        if self._again:
+        if self._again or overlay.partly:
             self.ask()
 
     def _errored(self, error: Exception) -> None:

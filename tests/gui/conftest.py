@@ -279,6 +279,7 @@ class FakeAnswers:
         self.error: Exception | None = None
         self.asked: list[dict[str, Any]] = []
         self.value: int | None = 2
+        self.parts = 0  # answers that are given before all strokes were looked at
         self.running = False
 
     def start(self) -> None:
@@ -300,7 +301,8 @@ class FakeAnswers:
             return answer
         size = (box.bottom - box.top, box.right - box.left)
         unsure = np.full(size, 0.5, np.float16) if asked["doubts"] else None
-        return answer._replace(labels=np.full(size, self.value, np.uint16), unsure=unsure)
+        self.parts -= 1
+        return answer._replace(labels=np.full(size, self.value, np.uint16), unsure=unsure, partly=self.parts >= 0)
 
 
 @pytest.fixture

@@ -77,6 +77,29 @@ def test_a_stroke_is_told_with_what_is_around_it(dock: Dock, image: Any, answers
     assert (stroke.labels == 2).any()
 
 
+def test_it_shows_what_some_strokes_say_and_asks_on_until_all_were_looked_at(
+    dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any
+) -> None:
+    answers.parts = 2
+    said: list[str] = []
+    dock.desk.live.changed.connect(lambda: said.append(dock.train.following.text()))
+    turned_on(dock, qtbot)
+    assert len(answers.asked) == 3
+    assert [asked["reread"] for asked in answers.asked] == [True, False, False]
+    assert f"Live: {live.MORE}" in said
+    assert dock.desk.canvas.viewer.layers["field live"].data.all()
+    assert not dock.train.following.text()
+
+    answers.parts = 10**6
+    dock.desk.live.ask()
+    qtbot.waitUntil(lambda: len(answers.asked) > 5)
+    dock.train.live.click()  # it does not ask on when it is turned off
+    qtbot.waitUntil(lambda: dock.desk.live._worker is None)
+    before = len(answers.asked)
+    qtbot.wait(50)
+    assert len(answers.asked) == before
+
+
 def test_an_image_may_be_taken_out_while_it_computes(
     dock: Dock, image: Any, answers: FakeAnswers, said: list[str], qtbot: Any
 ) -> None:
