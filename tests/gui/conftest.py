@@ -15,7 +15,7 @@ import pytest
 from napari.settings import NapariSettings
 from npe2 import PluginManifest
 from qtpy.QtCore import QCoreApplication, QEvent
-from qtpy.QtWidgets import QApplication, QWidget
+from qtpy.QtWidgets import QApplication, QMenu, QWidget
 
 from napari_sslseg.comparing import Comparison
 from napari_sslseg.contents import Round
@@ -265,8 +265,15 @@ def jobs() -> FakeJobs:
 
 @pytest.fixture
 def viewer(make_napari_viewer: Callable[[], Any], nothing_left: None, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A viewer that is not shown, and so without napari's style sheet: to apply it takes a quarter of a test's time."""
+    """A viewer that is not shown, and so without what takes a third of a test's time and is only for the eye.
+
+    That is napari's style sheet, what its menus hold, its tips, and what is drawn over images.
+    """
     monkeypatch.setattr("napari._qt.qt_main_window.get_stylesheet", lambda *_, **__: "")
+    monkeypatch.setattr("napari._qt.qt_main_window.build_qmodel_menu", lambda _, title, parent: QMenu(title, parent))
+    monkeypatch.setattr("napari._qt.widgets.qt_welcome.QtWelcomeWidget.refresh", lambda *_: None)
+    for drawn in ("viewer", "layer"):
+        monkeypatch.setattr(f"napari._vispy.canvas.VispyCanvas._update_{drawn}_overlays", lambda *_: None)
     return make_napari_viewer()
 
 

@@ -14,6 +14,8 @@ from qtpy.QtWidgets import QAbstractButton, QComboBox, QMenu, QShortcut, QWidget
 import napari_sslseg
 from napari_sslseg import image as io
 from napari_sslseg.gui import commands, contributions, foot, marks, masks, object_table, paint_commands, result_commands
+from napari_sslseg.gui.desk import Desk
+from napari_sslseg.gui.dock import Dock
 from napari_sslseg.gui.keys import ANYWHERE, KEYS, LABELS, NAPARI, markdown
 from napari_sslseg.gui.resuming import PRETRAIN
 from napari_sslseg.project import Project
@@ -262,7 +264,10 @@ def test_keys_start_what_the_main_buttons_start(dock: Any, image: Any, viewer: A
     assert np.count_nonzero(layer.data) > before
 
 
-def test_no_menu_of_the_window_has_one_of_our_keys(dock: Any, viewer: Any) -> None:
+def test_no_menu_of_the_window_has_one_of_our_keys(make_napari_viewer: Any, jobs: Any, answers: Any) -> None:
+    viewer = make_napari_viewer()
+    dock = Dock(viewer, Desk(viewer, jobs, answering=answers))
+    viewer.window.add_dock_widget(dock)
     window = dock.window()
     actions = [action for menu in window.findChildren(QMenu) for action in menu.actions()]
     theirs = {action.shortcut().toString() for action in actions}
