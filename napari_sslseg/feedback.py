@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,11 @@ IMAGES = 32  # kept at hand
 PATIENCE = 1.0  # s that strokes are looked at before it answers
 AROUND = 4  # px around painted objects, more than their contours are wide, so that only an image's border is a border
 
+READING = "reading the labels"
+NOTHING = np.zeros((0, 2), np.intp), np.zeros(0, np.intp)
+
 Points = npt.NDArray[np.int32]  # (N, 3): y, x, value
+Targets = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]  # (N, 2) y, x and (N,) classes from 0
 
 
 class _Sparse:
@@ -50,6 +54,34 @@ class _Sparse:
         return touched
 
 
+class _Plane(NamedTuple):
+    """What is painted on a plane, but for validation boxes."""
+
+    points: Points
+    values: tuple[int, ...]
+    corner: npt.NDArray[np.int32]
+    objects: Labels | None  # in a box from `corner` on, a little larger than what is painted
+    sizes: instances.Sizes | None
+
+    @classmethod
+    def of(cls, points: Points, size: tuple[int, ...], objects: bool) -> "_Plane":
+        values = tuple(np.flatnonzero(np.bincount(points[:, 2])).tolist())
+        corner = np.maximum(points[:, :2].min(0) - AROUND, 0)
+        if not objects:
+            return cls(points, values, corner, None, None)
+        plane = np.zeros(np.minimum(points[:, :2].max(0) + 1 + AROUND, size) - corner, np.uint16)
+        plane[tuple((points[:, :2] - corner).T)] = points[:, 2]
+        return cls(points, values, corner, plane, instances.sizes(plane))
+
+    def targets(self, values: tuple[int, ...], width: int | None) -> Targets:
+        """Which pixels are of which of the classes that are learnt, contours so wide."""
+        if self.objects is None or width is None:
+            return self.points[:, :2].astype(np.intp), np.searchsorted(values, self.points[:, 2])
+        classes = instances.to_targets(self.objects, width)
+        places = np.argwhere(classes)
+        return places + self.corner, np.searchsorted(values, classes[tuple(places.T)])
+
+
 class Feedback:
     """Live mode of a project: it remembers what it has seen and read, and is asked again after each stroke.
 
@@ -67,7 +99,9 @@ class Feedback:
         self._live: Live | None = None
         self._strokes: dict[str, _Sparse] = {}
         self._stale: set[tuple[str, int]] = set()
-        self._values: tuple[int, ...] = ()
+        self._known: dict[tuple[str, int], _Plane] = {}
+        self._told: tuple[tuple[int, ...], int | None] = (), None  # label values, and how wide contours are
+        self._size: instances.ObjectSize | None = None
         self._marked: dict[str, tuple[Region, ...]] = {}
         self._times = 1
         self._new = True  # nothing was read from the disk yet
@@ -132,14 +166,18 @@ class Feedback:
         nothing, self._project = Overlay(id, z, box), project
         live = yield from self._begin(project, id, runtime or RuntimeConfig())
         if reread or self._new:
-            self._read(project, entry.channels)
+            self._new = True
+            if not (yield from self._read(project, entry.channels, stop)):
+                return nothing
             self._new = False
         for stroke in strokes:
             if project.entry(stroke.image).channels == entry.channels:
                 touched = self._strokes.setdefault(stroke.image, _Sparse()).put(stroke.region, stroke.labels)
                 self._stale |= {(stroke.image, k) for k in touched}
-        values, size = self._tell(project, live)
-        times = self._times
+        values = yield from self._tell(project, live, stop)
+        if values is None:
+            return nothing
+        size, times = self._size, self._times
         seen = Box(*(times * side for side in box))
         image, where = self._image(id), Where(id, z)
         if not (yield from live.look(image, where, seen, stop)):
@@ -178,7 +216,8 @@ class Feedback:
             self._live, self._key = Live(encoder, machine, self._times), key
             self._strokes.clear()
             self._stale.clear()
-            self._values, self._new = (), True
+            self._known.clear()
+            self._told, self._new = ((), None), True
             self._image.cache_clear()
         return self._live
 
@@ -186,9 +225,9 @@ class Feedback:
         assert self._project is not None, "set by each call"
         return magnify(self._project.image(id), self._times)
 
-    def _read(self, project: Project, channels: int) -> None:
-        """Read all labels from the disk."""
-        known = {(id, z) for id, sparse in self._strokes.items() for z in sparse.planes}
+    def _read(self, project: Project, channels: int, stop: Stop) -> Job[bool]:
+        """Read all labels from the disk, unless stopped."""
+        self._stale |= {(id, z) for id, sparse in self._strokes.items() for z in sparse.planes}
         self._strokes = {}
         for id in project.labelled():
             if project.entry(id).channels == channels:
@@ -196,44 +235,50 @@ class Feedback:
                 annotation.check(project.entry(id).shape, id)
                 sparse = self._strokes[id] = _Sparse()
                 for z in annotation.planes():
+                    if stop.requested:
+                        return False
+                    yield Progress(0.0, READING)
                     plane = annotation.plane(z)
                     sparse.put((slice(z, z + 1), *(slice(0, n) for n in plane.shape)), plane[None])
-                known |= {(id, z) for z in sparse.planes}
-        self._stale |= known
+                self._stale |= {(id, z) for z in sparse.planes}
+        return True
 
-    def _tell(self, project: Project, live: Live) -> tuple[tuple[int, ...], instances.ObjectSize | None]:
-        """Tell the classifier what is painted now: label value of each of its classes, and how large objects are."""
-        every = {(id, z): p for id, sparse in self._strokes.items() for z, p in sparse.planes.items()}
-        outside = {(id, z): _outside(project, id, z, p) for (id, z), p in every.items()}
-        planes = {at: p for at, p in outside.items() if len(p)}
+    def _tell(self, project: Project, live: Live, stop: Stop) -> Job[tuple[int, ...] | None]:
+        """Tell the classifier what is painted now: label value of each of its classes; None if stopped."""
         marked = {id: project.regions(id) for id in self._strokes}
         if marked != self._marked:
-            self._stale |= set(every)
+            self._stale |= {(id, z) for id, sparse in self._strokes.items() for z in sparse.planes}
             self._marked = marked
-        if project.task == "semantic":
-            values = tuple(sorted({int(v) for p in planes.values() for v in np.flatnonzero(np.bincount(p[:, 2]))}))
-            # a class more or less renumbers them all
-            stale = self._stale if values == self._values else {*planes, *self._stale}
-            self._values = values
-            for at in stale:
-                points = planes.get(at, np.zeros((0, 3), np.int32))
-                self._paint(live, at, points[:, :2], np.searchsorted(values, points[:, 2]))
-            self._stale.clear()
-            return values, None
-        dense = {at: _dense(p, project.entry(at[0]).shape[-2:]) for at, p in planes.items()}
-        painted = [d for d, _ in dense.values() if d.max(initial=0) > 1]
-        size = instances.measure(painted) if painted else instances.ObjectSize(1.0, 100.0)
-        width = instances.contour_width(size)
-        for at in {*dense, *self._stale}:
-            plane, corner = dense.get(at, (np.zeros((1, 1), np.uint16), np.zeros(2, np.int32)))
-            targets = instances.to_targets(plane, width)
-            places = np.argwhere(targets)
-            self._paint(live, at, places + corner, targets[tuple(places.T)].astype(np.int64) - 1)
+        for k, (id, z) in enumerate(self._stale):
+            if stop.requested:
+                return None
+            if k:  # more than one stroke
+                yield Progress(0.0, READING)
+            points = self._strokes[id].planes.get(z) if id in self._strokes else None
+            if points is not None and len(points := _outside(project, id, z, points)):
+                self._known[id, z] = _Plane.of(points, project.entry(id).shape[-2:], project.task == "instance")
+            else:
+                self._known.pop((id, z), None)
+        planes, width = self._known.values(), None
+        if project.task == "instance":
+            values: tuple[int, ...] = (instances.BACKGROUND, instances.CORE, instances.CONTOUR)
+            found = [p.sizes for p in planes if p.sizes is not None and p.sizes.areas]
+            self._size = instances.together(found) if found else instances.ObjectSize(1.0, 100.0)
+            width = instances.contour_width(self._size)
+        else:
+            values, self._size = tuple(sorted({v for p in planes for v in p.values})), None
+        # a class more or less renumbers them all, and another width is another contour of all objects
+        renew = self._stale if (values, width) == self._told else {*self._known, *self._stale}
+        for k, at in enumerate(renew):
+            if stop.requested:
+                return None
+            if k:
+                yield Progress(0.0, READING)
+            places, targets = self._known[at].targets(values, width) if at in self._known else NOTHING
+            live.paint(Where(*at), places * self._times + self._times // 2, targets)
         self._stale.clear()
-        return (1, 2, 3), size
-
-    def _paint(self, live: Live, at: tuple[str, int], points: npt.NDArray[Any], targets: npt.NDArray[Any]) -> None:
-        live.paint(Where(*at), points * self._times + self._times // 2, targets)
+        self._told = values, width
+        return values
 
 
 def _outside(project: Project, id: str, z: int, points: Points) -> Points:
@@ -250,11 +295,3 @@ def _unsure(probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
     best = np.partition(probabilities, -2, axis=0)
     found: npt.NDArray[np.float16] = (1 - (best[-1] - best[-2])).astype(np.float16)
     return found
-
-
-def _dense(points: Points, size: tuple[int, ...]) -> tuple[Labels, npt.NDArray[np.int32]]:
-    """Labels of a box a little larger than what is painted, and its corner."""
-    corner = np.maximum(points[:, :2].min(0) - AROUND, 0)
-    plane = np.zeros(np.minimum(points[:, :2].max(0) + 1 + AROUND, size) - corner, np.uint16)
-    plane[tuple((points[:, :2] - corner).T)] = points[:, 2]
-    return plane, corner

@@ -1,7 +1,8 @@
 """From objects to what a network learns (background, core, contour), and from its probabilities back to objects."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -75,8 +76,48 @@ def measure(planes: list[Labels]) -> ObjectSize:
     ObjectSize
         Their sizes.
     """
-    areas = [float(pixels) for p in planes for value, pixels in count(p).items() if value > 1]
-    return ObjectSize(min(areas), float(np.median(areas)), all(map(_solid, planes)))
+    return together([sizes(plane) for plane in planes])
+
+
+class Sizes(NamedTuple):
+    """The areas of the objects of a plane in pixels, and whether none of them has a hole."""
+
+    areas: tuple[float, ...]
+    solid: bool
+
+
+def sizes(plane: Labels) -> Sizes:
+    """Measure the painted objects of a plane.
+
+    Parameters
+    ----------
+    plane : numpy.ndarray
+        (Y, X) labels: 0 unlabelled, 1 background, 2.. objects.
+
+    Returns
+    -------
+    Sizes
+        Of each of them.
+    """
+    return Sizes(tuple(float(pixels) for value, pixels in count(plane).items() if value > 1), _solid(plane))
+
+
+def together(planes: Iterable[Sizes]) -> ObjectSize:
+    """Tell how large the objects of several planes are.
+
+    Parameters
+    ----------
+    planes : iterable of Sizes
+        Those of each; one object at least.
+
+    Returns
+    -------
+    ObjectSize
+        Their sizes.
+    """
+    every = list(planes)
+    areas = [area for plane in every for area in plane.areas]
+    return ObjectSize(min(areas), float(np.median(areas)), all(plane.solid for plane in every))
 
 
 def _solid(plane: Labels) -> bool:

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from scenes import balls, disks, objects, paint
 
-from napari_sslseg import feedback
+from napari_sslseg import feedback, instances
 from napari_sslseg.annotation import LabelClass
 from napari_sslseg.errors import LabelError
 from napari_sslseg.feedback import Feedback, _Sparse
+from napari_sslseg.image import Image
 from napari_sslseg.job import Notice, Progress, Stop, run
 from napari_sslseg.overlay import Box, Stroke
 from napari_sslseg.project import Project
@@ -238,6 +239,42 @@ def test_a_stop_is_heeded_and_the_next_question_is_answered(project, monkeypatch
     stop.request()
     assert ask(answering, project, stop=stop).labels is None
     assert ask(answering, project).labels is not None
+
+
+def test_it_stops_while_labels_are_read_and_reads_them_anew(project):
+    for seed in (0, 1):
+        project.write_labels(f"disks{seed}", paint(disks(seed=seed)[1], strokes=20))
+    answering, stop, heard = made(), Stop(), []
+    job = answering.refresh(project, id="disks0", z=0, box=ALL, runtime=CPU, stop=stop)
+    for event in job:
+        heard.append(event.text)
+        if event.text == feedback.READING:
+            stop.request()
+    assert heard.count(feedback.READING) == 1
+    assert (ask(answering, project).labels == ask(made(), project).labels).all()
+
+
+def test_an_object_more_costs_its_own_plane_unless_contours_become_wider(tmp_path, monkeypatch):
+    project = Project.create(tmp_path / "p.sslseg", task="instance")
+    image, truth = objects(96)
+    several = Image.from_array(np.stack([image.data[0]] * 3), axes="ZYX", name="s")
+    project.add_image(several)
+    drawn = np.stack([np.where(truth < 8, truth, 0), np.where(truth < 5, truth, 0), np.zeros_like(truth)])
+    project.write_labels("s", drawn.astype(np.uint16))
+    turned, to_targets = [], instances.to_targets
+    monkeypatch.setattr(instances, "to_targets", lambda *what: (turned.append(what), to_targets(*what))[1])
+    answering = made()
+    ask(answering, project, "s")
+    assert len(turned) == 2
+    more = np.where(truth < 6, truth, 0).astype(np.uint16)
+    whole = (slice(2, 3), slice(0, truth.shape[0]), slice(0, truth.shape[1]))
+    ask(answering, project, "s", strokes=[Stroke("s", whole, more[None])])
+    assert len(turned) == 3
+    assert [w.z for w in answering._live._painted] == [0, 1, 2]
+    large = np.full_like(more, 2)
+    for z in range(3):
+        ask(answering, project, "s", strokes=[Stroke("s", (slice(z, z + 1), *whole[1:]), large[None])])
+    assert len(turned) > 3 + 3
 
 
 def test_a_label_that_does_not_fit_is_one_clear_error(project, monkeypatch):
