@@ -1,5 +1,6 @@
 """Feedback: what the strokes of a project say of the part of an image that is looked at, right after each of them."""
 
+import math
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -20,7 +21,6 @@ from napari_sslseg.runtime import Runtime
 from napari_sslseg.settings import FinetuneConfig, RuntimeConfig
 
 IMAGES = 32  # kept at hand
-PATIENCE = 1.0  # s that strokes are looked at before it answers
 AROUND = 4  # px around painted objects, more than their contours are wide, so that only an image's border is a border
 
 READING = "reading the labels"
@@ -118,6 +118,7 @@ class Feedback:
         strokes: Iterable[Stroke] = (),
         reread: bool = False,
         doubts: bool = False,
+        patience: float = math.inf,
         runtime: RuntimeConfig | None = None,
         stop: Stop | None = None,
     ) -> Job[Overlay]:
@@ -139,6 +140,8 @@ class Feedback:
             Whether to read all labels from the disk again, before `strokes` are added.
         doubts : bool, optional
             Whether to say how unsure it is.
+        patience : float, optional
+            Seconds for which strokes are looked at that are new to it, before it answers.
         runtime : RuntimeConfig, optional
             Device and seed.
         stop : Stop, optional
@@ -184,7 +187,7 @@ class Feedback:
             return nothing
         beside = size is None  # docs/benchmarks.md: contours are better without, and magnified images without guesses
         guess, part = beside and times == 1, (where, seen)
-        learning = live.learn(self._image, len(values), stop, part, unlike=beside, guess=guess, patience=PATIENCE)
+        learning = live.learn(self._image, len(values), stop, part, unlike=beside, guess=guess, patience=patience)
         if not (yield from learning) or stop.requested:
             return nothing
         found = reduce(live.probabilities(image, where, seen), times)
@@ -194,7 +197,7 @@ class Feedback:
         else:
             labels = np.asarray(values, np.uint16)[found.argmax(0)]
         yield Progress(1.0, "done", 0.0)
-        return nothing._replace(labels=labels, unsure=unsure, partly=live.partly)
+        return nothing._replace(labels=labels, unsure=unsure, known=live.known)
 
     def _begin(self, project: Project, id: str, runtime: RuntimeConfig) -> Job[Live]:
         channels = project.entry(id).channels

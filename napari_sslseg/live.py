@@ -115,8 +115,8 @@ class Live:
         What tells classes apart; None until there is something to learn from.
     classes : int
         How many classes it tells apart.
-    partly : bool
-        Whether there was no time to look at all strokes; the next learning goes on with them.
+    known : float
+        Share of the labelled pixels that there was time to look at; the next learning goes on with the others.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Live:
         self._beside = lru_cache(VIEWS)(self._anywhere)
         self.head: linear.Linear | None = None
         self.classes = 0
-        self.partly = False
+        self.known = 1.0
 
     # ---------------------------------------------------------------- what is seen
     def look(self, image: Image, where: Where, box: Box, stop: Stop) -> Job[bool]:
@@ -337,19 +337,21 @@ class Live:
             for tile in _tiles_of(images(where.image).shape[-2:], painted.points[missing]) if len(missing) else ():
                 inside = (y >= tile.top) & (y < tile.bottom) & (x >= tile.left) & (x < tile.right)
                 wanted.append((where, tile, missing[inside]))
-        self.partly, began = False, time.monotonic()
+        every, left = sum(len(pixels) for _, pixels in chosen), sum(len(here) for *_, here in wanted)
+        began = time.monotonic()
         for k, (where, tile, here) in enumerate(wanted):
             if stop.requested:
                 return False
             if k and time.monotonic() - began > patience and len(classes) > 1:
-                self.partly = True
                 break
-            yield Progress(k / len(wanted), "looking at the strokes")
+            yield Progress(1 - left / every, "looking at the strokes")
             image, painted = images(where.image), self._painted[where]
             corner = np.array(tile.grown(MARGIN, image.shape[-2:])[:2])
             columns = self._columns(self._maps(image, where, tile), painted.points[here] - corner)
             painted.known.update(zip(map(int, painted.rank[here]), columns, strict=True))
             classes |= set(painted.targets[here].tolist())
+            left -= len(here)
+        self.known = 1 - left / max(1, every)
         return True
 
     @torch.inference_mode()

@@ -71,8 +71,8 @@ class Overlay(NamedTuple):
 
     `image` is its id, `z` the plane, `box` the part. `labels` (h, w) are classes from 1, or 1 background and 2..
     objects; None while there is too little to learn from. `unsure` (h, w) in 0 to 1, where it was asked for, says how
-    close the second best class comes to the best. `partly` tells whether there was no time to look at all strokes: the
-    next question goes on with them.
+    close the second best class comes to the best. `known` is the share of the strokes that there was time to look at, 0 to
+    1; the next question goes on with the others.
     """
 
     image: str
@@ -80,4 +80,4 @@ class Overlay(NamedTuple):
     box: Box
     labels: npt.NDArray[Any] | None = None
     unsure: npt.NDArray[np.float16] | None = None
-    partly: bool = False
+    known: float = 1.0

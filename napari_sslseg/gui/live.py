@@ -21,7 +21,7 @@ from napari_sslseg.project import Project
 from napari_sslseg.settings import RuntimeConfig
 
 SETTLE = 150  # ms without movement, of the view or of the brush, after which it asks
-MORE = "looking at more strokes"  # what it does while it shows masks that do not know all strokes yet
+PATIENCE, LONGEST = 1.0, 8.0  # s that strokes are looked at before an answer, the first one and a later one
 MOST = 2048  # px: side of the part of a view that is shown, around its middle
 
 
@@ -38,6 +38,7 @@ class Answering(Protocol):
         strokes: Iterable[Stroke],
         reread: bool,
         doubts: bool,
+        patience: float,
         runtime: RuntimeConfig,
         stop: Stop,
     ) -> Job[Overlay]:
@@ -95,6 +96,8 @@ class Live(QObject):
         self._strokes: list[Stroke] = []  # painted since the last question
         self._reread = True  # whether what is on the disk is to be read first
         self._again = False
+        self._further = False  # whether the question under way is no new one: it looks at strokes that are left
+        self._patience = PATIENCE
         self._worker: JobWorker | None = None
         self._shown: Overlay | None = None
         self._moved = QTimer(self)
@@ -217,19 +220,27 @@ class Live(QObject):
     # ---------------------------------------------------------------- question and answer
     def ask(self) -> None:
         """Ask for the masks of what is looked at, now or once the question under way is answered."""
-        project, id = self._session.project, self._session.current
-        if not self.on or project is None or id is None:
+        if not self.on:
             return
         self._moved.stop()
         if self._worker is not None:
             self._again = True
+            if self._further:
+                self._worker.quit()  # what it has looked at by then is known
+            return
+        self._patience, self._further = PATIENCE, False
+        self._ask()
+
+    def _ask(self) -> None:
+        project, id = self._session.project, self._session.current
+        if project is None or id is None:
             return
         view = self._canvas.view(MOST)
         if view is None:
             return
         z, box = view
         asked: dict[str, Any] = {"id": id, "z": z, "box": box, "strokes": self._strokes, "reread": self._reread}
-        asked |= {"doubts": self.doubts, "runtime": self._session.runtime}
+        asked |= {"doubts": self.doubts, "patience": self._patience, "runtime": self._session.runtime}
         self._strokes, self._reread, self._again = [], False, False
         self._worker = JobWorker(lambda stop: self._answering.refresh(project, stop=stop, **asked))
         self._worker.spoke.connect(self._heard)
@@ -244,20 +255,25 @@ class Live(QObject):
 
     def _heard(self, event: Event) -> None:
         if self.on and (isinstance(event, Notice) or (isinstance(event, Progress) and event.fraction < 1)):
-            self._say(in_words(event.text))
+            share = event.fraction if isinstance(event, Progress) else 0.0
+            self._say(in_words(event.text) + (f", {share:.0%}" if share else ""))
 
     def _returned(self, overlay: Overlay) -> None:
         self._worker = None
         if not self.on:
             return
-        if overlay.labels is None:
-            self._say("paint two classes to see masks")
-        else:
-            self._say(in_words(MORE) if overlay.partly else "")
+        if overlay.labels is not None:
+            if overlay.known == 1:
+                self._say("")
             if self._session.project is not None and self._session.project.holds(overlay.image):
                 self._show(self._session.project, overlay)
-        if self._again or overlay.partly:
+        elif not self._further:
+            self._say("paint two classes to see masks")
+        if self._again:
             self.ask()
+        elif overlay.known < 1:
+            self._patience, self._further = min(2 * self._patience, LONGEST), True
+            self._ask()
 
     def _errored(self, error: Exception) -> None:
         self._worker = None

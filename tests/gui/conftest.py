@@ -286,6 +286,7 @@ class FakeAnswers:
         self.error: Exception | None = None
         self.asked: list[dict[str, Any]] = []
         self.value: int | None = 2
+        self.share = 0.0  # of what there is to look at that it begins with
         self.parts = 0  # answers that are given before all strokes were looked at
         self.running = False
 
@@ -297,7 +298,7 @@ class FakeAnswers:
 
     def refresh(self, project: Project, *, stop: Stop, **asked: Any) -> Job[Overlay]:
         self.asked.append(asked)
-        yield Progress(0.0, "looking at the image")
+        yield Progress(self.share, "looking at the image")
         while not stop.requested and not self.go.wait(0.005):
             pass
         if self.error is not None:
@@ -309,7 +310,9 @@ class FakeAnswers:
         size = (box.bottom - box.top, box.right - box.left)
         unsure = np.full(size, 0.5, np.float16) if asked["doubts"] else None
         self.parts -= 1
-        return answer._replace(labels=np.full(size, self.value, np.uint16), unsure=unsure, partly=self.parts >= 0)
+        return answer._replace(
+            labels=np.full(size, self.value, np.uint16), unsure=unsure, known=0.5 if self.parts >= 0 else 1.0
+        )
 
 
 @pytest.fixture

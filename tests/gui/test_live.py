@@ -80,24 +80,59 @@ def test_a_stroke_is_told_with_what_is_around_it(dock: Dock, image: Any, answers
 def test_it_shows_what_some_strokes_say_and_asks_on_until_all_were_looked_at(
     dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any
 ) -> None:
-    answers.parts = 2
-    said: list[str] = []
-    dock.desk.live.changed.connect(lambda: said.append(dock.train.following.text()))
     turned_on(dock, qtbot)
-    assert len(answers.asked) == 3
-    assert [asked["reread"] for asked in answers.asked] == [True, False, False]
-    assert f"Live: {live.MORE}" in said
+    answers.asked.clear()
+    answers.parts = 5
+    dock.desk.live._rewritten()
+    qtbot.waitUntil(lambda: settled(dock))
+    assert [asked["patience"] for asked in answers.asked] == [1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
+    assert [asked["reread"] for asked in answers.asked] == [True] + 5 * [False]
     assert dock.desk.canvas.viewer.layers["field live"].data.all()
     assert not dock.train.following.text()
 
     answers.parts = 10**6
     dock.desk.live.ask()
-    qtbot.waitUntil(lambda: len(answers.asked) > 5)
+    qtbot.waitUntil(lambda: len(answers.asked) > 9)
     dock.train.live.click()  # it does not ask on when it is turned off
     qtbot.waitUntil(lambda: dock.desk.live._worker is None)
     before = len(answers.asked)
     qtbot.wait(50)
     assert len(answers.asked) == before
+
+
+def test_a_stroke_is_answered_at_once_while_it_looks_at_others(
+    dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any
+) -> None:
+    said: list[str] = []
+    dock.desk.live.changed.connect(lambda: said.append(dock.train.following.text()))
+    layer = turned_on(dock, qtbot)
+    answers.parts = 10**6
+    dock.desk.live.ask()
+    qtbot.waitUntil(lambda: answers.asked[-1]["patience"] > 1)
+    answers.go.clear()
+    qtbot.wait(50)
+    before = len(answers.asked)
+    assert answers.asked[-1]["patience"] > 1  # it looks at others, and is held
+    layer.paint((30, 20), 2)
+    qtbot.waitUntil(lambda: len(answers.asked) > before)  # the one under way, which was held, has ended
+    assert answers.asked[-1]["strokes"]
+    assert answers.asked[-1]["patience"] == 1.0
+    answers.parts = 0
+    answers.go.set()
+    qtbot.waitUntil(lambda: settled(dock))
+    assert not any("two classes" in text for text in said)
+    assert not dock.train.following.text()
+
+
+def test_what_goes_on_is_told_with_its_share(dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any) -> None:
+    layer = turned_on(dock, qtbot)
+    answers.share = 0.25
+    answers.go.clear()
+    layer.paint((30, 20), 2)
+    qtbot.waitUntil(lambda: dock.train.following.text() == "Live: looking at the image, 25%")
+    answers.go.set()
+    qtbot.waitUntil(lambda: settled(dock))
+    assert not dock.train.following.text()
 
 
 def test_an_image_may_be_taken_out_while_it_computes(
