@@ -71,8 +71,8 @@ class Overlay(NamedTuple):
 
     `image` is its id, `z` the plane, `box` the part. `labels` (h, w) are classes from 1, or 1 background and 2..
     objects; None while there is too little to learn from. `unsure` (h, w) in 0 to 1, where it was asked for, says how
-    close the second best class comes to the best. `known` is the share of the strokes that there was time to look at, 0 to
-    1; the next question goes on with the others.
+    close the second best class comes to the best. `known` (0 to 1) is the share of the strokes that there was
+    time to look at; the next question goes on with the others.
     """
 
     image: str
