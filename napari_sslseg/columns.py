@@ -11,7 +11,7 @@ from torch import Tensor
 
 from napari_sslseg import patches
 from napari_sslseg.image import Image
-from napari_sslseg.job import Job, Progress, Stop
+from napari_sslseg.job import Job, Progress, Stop, until
 from napari_sslseg.labelled import Labelled
 from napari_sslseg.patches import Place
 from napari_sslseg.pixel_classifier import PixelClassifier
@@ -126,7 +126,9 @@ def read_columns(
         None if stopped.
     """
     device = next(pixels.parameters()).device
-    looks = list(windows([*labelled.train, *labelled.apart]))
+    looks = list(until(stop, windows([*labelled.train, *labelled.apart])))
+    if stop.requested:
+        return None
     looks = [looks[i] for i in numbers.permutation(len(looks))[:MOST_WINDOWS]]
     end, more = time.monotonic() + seconds, -(-BESIDE // max(1, len(looks)))
     known: list[Tensor] = []

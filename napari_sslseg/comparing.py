@@ -147,7 +147,10 @@ def compare_project(
         ssl, own = k % 2 == 0, replace(runtime, seed=runtime.seed + k // 2)
         job = finetune(pairs, config, start=start if ssl else None, unlabelled=others, runtime=own, stop=stop)
         text = f"training {k + 1} of {total}, {'with' if ssl else 'without'} learning from the images"
-        trained = yield from share(job, k / total, (k + 1) / total, text)
+        try:
+            trained = yield from share(job, k / total, (k + 1) / total, text)
+        except StoppedError:
+            break
         evidence = stored(trained.history)
         if stop.requested and not trained.history["finished"]:
             break

@@ -74,6 +74,13 @@ def finetune(
     -------
     Checkpoint
         The trained network; its history holds the score.
+
+    Raises
+    ------
+    LabelError
+        If there are fewer than two classes, or labels that do not suit their image.
+    StoppedError
+        If it was stopped while the labels were read.
     """
     stop, machine = stop or Stop(), Runtime.make(runtime or RuntimeConfig())
     yield Progress(0.0, "reading the labels")
@@ -84,7 +91,7 @@ def finetune(
     deep = model.dimensions(start or config.start, config.encoder) == 3
     times = 1 if deep else _magnification(start, [i for i, _ in pairs])
     pairs = [(magnify(i, times), magnified(a, times)) for i, a in pairs]
-    labelled = collect(pairs, config.hold_out)
+    labelled = collect(pairs, config.hold_out, stop)
     channels, classes = labelled.images[0].channels, len(labelled.values)
     apart = volumes.checked(labelled.images) if deep else 1.0
     began = time.perf_counter()

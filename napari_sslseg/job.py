@@ -2,14 +2,17 @@
 
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_sslseg.errors import StoppedError
+
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,52 @@ class Stop:
 
     def give_way(self) -> None:
         """Wait for a moment if whoever asked for the work wants that; a job that nobody holds up does not."""
+
+
+def until(stop: Stop, items: Iterable[T]) -> Iterator[T]:
+    """Go through items as long as nobody asks to stop.
+
+    Parameters
+    ----------
+    stop : Stop
+        Looked at before each of them; whoever goes through them looks at it once more after the last.
+    items : iterable
+        Each may take a while to make.
+
+    Yields
+    ------
+    object
+        The items.
+    """
+    for item in items:
+        if stop.requested:
+            return
+        yield item
+
+
+def every(stop: Stop | None, items: Iterable[T]) -> Iterator[T]:
+    """Go through items, or break off if somebody asks to stop.
+
+    Parameters
+    ----------
+    stop : Stop, optional
+        Looked at before each of them and after the last.
+    items : iterable
+        Each may take a while to make.
+
+    Yields
+    ------
+    object
+        The items.
+
+    Raises
+    ------
+    StoppedError
+        If a stop was asked for.
+    """
+    yield from until(stop, items) if stop else items
+    if stop and stop.requested:
+        raise StoppedError("It was stopped before its first step", "Nothing was learnt yet", "Start it again")
 
 
 class Rhythm:

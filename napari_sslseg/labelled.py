@@ -7,9 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sslseg import instances
-from napari_sslseg.annotation import Annotation, Labels, painted
+from napari_sslseg.annotation import Annotation, Labels, count, painted
 from napari_sslseg.errors import LabelError
 from napari_sslseg.image import Image
+from napari_sslseg.job import Stop, every
 from napari_sslseg.patches import Targets
 from napari_sslseg.strokes import Stroke, cut_up, find_strokes, hold_out
 
@@ -63,7 +64,7 @@ class Labelled:
         return self.train if self.validated else [*self.train, *self.apart]
 
 
-def collect(pairs: list[tuple[Image, Annotation]], share: float) -> Labelled:
+def collect(pairs: list[tuple[Image, Annotation]], share: float, stop: Stop | None = None) -> Labelled:
     """Check the labels and turn them into targets.
 
     Parameters
@@ -72,17 +73,26 @@ def collect(pairs: list[tuple[Image, Annotation]], share: float) -> Labelled:
         Images and their labels; images without a label are left out.
     share : float
         Share of the strokes of each class to keep apart.
+    stop : Stop, optional
+        To end early; looked at at every plane.
 
     Returns
     -------
     Labelled
         What there is to learn from.
+
+    Raises
+    ------
+    LabelError
+        If there are fewer than two classes, or classes that cannot be learnt.
+    StoppedError
+        If it was stopped.
     """
     whole = [(i, a.completed()) for i, a in pairs]
     used = [(i, a) for i, a in whole if a.planes()]
     task = pairs[0][1].task if pairs else "semantic"
     parted = _parted([a for _, a in used])
-    present = sorted({v for a, _ in parted for v in a.values})
+    present = sorted({v for a, _ in parted for z in every(stop, a.planes()) for v in count(a.plane(z))})
     if task == "instance" and present and not (present[0] == 1 and len(present) > 1):
         raise LabelError(
             f"The labels hold {'no background' if present[0] != 1 else 'no object'}",
@@ -97,21 +107,21 @@ def collect(pairs: list[tuple[Image, Annotation]], share: float) -> Labelled:
         )
     if task == "semantic" and len(present) > 255:
         raise LabelError(f"The labels hold {len(present)} classes", "At most 255 classes can be told apart")
-    train = find_strokes([a for a, _ in parted])
-    apart = cut_up(find_strokes([inside for _, inside in parted]))
+    train = list(every(stop, find_strokes([a for a, _ in parted])))
+    apart = cut_up(list(every(stop, find_strokes([inside for _, inside in parted]))))
     if not apart:
         train, apart = hold_out(train, share)
     size = None
     if task == "instance":
-        size = instances.measure([a.plane(z) for a, _ in parted for z in a.planes()])
+        size = instances.together(instances.sizes(a.plane(z)) for a, _ in parted for z in every(stop, a.planes()))
         width = instances.contour_width(size)
-        truths = [{z: instances.to_targets(a.plane(z), width) for z in a.planes()} for _, a in used]
+        truths = [{z: instances.to_targets(a.plane(z), width) for z in every(stop, a.planes())} for _, a in used]
         present = [1, 2, 3]
     else:
         _only_learnt({v for _, inside in parted for v in inside.values} - set(present))
         table = np.zeros(max(present) + 1, np.uint8)
         table[present] = np.arange(1, len(present) + 1)
-        truths = [{z: _looked_up(table, a.plane(z)) for z in a.planes()} for _, a in used]
+        truths = [{z: _looked_up(table, a.plane(z)) for z in every(stop, a.planes())} for _, a in used]
     targets = [_outside(t, outside) for t, (outside, _) in zip(truths, parted, strict=True)]
     return Labelled([i for i, _ in used], targets, train, apart, tuple(present), size, truths, [a for _, a in used])
 

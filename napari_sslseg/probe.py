@@ -16,7 +16,7 @@ from torch import Tensor
 from napari_sslseg import metrics, patches, structure, views
 from napari_sslseg.encoders import Encoder
 from napari_sslseg.image import Image
-from napari_sslseg.job import Stop
+from napari_sslseg.job import Stop, every
 from napari_sslseg.labelled import Labelled
 from napari_sslseg.pixel_classifier import COARSEST
 from napari_sslseg.runtime import laid_out
@@ -53,7 +53,7 @@ class StructureProbe:
             self._places = F.pad(self._places, (0, 1))
         self._seed = int(numbers.integers(2**62))
 
-    def measure(self, encoder: Encoder, magnification: int = 1) -> Structure:
+    def measure(self, encoder: Encoder, magnification: int = 1, stop: Stop | None = None) -> Structure | None:
         """Measure an encoder.
 
         Parameters
@@ -62,13 +62,19 @@ class StructureProbe:
             In evaluation mode.
         magnification : int, optional
             How many pixels the network sees for one pixel of the image, along a side.
+        stop : Stop, optional
+            To end early.
 
         Returns
         -------
-        Structure
-            The parts of DSE, and the effective rank.
+        Structure, optional
+            The parts of DSE, and the effective rank; None if stopped.
         """
-        read = [_features(encoder, c, self._places, magnification) for c in self._crops.split(GRID)]
+        read = []
+        for crops in self._crops.split(GRID):
+            if stop is not None and stop.requested:
+                return None
+            read.append(_features(encoder, crops, self._places, magnification))
         maps = torch.cat(read).split(_used(encoder, magnification), 1)
         scaled = torch.cat([m / m.square().mean().sqrt().clamp_min(1e-6) for m in maps], 1)  # all maps weigh the same
         found = scaled.reshape(CROPS, len(self._places), -1)
@@ -108,14 +114,28 @@ class StrokeProbe:
         Random numbers of its own, to choose where there are very many pixels.
     around : Surround, optional
         How much around strokes the encoders see.
+    stop : Stop, optional
+        To end early, with `StoppedError`.
     """
 
-    def __init__(self, labelled: Labelled, numbers: np.random.Generator, around: Surround = PLANE) -> None:
+    def __init__(
+        self,
+        labelled: Labelled,
+        numbers: np.random.Generator,
+        around: Surround = PLANE,
+        stop: Stop | None = None,
+    ) -> None:
         self._strokes = labelled.train
-        self._windows = list(_windows(labelled, numbers, around))
+        self._windows = list(every(stop, _windows(labelled, numbers, around, stop)))
 
     @classmethod
-    def make(cls, labelled: Labelled, numbers: np.random.Generator, around: Surround = PLANE) -> Self | None:
+    def make(
+        cls,
+        labelled: Labelled,
+        numbers: np.random.Generator,
+        around: Surround = PLANE,
+        stop: Stop | None = None,
+    ) -> Self | None:
         """Build a probe if there are strokes enough.
 
         Parameters
@@ -126,13 +146,20 @@ class StrokeProbe:
             Random numbers of its own.
         around : Surround, optional
             How much around strokes the encoders see.
+        stop : Stop, optional
+            To end early.
 
         Returns
         -------
         StrokeProbe, optional
             None if fewer than two classes have three strokes.
+
+        Raises
+        ------
+        StoppedError
+            If it was stopped.
         """
-        probe = cls(labelled, numbers, around)
+        probe = cls(labelled, numbers, around, stop)
         return probe if probe._folds(len(probe._windows)) is not None else None
 
     @property
@@ -212,9 +239,9 @@ def _used(encoder: Encoder, magnification: int) -> list[int]:
     return [c for c, s in zip(encoder.channels, encoder.strides, strict=True) if s <= COARSEST * magnification]
 
 
-def _windows(labelled: Labelled, numbers: np.random.Generator, around: Surround) -> Iterator[Looked]:
+def _windows(labelled: Labelled, numbers: np.random.Generator, around: Surround, stop: Stop | None) -> Iterator[Looked]:
     """Squares that hold strokes, all strokes of a plane read together."""
-    looks = list(windows(labelled.train, around))
+    looks = list(every(stop, windows(labelled.train, around)))
     for i in numbers.permutation(len(looks))[:MOST_WINDOWS]:
         look = looks[i]
         mixed = numbers.permutation(len(look.points))

@@ -13,7 +13,7 @@ from napari_sslseg import metrics
 from napari_sslseg.atlas import relative
 from napari_sslseg.calibration import Calibration, temperature
 from napari_sslseg.evidence import Evidence
-from napari_sslseg.job import Job, Progress, Stop
+from napari_sslseg.job import Job, Progress, Stop, until
 from napari_sslseg.labelled import Labelled
 from napari_sslseg.patches import Targets
 from napari_sslseg.segmenter import Segmenter
@@ -171,7 +171,7 @@ def look(
     around, atlas = Surround.of(segmenter.network.encoder), segmenter.atlas
     truth, expected, owners, places = [], [], [], []
     found: list[list[Tensor]] = [[] for _ in shares]
-    for window in _some(labelled, around):
+    for window in _some(labelled, around, stop):
         if stop.requested:
             return None
         yield Progress(done, LOOKING)
@@ -194,10 +194,10 @@ def look(
     return [Seen(torch.cat(known), weights, said, whose, np.concatenate(where)) for known in found]
 
 
-def _some(labelled: Labelled, around: Surround) -> list[Window]:
+def _some(labelled: Labelled, around: Surround, stop: Stop) -> list[Window]:
     """Squares of strokes kept apart, drawn by lot where there are many, each class in at least one."""
-    every = list(windows(labelled.apart, around))
-    if labelled.validated or len(every) <= MOST:
+    every = list(until(stop, windows(labelled.apart, around)))
+    if stop.requested or labelled.validated or len(every) <= MOST:
         return every
     order = np.random.default_rng(0).permutation(len(every)).tolist()
     held = {k: {labelled.apart[n].value for n in np.unique(every[k].owners)} for k in order}

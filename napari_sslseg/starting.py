@@ -99,7 +99,7 @@ def choose(
             f"For objects what was learnt is left out: {origin}, from which training starts, knows their outlines"
         )
         return _begin(both.source, both.encoder)
-    probe, scores = StrokeProbe.make(labelled, machine.numbers(21), Surround.of(both.before)), None
+    probe, scores = StrokeProbe.make(labelled, machine.numbers(21), Surround.of(both.before), stop), None
     what = "what was learnt" if both.heads else "the pretrained encoder"
     if probe is not None:
         yield Progress(0.0, f"comparing {what} with its start")

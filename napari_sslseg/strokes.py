@@ -37,28 +37,26 @@ class Stroke:
         return scattered, self.image, y, x
 
 
-def find_strokes(annotations: list[Annotation]) -> list[Stroke]:
-    """List the strokes of all annotations.
+def find_strokes(annotations: list[Annotation]) -> Iterator[Stroke]:
+    """Go through the strokes of all annotations.
 
     Parameters
     ----------
     annotations : list of Annotation
         One an image.
 
-    Returns
-    -------
-    list of Stroke
+    Yields
+    ------
+    Stroke
         In order of image, plane and place.
     """
-    found = []
     for i, annotation in enumerate(annotations):
         for z in annotation.planes():
             plane = annotation.plane(z)
             parts = [piece for box in painted(plane) for piece in _pieces(plane[box], (box[0].start, box[1].start))]
             for at in sorted(parts, key=lambda points: tuple(points[0])):
                 value = int(plane[tuple(at[0])])
-                found.append(Stroke(i, z, min(value, 2) if annotation.task == "instance" else value, at))
-    return found
+                yield Stroke(i, z, min(value, 2) if annotation.task == "instance" else value, at)
 
 
 def _pieces(part: Labels, corner: tuple[int, int]) -> Iterator[npt.NDArray[np.intp]]:

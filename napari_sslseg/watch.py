@@ -54,6 +54,8 @@ class Watch:
         Names of weights of the method that are kept beside the network's.
     still : bool, optional
         Whether the encoder stays as it is and the head learns: then what the head makes of it is looked at.
+    stop : Stop, optional
+        To end early, with `StoppedError`.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Watch:
         *,
         also: tuple[str, ...] = (),
         still: bool = False,
+        stop: Stop | None = None,
     ) -> None:
         self._also = also
         self.network = copy.deepcopy(network).requires_grad_(False).eval()
@@ -75,7 +78,7 @@ class Watch:
         piece = replace(piece, side=max(1, piece.side // network.multiple) * network.multiple)
         self._structure = StructureProbe(images, piece, machine.numbers(20))
         around = Surround.of(network.encoder)
-        self._strokes = StrokeProbe.make(labelled, machine.numbers(21), around) if labelled else None
+        self._strokes = StrokeProbe.make(labelled, machine.numbers(21), around, stop) if labelled else None
         self._magnification = magnification
         self.kind = "strokes" if self._strokes else "structure"
         self.looks: list[Look] = []
@@ -157,14 +160,17 @@ class Watch:
         """
         saved = Rhythm(AUTOSAVE)
         saved.due()
-        if not self.looks:
-            yield from self._look(training, start=True)
+        breaks = stop if distributed.size() == 1 else None  # several processes end together, after a step
+        if not self.looks and not (yield from self._look(training, breaks, start=True)):
+            if training.step:  # it goes on with other strokes than before
+                self._take(training)
+            self._keep(training, training.step)
+            return
         while True:
             yield from fit(self._next(training, schedule))
             self.finished = schedule.fraction(training.step, training.seconds) >= 1
-            if self.finished or distributed.stopped(stop):
+            if self.finished or distributed.stopped(stop) or not (yield from self._look(training, breaks)):
                 return
-            yield from self._look(training)
             by_steps = schedule.steps is not None
             if sentence := advice(self.looks, self.kind, by_steps):
                 yield Notice(sentence)
@@ -195,7 +201,7 @@ class Watch:
         dict of str to torch.Tensor
             The weights to keep, on the CPU.
         """
-        if self.looks[-1].step != training.step:
+        if self.looks and self.looks[-1].step != training.step:
             if self.finished:
                 yield from self._look(training)
             elif self.kept == self.looks[-1].step:
@@ -205,13 +211,16 @@ class Watch:
             yield Notice(choice(self.looks, self.kind, self.kept))
         return self.best
 
-    def _look(self, training: Training, *, start: bool = False) -> Job[None]:
+    def _look(self, training: Training, stop: Stop | None = None, *, start: bool = False) -> Job[bool]:
+        """Measure what was learnt, unless stopped: then it was not looked at."""
         began = time.perf_counter()
         if not start:
             self._take(training)
-        found = self._measured()
+        found = self._measured(stop)
         self._cost = distributed.greatest(time.perf_counter() - began)
         training.seconds += self._cost
+        if found is None:
+            return False
         step, seconds = (0, 0.0) if start else (training.step, training.seconds)
         now = replace(found, step=step, seconds=seconds)
         before = collapsed(self.looks)
@@ -225,6 +234,7 @@ class Watch:
                 f"The features are collapsing (effective rank {now.rank:.1f}, {self.looks[0].rank:.1f} at the start): "
                 "stop, and choose another method or a lower rate. What was learnt before is kept."
             )
+        return True
 
     def _take(self, training: Training) -> None:
         prefix = "network."
@@ -236,10 +246,12 @@ class Watch:
         best = {**self.network.state_dict(), **{k: training.average[k] for k in self._also}}
         self.best = {k: v.detach().cpu().clone() for k, v in best.items()}
 
-    def _measured(self) -> Look:
-        """What the probes say of what learns now."""
-        found = self._structure.measure(self._learns, self._magnification)
-        measured = self._strokes.measure([self._learns], self._magnification) if self._strokes else None
+    def _measured(self, stop: Stop | None) -> Look | None:
+        """What the probes say of what learns now; None if stopped."""
+        found = self._structure.measure(self._learns, self._magnification, stop)
+        measured = self._strokes.measure([self._learns], self._magnification, stop=stop) if self._strokes else None
+        if found is None or (stop is not None and stop.requested):
+            return None
         folds = measured[0] if measured else ()
         value = float(np.mean(folds)) if folds else found.dse
         return Look(0, 0.0, value, found.rank, found.inter, found.intra, found.dimension, folds)
@@ -253,7 +265,9 @@ class Watch:
         return min(1.0, (last.seconds + gap) / (60 * schedule.minutes))
 
 
-def strokes_of(labels: list[tuple[Image, Annotation]], channels: int, magnification: int) -> Labelled | None:
+def strokes_of(
+    labels: list[tuple[Image, Annotation]], channels: int, magnification: int, stop: Stop
+) -> Labelled | None:
     """Collect the strokes that there are, without those that training will keep apart for its score.
 
     Parameters
@@ -264,15 +278,22 @@ def strokes_of(labels: list[tuple[Image, Annotation]], channels: int, magnificat
         Channels of the images that are learnt from; others are left out.
     magnification : int
         Magnification of the images.
+    stop : Stop
+        To end early.
 
     Returns
     -------
     Labelled, optional
         None if too little is painted.
+
+    Raises
+    ------
+    StoppedError
+        If it was stopped.
     """
     pairs = [(magnify(i, magnification), magnified(a, magnification)) for i, a in labels if i.channels == channels]
     try:
-        return collect(pairs, FinetuneConfig.hold_out)
+        return collect(pairs, FinetuneConfig.hold_out, stop)
     except LabelError:  # nothing painted yet, or one class
         return None
 

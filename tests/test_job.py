@@ -1,6 +1,9 @@
 """Jobs, their events and their end."""
 
-from napari_sslseg.job import Metric, Progress, Rhythm, Stop, run, share
+import pytest
+
+from napari_sslseg.errors import StoppedError
+from napari_sslseg.job import Metric, Progress, Rhythm, Stop, every, run, share, until
 
 
 def counting(stop, closed):
@@ -68,3 +71,28 @@ def test_a_part_reports_the_time_left_of_the_whole():
 def test_a_rhythm_is_due_once_an_interval():
     rhythm = Rhythm(1000)
     assert [rhythm.due(), rhythm.due()] == [True, False]
+
+
+def stopping(stop, made):
+    for k in range(5):
+        made.append(k)
+        yield k
+        if k == 2:
+            stop.request()
+
+
+def test_items_are_gone_through_until_somebody_asks_to_stop():
+    stop, made = Stop(), []
+    assert list(until(stop, stopping(stop, made))) == [0, 1, 2]
+    assert made == [0, 1, 2, 3]
+    assert list(until(Stop(), range(3))) == [0, 1, 2]
+
+
+def test_what_needs_all_items_breaks_off_even_after_the_last():
+    stop, made = Stop(), []
+    with pytest.raises(StoppedError, match="before its first step"):
+        list(every(stop, stopping(stop, made)))
+    assert made == [0, 1, 2, 3]
+    with pytest.raises(StoppedError):
+        list(every(stop, ()))
+    assert list(every(Stop(), range(3))) == list(every(None, range(3))) == [0, 1, 2]

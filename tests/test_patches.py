@@ -45,7 +45,7 @@ def test_targets_outside_the_plane_are_unlabelled(y, x):
 def strokes_of(seed=0):
     truth = np.ones((64, 64), np.uint16)
     truth[:, 32:] = 2
-    return strokes.find_strokes([Annotation(paint(truth, strokes=10, seed=seed, length=4))])
+    return list(strokes.find_strokes([Annotation(paint(truth, strokes=10, seed=seed, length=4))]))
 
 
 def test_strokes_are_held_out_whole_and_by_class():

@@ -7,10 +7,10 @@ import pytest
 import torch
 from scenes import annotated, disks, objects, paint
 
-from napari_sslseg import loop, metrics, pretraining, validation
+from napari_sslseg import finetuning, instances, labelled, loop, metrics, pretraining, strokes, validation
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.batches import Batches
-from napari_sslseg.errors import CheckpointError, ImageError, LabelError
+from napari_sslseg.errors import CheckpointError, ImageError, LabelError, StoppedError
 from napari_sslseg.finetuning import finetune
 from napari_sslseg.image import Image
 from napari_sslseg.job import Device, Metric, Notice, Progress, Stop, run
@@ -132,6 +132,32 @@ def test_a_stopped_job_returns_its_best_state():
     assert learned.weights
 
 
+@pytest.mark.parametrize(
+    ("task", "module", "name"),
+    [
+        ("semantic", strokes, "strokes"),
+        ("semantic", labelled, "_looked_up"),
+        ("instance", instances, "sizes"),
+        ("instance", instances, "to_targets"),
+    ],
+)
+def test_labels_of_many_planes_are_read_no_further_once_one_asks_to_stop(monkeypatch, task, module, name):
+    image, truth = disks()
+    stack = Image.from_array(np.stack([image.data[0]] * 9), axes="ZYX", name="s")
+    stop, done, work = Stop(), [], getattr(module, name)
+
+    def slow(*what):
+        done.append(what)
+        if len(done) == 3:
+            stop.request()
+        return work(*what)
+
+    monkeypatch.setattr(module, name, slow)
+    with pytest.raises(StoppedError, match="before its first step"):
+        run(finetune([(stack, Annotation(np.stack([truth] * 9), task))], FinetuneConfig(steps=2), stop=stop))
+    assert len(done) == 3
+
+
 def test_progress_ends_at_one_and_never_falls():
     heard = []
     run(pretrain([disks()[0]], PretrainConfig(method="restore", steps=5, **SMALL)), heard.append)
@@ -237,12 +263,12 @@ def test_training_resumes_bit_for_bit():
 
 
 @pytest.mark.parametrize("keep_head", [False, True])
-def test_a_round_starts_from_the_pretrained_encoder(tmp_path, keep_head):
+def test_a_round_starts_from_the_pretrained_encoder(tmp_path, keep_head, monkeypatch):
     image, annotation, _ = annotated()
     learned = learn([image], steps=2)
     learned.save(tmp_path / "start.safetensors")
-    stop = Stop()
-    stop.request()
+    stop = Stop()  # asked for once the labels were read
+    monkeypatch.setattr(finetuning, "collect", lambda *what: (collect(*what), stop.request())[0])
     config = FinetuneConfig(steps=4, keep_head=keep_head, **SMALL)
     start = str(tmp_path / "start.safetensors")
     trained = run(finetune([(image, annotation)], config, start=start, stop=stop))

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scenes import annotated, disks
 
-from napari_sslseg import looks, watch
+from napari_sslseg import looks, probe, watch
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.job import Metric, Notice, Stop, run
 from napari_sslseg.pretraining import pretrain
@@ -69,9 +69,9 @@ def test_the_probe_is_shown_from_the_start_on_at_growing_intervals(monkeypatch):
 
 def test_without_labels_the_probe_is_the_structure_and_keeps_the_last_weights():
     learned = learn(with_labels=False)
-    probe = learned.history["probe"]
-    assert (probe["kind"], probe["kept"]) == ("structure", 6)
-    assert all(k["value"] == k["inter"] - k["intra"] + k["dimension"] for k in probe["looks"])
+    said = learned.history["probe"]
+    assert (said["kind"], said["kept"]) == ("structure", 6)
+    assert all(k["value"] == k["inter"] - k["intra"] + k["dimension"] for k in said["looks"])
 
 
 def test_too_little_paint_is_not_an_error():
@@ -197,6 +197,43 @@ def test_a_stopped_run_keeps_the_weights_that_were_best_if_it_was_worse_at_its_l
     assert len(values(learned)) == 3
     assert learned.history["probe"]["kept"] == 2
     assert "step 2" in notices(heard)
+
+
+def test_a_look_that_a_stop_breaks_off_is_none_and_the_run_goes_on_bit_for_bit(monkeypatch):
+    stop, looked, features = Stop(), [], probe._features
+    kept, config = [], PretrainConfig(steps=6, **SMALL)
+
+    def look(*what):
+        looked.append(what)
+        if len(looked) == 8:
+            stop.request()
+        return features(*what)
+
+    whole = learn(steps=6)
+    monkeypatch.setattr(probe, "_features", look)
+    first = run(pretrain([disks()[0]], config, labels=labels(), stop=stop, keep=kept.append))
+    assert len(looked) == 8
+    assert not first.history["finished"]
+    assert len(first.history["probe"]["looks"]) == 1
+    monkeypatch.setattr(probe, "_features", features)
+    second = run(pretrain([disks()[0]], config, labels=labels(), resume=kept[-1]))
+    assert values(second) == values(whole)
+    assert same(second.weights, whole.weights)
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_a_run_that_is_stopped_in_its_first_look_keeps_what_it_has(monkeypatch, steps):
+    kept, stop, config = [], Stop(), PretrainConfig(steps=4, **SMALL)
+    if steps:
+        learn(steps=steps, keep=kept.append)
+    monkeypatch.setattr(probe, "_features", lambda *what: (stop.request(), torch.ones(1))[1])
+    resume = kept[-1] if steps else None
+    found = run(pretrain([disks()[0]], config, labels=labels(seed=3), stop=stop, resume=resume))
+    assert found.history["steps"] == steps
+    assert found.history["probe"]["looks"] == []
+    assert found.history["probe"]["kept"] == steps
+    assert not found.history["finished"]
+    assert found.weights
 
 
 def test_other_strokes_than_before_the_stop_begin_the_probe_anew():
