@@ -165,7 +165,7 @@ def every(stop: Stop | None, items: Iterable[T]) -> Iterator[T]:
     """
     yield from until(stop, items) if stop else items
     if stop and stop.requested:
-        raise StoppedError("It was stopped before its first step", "Nothing was learnt yet", "Start it again")
+        raise StoppedError("It was stopped before its first step", "There is nothing to keep", "Start it again")
 
 
 class Rhythm:
