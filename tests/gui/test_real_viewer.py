@@ -91,6 +91,8 @@ def advanced(hand: Hand, step: int, values: tuple[tuple[str, str], ...]) -> None
         hand.choose("encoder", "unet")
     for name, value in values:
         hand.set(name, value)
+    if step == -1:
+        hand.click("flips")  # or masks are the mean of what is seen in mirrors, too
     hand.click("Advanced ▾")
 
 
