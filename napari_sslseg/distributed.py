@@ -102,6 +102,22 @@ def check_batch(batch: int) -> None:
         )
 
 
+def own(stop: Stop) -> Stop | None:
+    """Choose what to look at in the midst of something that all processes do together.
+
+    Parameters
+    ----------
+    stop : Stop
+        The request to this process.
+
+    Returns
+    -------
+    Stop, optional
+        It, where there is one process; None among several, which end together, after a step (`stopped`).
+    """
+    return stop if size() == 1 else None
+
+
 def stopped(stop: Stop) -> bool:
     """Say whether any process was asked to stop; then all are.
 

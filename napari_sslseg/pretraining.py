@@ -83,10 +83,11 @@ def pretrain(
     described = {**_describe(method, replace(config, encoder_rate=method.encoder_rate)), "magnification": times}
     schedule = loop.Schedule(config.rate, config.minutes, config.steps)
     training = loop.Training.start(method, schedule)
-    strokes = strokes_of([p for p in labels if volumes.is_volume(p[0]) or not deep], images[0].channels, times, stop)
+    own = distributed.own(stop)
+    strokes = strokes_of([p for p in labels if volumes.is_volume(p[0]) or not deep], images[0].channels, times, own)
     piece = volumes.Piece(method.side, method.depth)
     also, still = tuple(method.kept()), method.encoder_rate == 0
-    watch = Watch(method.network, images, strokes, piece, times, machine, also=also, still=still, stop=stop)
+    watch = Watch(method.network, images, strokes, piece, times, machine, also=also, still=still, stop=own)
     if resume is not None:
         past = resume.history
         watch.restore(resume)

@@ -160,8 +160,8 @@ class Watch:
         """
         saved = Rhythm(AUTOSAVE)
         saved.due()
-        breaks = stop if distributed.size() == 1 else None  # several processes end together, after a step
-        if not self.looks and not (yield from self._look(training, breaks, start=True)):
+        own = distributed.own(stop)
+        if not self.looks and not (yield from self._look(training, own, start=True)):
             if training.step:  # it goes on with other strokes than before
                 self._take(training)
             self._keep(training, training.step)
@@ -169,7 +169,7 @@ class Watch:
         while True:
             yield from fit(self._next(training, schedule))
             self.finished = schedule.fraction(training.step, training.seconds) >= 1
-            if self.finished or distributed.stopped(stop) or not (yield from self._look(training, breaks)):
+            if self.finished or distributed.stopped(stop) or not (yield from self._look(training, own)):
                 return
             by_steps = schedule.steps is not None
             if sentence := advice(self.looks, self.kind, by_steps):
@@ -266,7 +266,7 @@ class Watch:
 
 
 def strokes_of(
-    labels: list[tuple[Image, Annotation]], channels: int, magnification: int, stop: Stop
+    labels: list[tuple[Image, Annotation]], channels: int, magnification: int, stop: Stop | None = None
 ) -> Labelled | None:
     """Collect the strokes that there are, without those that training will keep apart for its score.
 
@@ -278,7 +278,7 @@ def strokes_of(
         Channels of the images that are learnt from; others are left out.
     magnification : int
         Magnification of the images.
-    stop : Stop
+    stop : Stop, optional
         To end early.
 
     Returns

@@ -12,14 +12,16 @@ import tifffile
 import torch
 import two_ranks
 from safetensors.torch import load_file
-from scenes import disks
+from scenes import annotated, disks
 
-from napari_sslseg import cli, distributed
+from napari_sslseg import cli, distributed, probe
 from napari_sslseg.errors import ConfigError
+from napari_sslseg.job import Stop, run
 from napari_sslseg.methods import METHODS
+from napari_sslseg.pretraining import pretrain
 from napari_sslseg.project import Project
 from napari_sslseg.runtime import Runtime
-from napari_sslseg.settings import RuntimeConfig
+from napari_sslseg.settings import PretrainConfig, RuntimeConfig
 
 CASES = [*METHODS.names(), "restore-trained", "adapt-trained", "recall-trained"]
 
@@ -88,6 +90,25 @@ def test_alone_nothing_is_done(monkeypatch):
     distributed.average_gradients([weight])
     assert torch.equal(distributed.together(lambda x: 2 * x, torch.ones(3)), 2 * torch.ones(3))
     assert (distributed.size(), distributed.first(), distributed.greatest(3.5)) == (1, True, 3.5)
+
+
+def test_only_a_process_alone_breaks_off_in_the_midst_of_what_all_do(monkeypatch):
+    stop = Stop()
+    assert distributed.own(stop) is stop
+    monkeypatch.setattr(distributed, "size", lambda: 2)
+    assert distributed.own(stop) is None
+
+
+def test_a_probe_is_looked_at_to_its_end_where_several_learn_together(monkeypatch):
+    image, annotation, _ = annotated(96)
+    stop, features, seen = Stop(), probe._features, []
+    config = PretrainConfig(method="restore", encoder="unet", start="random", crop=32, batch=4, steps=2)
+    monkeypatch.setattr(probe, "_features", lambda *what: (seen.append(1), stop.request(), features(*what))[-1])
+    monkeypatch.setattr(distributed, "own", lambda stop: None)
+    found = run(pretrain([image], config, labels=[(image, annotation)], stop=stop))
+    assert len(found.history["probe"]["looks"]) == 1
+    assert len(seen) > 4
+    assert found.history["steps"] < 2
 
 
 def test_more_processes_than_crops_are_refused(monkeypatch):
