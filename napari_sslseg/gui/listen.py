@@ -22,8 +22,12 @@ def listen(owner: QObject, signal: SignalInstance, slot: Callable[..., Any]) -> 
         The method, or a function that lives as long as the widget.
     """
 
+    # PySide holds on to what is connected, and so would the widget to itself.
+    held = weakref.WeakMethod(slot) if isinstance(slot, MethodType) else lambda: slot
+
     def end() -> None:
-        signal.disconnect(slot, missing_ok=True)
+        if (found := held()) is not None:
+            signal.disconnect(found, missing_ok=True)
 
     signal.connect(slot)
     owner.destroyed.connect(end)
