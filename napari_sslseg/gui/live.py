@@ -96,7 +96,6 @@ class Live(QObject):
         self._strokes: list[Stroke] = []  # painted since the last question
         self._reread = True  # whether what is on the disk is to be read first
         self._again = False
-        self._further = False  # whether the question under way is no new one: it looks at strokes that are left
         self._patience = PATIENCE
         self._worker: JobWorker | None = None
         self._shown: Overlay | None = None
@@ -228,8 +227,13 @@ class Live(QObject):
             if self._further:
                 self._worker.quit()  # what it has looked at by then is known
             return
-        self._patience, self._further = PATIENCE, False
+        self._patience = PATIENCE
         self._ask()
+
+    @property
+    def _further(self) -> bool:
+        """Whether the question under way is no new one: it looks at strokes that are left."""
+        return self._patience > PATIENCE
 
     def _ask(self) -> None:
         project, id = self._session.project, self._session.current
@@ -272,7 +276,7 @@ class Live(QObject):
         if self._again:
             self.ask()
         elif overlay.known < 1:
-            self._patience, self._further = min(2 * self._patience, LONGEST), True
+            self._patience = min(2 * self._patience, LONGEST)
             self._ask()
 
     def _errored(self, error: Exception) -> None:
