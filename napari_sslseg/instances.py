@@ -63,12 +63,12 @@ class ObjectSize:
         return asdict(self)
 
 
-def measure(planes: list[Labels]) -> ObjectSize:
+def measure(planes: Iterable[Labels]) -> ObjectSize:
     """Measure the painted objects.
 
     Parameters
     ----------
-    planes : list of numpy.ndarray
+    planes : iterable of numpy.ndarray
         (Y, X) labels: 0 unlabelled, 1 background, 2.. objects.
 
     Returns
@@ -76,7 +76,7 @@ def measure(planes: list[Labels]) -> ObjectSize:
     ObjectSize
         Their sizes.
     """
-    return together([sizes(plane) for plane in planes])
+    return together(sizes(plane) for plane in planes)
 
 
 class Sizes(NamedTuple):

@@ -113,7 +113,7 @@ def collect(pairs: list[tuple[Image, Annotation]], share: float, stop: Stop | No
         train, apart = hold_out(train, share)
     size = None
     if task == "instance":
-        size = instances.together(instances.sizes(a.plane(z)) for a, _ in parted for z in every(stop, a.planes()))
+        size = instances.measure(a.plane(z) for a, _ in parted for z in every(stop, a.planes()))
         width = instances.contour_width(size)
         truths = [{z: instances.to_targets(a.plane(z), width) for z in every(stop, a.planes())} for _, a in used]
         present = [1, 2, 3]
