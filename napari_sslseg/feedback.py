@@ -252,7 +252,7 @@ class Feedback:
         if marked != self._marked:
             self._stale |= {(id, z) for id, sparse in self._strokes.items() for z in sparse.planes}
             self._marked = marked
-        for k, (id, z) in enumerate(self._stale):
+        for k, (id, z) in enumerate(sorted(self._stale)):
             if stop.requested:
                 return None
             if k:  # more than one stroke
@@ -272,7 +272,8 @@ class Feedback:
             values, self._size = tuple(sorted({v for p in planes for v in p.values})), None
         # a class more or less renumbers them all, and another width is another contour of all objects
         renew = self._stale if (values, width) == self._told else {*self._known, *self._stale}
-        for k, at in enumerate(renew):
+        self._told = (), None  # whatever is painted by then, if it is stopped
+        for k, at in enumerate(sorted(renew)):
             if stop.requested:
                 return None
             if k:

@@ -253,6 +253,26 @@ def test_it_stops_while_labels_are_read_and_reads_them_anew(project):
     assert (ask(answering, project).labels == ask(made(), project).labels).all()
 
 
+def test_a_class_that_is_taken_back_after_a_stop_leaves_no_other_plane_renumbered(project):
+    project.add_image(disks(seed=2)[0])
+    for seed in range(3):
+        labels = paint(disks(seed=seed)[1], strokes=20)
+        project.write_labels(f"disks{seed}", np.where(labels == 2, 3, labels))
+    answering, stop = made(), Stop()
+    ask(answering, project)
+    corner = (slice(0, 4), slice(0, 4))
+    new, old = np.full((4, 4), 2, np.uint16), project.labels("disks0")[corner]
+    job = answering.refresh(
+        project, id="disks0", z=0, box=ALL, strokes=[Stroke("disks0", corner, new)], runtime=CPU, stop=stop
+    )
+    for event in job:
+        if event.text == feedback.READING:
+            stop.request()
+    assert max(p.targets.max() for p in answering._live._painted.values()) == 2
+    ask(answering, project, strokes=[Stroke("disks0", corner, old)])
+    assert [int(p.targets.max()) for p in answering._live._painted.values()] == [1, 1, 1]
+
+
 def test_an_object_more_costs_its_own_plane_unless_contours_become_wider(tmp_path, monkeypatch):
     project = Project.create(tmp_path / "p.sslseg", task="instance")
     image, truth = objects(96)
