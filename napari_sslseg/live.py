@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from napari_sslseg import linear
+from napari_sslseg import linear, lot
 from napari_sslseg.encoders import Encoder
 from napari_sslseg.image import Floats, Image
 from napari_sslseg.job import Job, Progress, Stop
@@ -191,9 +191,9 @@ class Live:
         targets : numpy.ndarray
             (N,) classes from 0.
         """
-        rank = _rank(points, where)
+        rank = lot.rank(points, where.z << 52 ^ zlib.crc32(where.image.encode()) << 16)
         of_class = [np.flatnonzero(targets == c) for c in np.flatnonzero(np.bincount(targets))]
-        few = np.concatenate([_lowest(rank, at, PLANE_PIXELS) for at in of_class] or [np.zeros(0, np.intp)])
+        few = np.concatenate([lot.lowest(rank, at, PLANE_PIXELS) for at in of_class] or [np.zeros(0, np.intp)])
         before = self._painted.pop(where, None)
         if len(few):
             known = before.known if before is not None else {}
@@ -309,11 +309,11 @@ class Live:
         if seen is not None and seen[0] in self._painted:
             (top, left, bottom, right), (y, x) = seen[1], places.T
             looked_at = (y >= top) & (y < bottom) & (x >= left) & (x < right) & (whose == planes.index(seen[0]))
-        used = _in_few(np.column_stack([whose, places // TILE]), ranks, targets, looked_at)
+        used = lot.in_few(np.column_stack([whose, places // TILE]), ranks, targets, looked_at, MOST)
         for c in np.unique(targets):
             of_class = used & (targets == c)
             used &= ~of_class
-            used[_lowest(ranks, np.flatnonzero(of_class), CLASS_PIXELS)] = True
+            used[lot.lowest(ranks, np.flatnonzero(of_class), CLASS_PIXELS)] = True
         parts = np.split(used, np.cumsum([len(p.rank) for p in every])[:-1]) if every else []
         return [(where, np.flatnonzero(part)) for where, part in zip(planes, parts, strict=True)]
 
@@ -422,41 +422,6 @@ def _tiles_of(size: tuple[int, ...], points: Points) -> Iterator[Box]:
         yield Box(top, left, bottom, right)
 
 
-def _lowest(rank: npt.NDArray[np.uint64], at: Points, count: int) -> Points:
-    """Of some pixels those of the lowest rank, in its order."""
-    if len(at) > count:
-        at = at[np.argpartition(rank[at], count)[:count]]
-    return at[np.argsort(rank[at])]
-
-
-def _in_few(
-    cells: npt.NDArray[np.intp],
-    ranks: npt.NDArray[np.uint64],
-    targets: npt.NDArray[np.int64],
-    first: npt.NDArray[np.bool_],
-) -> npt.NDArray[np.bool_]:
-    """Which of many pixels lie in few cells, (N, 3) plane, row, column: in those of `first`, and in others by lot.
-
-    A cell with more pixels is the likelier one; each class is in one of them at least.
-    """
-    _, whose = np.unique(cells, axis=0, return_inverse=True)
-    whose = whose.reshape(-1)  # of NumPy 2.0 it is of another shape
-    count = int(whose.max(initial=-1)) + 1
-    if count <= MOST:
-        return np.ones(len(cells), bool)
-    lot = np.full(count, np.iinfo(np.uint64).max)
-    np.minimum.at(lot, whose, ranks)
-    lot[whose[first]] = 0
-    order = np.argsort(lot, kind="stable")
-    place = np.empty(count, np.intp)
-    place[order] = np.arange(count)
-    chosen = place < MOST
-    for c in np.unique(targets):
-        chosen[order[place[whose[targets == c]].min()]] = True
-    found: npt.NDArray[np.bool_] = chosen[whose]
-    return found
-
-
 def _far(where: Where, near: Where | None) -> tuple[bool, int, str]:
     """How far a plane is from another one, to sort by."""
     if near is None:
@@ -468,14 +433,3 @@ def _far(where: Where, near: Where | None) -> tuple[bool, int, str]:
 def _cuts(size: int) -> list[tuple[int, int]]:
     ends = [round(e) for e in np.linspace(0, size, math.ceil(size / TILE) + 1)]
     return list(pairwise(ends))
-
-
-def _rank(points: Points, where: Where) -> npt.NDArray[np.uint64]:
-    """Mix places into numbers that are all different within a plane (the finaliser of SplitMix64, Steele 2014)."""
-    y, x = points.astype(np.uint64).T
-    plane = np.uint64((where.z << 52 ^ zlib.crc32(where.image.encode()) << 16) % 2**64)
-    mixed: npt.NDArray[np.uint64] = (y << np.uint64(32)) ^ x ^ plane
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
-    mixed ^= mixed >> np.uint64(31)
-    return mixed
