@@ -24,34 +24,51 @@ IMAGES = 32  # kept at hand
 AROUND = 4  # px around painted objects, more than their contours are wide, so that only an image's border is a border
 
 READING = "reading the labels"
-NOTHING = np.zeros((0, 2), np.intp), np.zeros(0, np.intp)
+NOTHING = np.zeros((0, 2), np.intp), np.zeros(0, np.intp), np.zeros(0, np.intp)
 
-Points = npt.NDArray[np.int32]  # (N, 3): y, x, value
-Targets = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]  # (N, 2) y, x and (N,) classes from 0
+Points = npt.NDArray[np.int32]  # (N, 4): y, x, value, number of the stroke
+Targets = tuple[
+    npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.intp]
+]  # (N, 2) y, x, classes from 0, strokes
 
 
 class _Sparse:
-    """The labels of one image, plane by plane, only where something is painted."""
+    """The labels of one image, plane by plane, only where something is painted, and by which stroke."""
 
     def __init__(self) -> None:
         self.planes: dict[int, Points] = {}
 
-    def put(self, region: tuple[slice, ...], labels: Labels) -> set[int]:
-        """Replace what is painted in a part; the planes that it touches are returned."""
+    def put(self, region: tuple[slice, ...], labels: Labels, stroke: int) -> set[int]:
+        """Replace what is painted in a part; the planes that it touches are returned.
+
+        Pixels whose label is what it was are of the stroke that they were of.
+        """
         labels = labels if labels.ndim == 3 else labels[None]
         z, rows, columns = region if len(region) == 3 else (slice(0, 1), *region)
         touched = set(range(z.start, z.start + len(labels)))
         for k, plane in enumerate(labels):
             at = np.nonzero(plane)
-            new = [at[0] + rows.start, at[1] + columns.start, plane[at]]
+            new = [at[0] + rows.start, at[1] + columns.start, plane[at], np.full(len(at[0]), stroke)]
             merged: Points = np.stack(new, 1, dtype=np.int32, casting="unsafe")
             if (before := self.planes.pop(z.start + k, None)) is not None:
                 y, x = before[:, 0], before[:, 1]
                 outside = (y < rows.start) | (y >= rows.stop) | (x < columns.start) | (x >= columns.stop)
+                _keep(before[~outside], merged)
                 merged = np.concatenate([before[outside], merged])
             if len(merged):
                 self.planes[z.start + k] = merged
         return touched
+
+
+def _keep(before: Points, now: Points) -> None:
+    """Give pixels that are as before the strokes that they were of."""
+    if np.array_equal(before[:, :3], now[:, :3]):
+        now[:, 3] = before[:, 3]
+        return
+    both = [(points[:, 0].astype(np.int64) << 32) | points[:, 1] for points in (before, now)]
+    _, old, new = np.intersect1d(*both, assume_unique=True, return_indices=True)
+    same = before[old, 2] == now[new, 2]
+    now[new[same], 3] = before[old[same], 3]
 
 
 class _Plane(NamedTuple):
@@ -74,12 +91,16 @@ class _Plane(NamedTuple):
         return cls(points, values, corner, plane, instances.sizes(plane))
 
     def targets(self, values: tuple[int, ...], width: int | None) -> Targets:
-        """Which pixels are of which of the classes that are learnt, contours so wide."""
+        """Which pixels are of which of the classes that are learnt, contours so wide, and of which stroke."""
         if self.objects is None or width is None:
-            return self.points[:, :2].astype(np.intp), np.searchsorted(values, self.points[:, 2])
+            targets = np.searchsorted(values, self.points[:, 2])
+            return self.points[:, :2].astype(np.intp), targets, self.points[:, 3].astype(np.intp)
         classes = instances.to_targets(self.objects, width)
         places = np.argwhere(classes)
-        return places + self.corner, np.searchsorted(values, classes[tuple(places.T)])
+        at = tuple(places.T)
+        strokes = np.zeros(classes.shape, np.intp)
+        strokes[tuple((self.points[:, :2] - self.corner).T)] = self.points[:, 3]
+        return places + self.corner, np.searchsorted(values, classes[at]), strokes[at]
 
 
 class Feedback:
@@ -105,6 +126,7 @@ class Feedback:
         self._marked: dict[str, tuple[Region, ...]] = {}
         self._times = 1
         self._new = True  # nothing was read from the disk yet
+        self._count = 0  # strokes that were told, and readings
         self._project: Project | None = None
         self._image = lru_cache(IMAGES)(self._magnified)
 
@@ -117,6 +139,7 @@ class Feedback:
         box: Box,
         strokes: Iterable[Stroke] = (),
         reread: bool = False,
+        earlier: Iterable[Stroke] = (),
         doubts: bool = False,
         patience: float = math.inf,
         runtime: RuntimeConfig | None = None,
@@ -135,9 +158,12 @@ class Feedback:
         box : Box
             The part of it; what lies outside the image is left out.
         strokes : iterable of Stroke, optional
-            What was painted since the last question.
+            What was painted since the last question. Each counts for as much as another, however many pixels it labels.
         reread : bool, optional
             Whether to read all labels from the disk again, before `strokes` are added.
+        earlier : iterable of Stroke, optional
+            What was painted before that, in this order. Where labels are read from the disk it tells which of them were
+            painted together; the others are of one stroke.
         doubts : bool, optional
             Whether to say how unsure it is.
         patience : float, optional
@@ -170,13 +196,11 @@ class Feedback:
         live = yield from self._begin(project, id, runtime or RuntimeConfig())
         if reread or self._new:
             self._new = True
+            self._put_strokes(project, earlier, entry.channels)
             if not (yield from self._read(project, entry.channels, stop)):
                 return nothing
             self._new = False
-        for stroke in strokes:
-            if project.entry(stroke.image).channels == entry.channels:
-                touched = self._strokes.setdefault(stroke.image, _Sparse()).put(stroke.region, stroke.labels)
-                self._stale |= {(stroke.image, k) for k in touched}
+        self._put_strokes(project, strokes, entry.channels)
         values = yield from self._tell(project, live, stop)
         if values is None:
             return nothing
@@ -230,21 +254,34 @@ class Feedback:
 
     def _read(self, project: Project, channels: int, stop: Stop) -> Job[bool]:
         """Read all labels from the disk, unless stopped."""
-        self._stale |= {(id, z) for id, sparse in self._strokes.items() for z in sparse.planes}
-        self._strokes = {}
+        gone = {(id, z) for id, sparse in self._strokes.items() for z in sparse.planes}
+        self._stale |= gone
         for id in project.labelled():
             if project.entry(id).channels == channels:
                 annotation = project.annotation(id)
                 annotation.check(project.entry(id).shape, id)
-                sparse = self._strokes[id] = _Sparse()
                 for z in annotation.planes():
                     if stop.requested:
                         return False
                     yield Progress(0.0, READING)
                     plane = annotation.plane(z)
-                    sparse.put((slice(z, z + 1), *(slice(0, n) for n in plane.shape)), plane[None])
-                self._stale |= {(id, z) for z in sparse.planes}
+                    self._put(id, (slice(z, z + 1), *(slice(0, n) for n in plane.shape)), plane[None])
+                    gone.discard((id, z))
+        for id, z in gone:
+            self._strokes[id].planes.pop(z, None)
+        self._strokes = {id: sparse for id, sparse in self._strokes.items() if sparse.planes}
+        self._count += 1
         return True
+
+    def _put_strokes(self, project: Project, strokes: Iterable[Stroke], channels: int) -> None:
+        for stroke in strokes:
+            if project.entry(stroke.image).channels == channels:
+                self._put(*stroke)
+                self._count += 1
+
+    def _put(self, id: str, region: tuple[slice, ...], labels: Labels) -> None:
+        touched = self._strokes.setdefault(id, _Sparse()).put(region, labels, self._count)
+        self._stale |= {(id, z) for z in touched}
 
     def _tell(self, project: Project, live: Live, stop: Stop) -> Job[tuple[int, ...] | None]:
         """Tell the classifier what is painted now: label value of each of its classes; None if stopped."""
@@ -278,8 +315,8 @@ class Feedback:
                 return None
             if k:
                 yield Progress(0.0, READING)
-            places, targets = self._known[at].targets(values, width) if at in self._known else NOTHING
-            live.paint(Where(*at), places * self._times + self._times // 2, targets)
+            places, targets, by = self._known[at].targets(values, width) if at in self._known else NOTHING
+            live.paint(Where(*at), places * self._times + self._times // 2, targets, by)
         self._stale.clear()
         self._told = values, width
         return values
@@ -289,7 +326,7 @@ def _outside(project: Project, id: str, z: int, points: Points) -> Points:
     """Painted pixels that do not lie in validation boxes."""
     for region in project.regions(id):
         if region.validation and region.z[0] <= z < region.z[1]:
-            (y, x, _), (y0, y1), (x0, x1) = points.T, region.y, region.x
+            y, x, (y0, y1), (x0, x1) = points[:, 0], points[:, 1], region.y, region.x
             points = points[(y < y0) | (y >= y1) | (x < x0) | (x >= x1)]
     return points
 

@@ -53,15 +53,17 @@ class Painted:
     targets : numpy.ndarray
         (N,) classes from 0.
     rank : numpy.ndarray
-        (N,) numbers as good as random that depend on the place alone: of too many pixels those of the lowest rank are
-        used, and remain so when others are added.
+        (N,) numbers as good as random that depend on the place alone.
+    turn : numpy.ndarray
+        (N,) of too many pixels those of the lowest turn are used, and remain so when others are added.
     known : dict of int to numpy.ndarray
         What is known of single pixels, by rank.
     """
 
     points: Points
     targets: npt.NDArray[np.int64]
-    rank: npt.NDArray[np.uint64]
+    rank: lot.Ranks
+    turn: lot.Ranks
     known: dict[int, Floats] = field(default_factory=dict)
 
     def those_known(self, pixels: Points) -> Points:
@@ -179,7 +181,13 @@ class Live:
         return [m[0].clamp(-6e4, 6e4).half().cpu() for m in self._describer.maps(self._describer.grown(crop))]
 
     # ---------------------------------------------------------------- what is painted
-    def paint(self, where: Where, points: Points, targets: npt.NDArray[np.integer[Any]]) -> None:
+    def paint(
+        self,
+        where: Where,
+        points: Points,
+        targets: npt.NDArray[np.integer[Any]],
+        strokes: npt.NDArray[np.integer[Any]] | None = None,
+    ) -> None:
         """Say what is painted on a plane now; what was said of it before is forgotten.
 
         Parameters
@@ -190,15 +198,26 @@ class Live:
             (N, 2) pixels (y, x) of the image that the network sees.
         targets : numpy.ndarray
             (N,) classes from 0.
+        strokes : numpy.ndarray, optional
+            (N,) a number of the stroke, from 0, by which each was painted; all by one if not given. Of too many pixels
+            strokes take turns, so that one that corrects a mass of accepted labels counts for as much as they.
         """
-        rank = lot.rank(points, where.z << 52 ^ zlib.crc32(where.image.encode()) << 16)
-        of_class = [np.flatnonzero(targets == c) for c in np.flatnonzero(np.bincount(targets))]
-        few = np.concatenate([lot.lowest(rank, at, PLANE_PIXELS) for at in of_class] or [np.zeros(0, np.intp)])
         before = self._painted.pop(where, None)
-        if len(few):
-            known = before.known if before is not None else {}
-            kept = {int(r): known[int(r)] for r in rank[few] if int(r) in known}
-            self._painted[where] = Painted(points[few], targets[few].astype(np.int64), rank[few], kept)
+        if not len(points):
+            return
+        rank = lot.rank(points, where.z << 52 ^ zlib.crc32(where.image.encode()) << 16)
+        groups = targets
+        if strokes is not None:
+            number = np.cumsum(np.bincount(strokes) > 0) - 1  # without those that are painted over
+            groups = number[strokes] * (targets.max() + 1) + targets
+        at, turn = lot.turns(rank, groups, PLANE_PIXELS)
+        of_class = [np.flatnonzero(targets[at] == c) for c in np.flatnonzero(np.bincount(targets[at]))]
+        few = np.concatenate([lot.lowest(turn, of_one, PLANE_PIXELS) for of_one in of_class])
+        few = few[np.argsort(rank[at[few]])]  # where all are used it makes no difference who painted them
+        at, turn = at[few], turn[few]
+        known = before.known if before is not None else {}
+        kept = {int(r): known[int(r)] for r in rank[at] if int(r) in known}
+        self._painted[where] = Painted(points[at], targets[at].astype(np.int64), rank[at], turn, kept)
 
     def learn(
         self,
@@ -298,22 +317,22 @@ class Live:
         return self._columns(self._maps(image, where, tile), points - corner)
 
     def _chosen(self, seen: tuple[Where, Box] | None) -> list[tuple[Where, Points]]:
-        """Which labelled pixels of each plane to learn from: of each class those of the lowest rank."""
+        """Which labelled pixels of each plane to learn from: of each class those of the lowest turn."""
         planes = list(self._painted)
         every = [self._painted[where] for where in planes]
-        ranks = np.concatenate([p.rank for p in every] or [np.zeros(0, np.uint64)])
+        turns = np.concatenate([p.turn for p in every] or [np.zeros(0, np.uint64)])
         targets = np.concatenate([p.targets for p in every] or [np.zeros(0, np.int64)])
         whose = np.repeat(np.arange(len(every)), [len(p.rank) for p in every])
         places = np.concatenate([p.points for p in every] or [np.zeros((0, 2), np.intp)])
-        looked_at = np.zeros(len(ranks), bool)
+        looked_at = np.zeros(len(turns), bool)
         if seen is not None and seen[0] in self._painted:
             (top, left, bottom, right), (y, x) = seen[1], places.T
             looked_at = (y >= top) & (y < bottom) & (x >= left) & (x < right) & (whose == planes.index(seen[0]))
-        used = lot.in_few(np.column_stack([whose, places // TILE]), ranks, targets, looked_at, MOST)
+        used = lot.in_few(np.column_stack([whose, places // TILE]), turns, targets, looked_at, MOST)
         for c in np.unique(targets):
             of_class = used & (targets == c)
             used &= ~of_class
-            used[lot.lowest(ranks, np.flatnonzero(of_class), CLASS_PIXELS)] = True
+            used[lot.lowest(turns, np.flatnonzero(of_class), CLASS_PIXELS)] = True
         parts = np.split(used, np.cumsum([len(p.rank) for p in every])[:-1]) if every else []
         return [(where, np.flatnonzero(part)) for where, part in zip(planes, parts, strict=True)]
 

@@ -33,13 +33,42 @@ def rank(points: Places, plane: int) -> Ranks:
     return mixed
 
 
+def turns(ranks: Ranks, groups: npt.NDArray[np.integer[Any]], most: int) -> tuple[Indices, Ranks]:
+    """Let groups of pixels take turns, so that a small one is heard beside a very large one.
+
+    Parameters
+    ----------
+    ranks : numpy.ndarray
+        (N,) numbers of the pixels, as good as random.
+    groups : numpy.ndarray
+        (N,) the group of each, from 0.
+    most : int
+        How many of a group may be drawn.
+
+    Returns
+    -------
+    numpy.ndarray
+        (M,) indices of pixels that may be drawn: of each group at least as many as may be, if it has them.
+    numpy.ndarray
+        (M,) their turns: the first of each group before the second of any, those of a turn in no order.
+    """
+    size = np.bincount(groups)
+    # four times as many as may be drawn, where there are more: that they are too few is as good as impossible
+    bound = np.minimum(4.0 * most / np.maximum(size, 1), 1.0) * 2.0**64
+    at = np.flatnonzero(ranks <= bound[groups])
+    at = at[np.lexsort((ranks[at], groups[at]))]
+    groups = groups[at]
+    turn = np.arange(len(at)) - np.searchsorted(groups, groups)
+    return at, (turn.astype(np.uint64) << np.uint64(32)) | (ranks[at] >> np.uint64(32))
+
+
 def lowest(ranks: Ranks, at: Indices, count: int) -> Indices:
     """Draw some of the pixels.
 
     Parameters
     ----------
     ranks : numpy.ndarray
-        (N,) their ranks.
+        (N,) their ranks, or turns.
     at : numpy.ndarray
         (M,) indices of those to draw from.
     count : int
@@ -65,7 +94,7 @@ def in_few(
     cells : numpy.ndarray
         (N, 3) plane, row and column of the cell of each pixel.
     ranks : numpy.ndarray
-        (N,) their ranks.
+        (N,) their ranks, or turns.
     targets : numpy.ndarray
         (N,) their classes.
     first : numpy.ndarray

@@ -10,6 +10,7 @@ from napari_sslseg.errors import LabelError
 from napari_sslseg.feedback import Feedback, _Sparse
 from napari_sslseg.image import Image
 from napari_sslseg.job import Notice, Progress, Stop, run
+from napari_sslseg.live import Where
 from napari_sslseg.overlay import Box, Stroke
 from napari_sslseg.project import Project
 from napari_sslseg.regions import Region
@@ -90,6 +91,32 @@ def test_a_stroke_that_is_told_counts_as_one_on_the_disk(project):
     assert (found.labels == ask(read, project).labels).mean() > 0.995
     points = {w: (p.points.tolist(), p.targets.tolist()) for w, p in told._live._painted.items()}
     assert points == {w: (p.points.tolist(), p.targets.tolist()) for w, p in read._live._painted.items()}
+
+
+@pytest.mark.parametrize("told", ["now", "earlier"])
+def test_a_stroke_over_accepted_masks_counts_for_as_much_as_they(project, told):
+    answering, every = made(), (slice(0, 96), slice(0, 96))
+    project.write_labels("disks0", np.zeros((96, 96), np.uint16))
+    accepted, at = disks()[1].astype(np.uint16), (slice(40, 43), slice(50, 60))
+    corrected = accepted.copy()
+    corrected[at] = 3
+    strokes = [Stroke("disks0", every, accepted), Stroke("disks0", at, corrected[at])]
+    if told == "now":
+        ask(answering, project, strokes=strokes)
+    else:  # live mode was off meanwhile
+        project.write_labels("disks0", corrected)
+        ask(answering, project, earlier=strokes)
+    painted = answering._live._painted[Where("disks0", 0)]
+    ones, twos, threes = (painted.turn[painted.targets == c] >> np.uint64(32) for c in range(3))
+    assert len(threes) == 30
+    assert threes.max() == 29  # as if there were no others
+    assert len(ones) == len(twos) == 400
+    back = np.ones((3, 10), np.uint16)  # and again: it is ground after all
+    ask(answering, project, strokes=[Stroke("disks0", at, back)])
+    painted = answering._live._painted[Where("disks0", 0)]
+    inside = ((painted.points >= (40, 50)) & (painted.points < (43, 60))).all(1)
+    assert (painted.turn[inside] >> np.uint64(32)).max() == 29
+    assert set(painted.targets[inside]) == {0}
 
 
 def test_what_lies_in_a_validation_box_is_not_learnt_from(project):
@@ -313,19 +340,22 @@ def test_progress_is_said_where_there_is_something_to_look_at(project, monkeypat
 
 def test_sparse_labels_are_what_was_painted_last():
     sparse, dense, rng = _Sparse(), np.zeros((3, 20, 30), np.uint16), np.random.default_rng(0)
-    for _ in range(30):
+    by = np.zeros(dense.shape, int)
+    for number in range(30):
         z, y, x = (int(rng.integers(0, n - 1)) for n in dense.shape)
         region = (slice(z, z + 2), slice(y, y + int(rng.integers(1, 9))), slice(x, x + int(rng.integers(1, 9))))
         region = tuple(slice(r.start, min(r.stop, n)) for r, n in zip(region, dense.shape, strict=True))
         part = rng.integers(0, 3, dense[region].shape).astype(np.uint16)
+        by[region] = np.where(part == dense[region], by[region], number)  # as it was: of the stroke that it was of
         dense[region] = part
-        assert sparse.put(region, part) == {z, z + 1}
+        assert sparse.put(region, part, number) == {z, z + 1}
         for k in range(3):
-            found = np.zeros((20, 30), np.uint16)
-            for y, x, value in sparse.planes.get(k, []):
+            found, of = np.zeros((20, 30), np.uint16), by[k] * (dense[k] == 0)
+            for y, x, value, stroke in sparse.planes.get(k, []):
                 assert found[y, x] == 0
-                found[y, x] = value
+                found[y, x], of[y, x] = value, stroke
             assert np.array_equal(found, dense[k])
+            assert np.array_equal(of, by[k])
 
 
 def test_few_images_are_kept_at_hand(project, monkeypatch):

@@ -228,6 +228,34 @@ def test_of_very_many_pixels_the_same_few_are_used_however_many_come_after(encod
     assert agreement(engine.probabilities(image, HERE, whole(image)), truth) > 0.92
 
 
+def test_a_small_stroke_is_learnt_from_as_much_as_a_mass_of_labels(encoder):
+    image, truth = disks(192)
+    points, by = np.argwhere(truth), np.zeros(truth.shape, int)
+    stroke = np.argwhere(truth == 2)[1000:1030]
+    by[tuple(stroke.T)] = 7
+    drawn = []
+    for strokes in (None, by[tuple(points.T)]):
+        engine = Live(encoder, MACHINE)
+        engine.paint(HERE, points, truth[tuple(points.T)].astype(int) - 1, strokes)
+        assert run(engine.learn(lambda name: image, 2, Stop()))
+        used = engine._painted[HERE].points[engine._chosen(None)[0][1]]
+        assert len(used) == 800
+        drawn.append(int(by[tuple(used.T)].astype(bool).sum()))
+    assert drawn[0] < 15
+    assert drawn[1] == 30
+
+
+def test_few_pixels_are_learnt_from_whoever_painted_them(encoder, scene):
+    image, _, labels = scene
+    points, by, found = np.argwhere(labels), np.random.default_rng(0), []
+    for strokes in (None, by.integers(0, 50, len(points))):
+        engine = Live(encoder, MACHINE)
+        engine.paint(HERE, points, labels[tuple(points.T)].astype(int) - 1, strokes)
+        assert run(engine.learn(lambda name: image, 2, Stop()))
+        found.append(engine.probabilities(image, HERE, whole(image)))
+    assert np.array_equal(*found)
+
+
 def planes_of(truth, images, every=1):
     """A Live that was told of strokes on a plane of each image, not looked at yet."""
     return [(Where(name, 0), np.argwhere(truth)[::every]) for name in images]
