@@ -3,7 +3,7 @@
 import colorsys
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,9 @@ from skimage.measure import label as connected_components
 from napari_sslseg import vast
 from napari_sslseg.errors import LabelError
 from napari_sslseg.regions import Region
+
+if TYPE_CHECKING:
+    from napari_sslseg.io.on_disk import OnDisk
 
 Labels = npt.NDArray[np.uint16]
 Box = tuple[slice, slice]
@@ -88,17 +91,24 @@ class Annotation:
         Marked boxes.
     within : tuple of int, optional
         The planes that may carry labels, where that is known; all others are not looked at.
+    accepted : numpy.ndarray, optional
+        As `labels`, what they became where masks were accepted as they were; 0 elsewhere. Where they are something else
+        by now, somebody painted.
     """
 
     labels: Labels
     task: str = "semantic"
     regions: tuple[Region, ...] = ()
     within: tuple[int, ...] | None = None
+    accepted: "Labels | OnDisk | None" = None
 
     def __post_init__(self) -> None:
         if self.labels.ndim not in (2, 3) or self.labels.dtype.kind not in "ui":
             given = f"Labels of shape {self.labels.shape} and type {self.labels.dtype}"
             raise LabelError(given, "Labels are whole numbers in 2 or 3 dimensions ([Z,] Y, X)")
+        if self.accepted is not None and self.accepted.shape != self.labels.shape:
+            given = f"Labels of shape {self.labels.shape}, and accepted ones of shape {self.accepted.shape}"
+            raise LabelError(given, "Both are of the shape of the image")
 
     @property
     def values(self) -> tuple[int, ...]:
@@ -125,8 +135,14 @@ class Annotation:
             return (0,)
         return tuple(range(len(self.labels))) if self.within is None else self.within
 
-    def _copied(self) -> Labels:
-        """The labels once more, of planes that carry some."""
+    def copied(self) -> Labels:
+        """Copy the labels, of planes that carry some.
+
+        Returns
+        -------
+        numpy.ndarray
+            ([Z,] Y, X).
+        """
         if self.labels.ndim == 2:
             return self.labels.copy()
         copied: Labels = vast.zeros(self.labels.shape, self.labels.dtype)
@@ -162,13 +178,32 @@ class Annotation:
         boxes = [r.slices(self.labels.ndim) for r in self.regions if r.complete]
         if not boxes:
             return self
-        labels = self._copied()
+        labels = self.copied()
         for box in boxes:
             labels[box][labels[box] == 0] = 1
         if self.within is None or labels.ndim == 2:
             return replace(self, labels=labels)
         marked = {z for box in boxes for z in range(*box[0].indices(len(labels)))}
         return replace(self, labels=labels, within=tuple(sorted({*self.within, *marked})))
+
+    def by_hand(self) -> Self:
+        """Leave out what was accepted, but for that in validation boxes, which are said to be right.
+
+        Returns
+        -------
+        Annotation
+            This one, if nothing was accepted.
+        """
+        if self.accepted is None:
+            return self
+        labels, planes = self.copied(), self._within
+        for z in planes:
+            plane, accepted = labels if labels.ndim == 2 else labels[z], self.accepted_plane(z)
+            for box in painted(accepted):
+                plane[box][plane[box] == accepted[box]] = 0
+        for region in self.validated:
+            labels[region] = self.labels[region]
+        return replace(self, labels=labels, within=planes, accepted=None)
 
     def parted(self) -> tuple[Self, Self]:
         """Part what is in validation boxes from the rest.
@@ -180,7 +215,7 @@ class Annotation:
         Annotation
             What lies in one of them.
         """
-        outside, inside = self._copied(), vast.zeros(self.labels.shape, self.labels.dtype)
+        outside, inside = self.copied(), vast.zeros(self.labels.shape, self.labels.dtype)
         for box in self.validated:
             outside[box], inside[box] = 0, self.labels[box]
         return replace(self, labels=outside), replace(self, labels=inside)
@@ -214,6 +249,24 @@ class Annotation:
             (Y, X).
         """
         return self.labels if self.labels.ndim == 2 else self.labels[z]
+
+    def accepted_plane(self, z: int) -> Labels:
+        """Return what was accepted of one plane.
+
+        Parameters
+        ----------
+        z : int
+            Plane index.
+
+        Returns
+        -------
+        numpy.ndarray
+            (Y, X), 0 where nothing was; all 0 if nothing was accepted.
+        """
+        if self.accepted is None:
+            return np.zeros_like(self.plane(z))
+        found: Labels = np.asarray(self.accepted if self.labels.ndim == 2 else self.accepted[z])
+        return found
 
 
 def count(labels: npt.NDArray[np.integer[Any]]) -> dict[int, int]:

@@ -1,7 +1,7 @@
 """Feedback: what the strokes of a project say of the part of an image that is looked at, right after each of them."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sslseg import instances, model
-from napari_sslseg.annotation import Labels
+from napari_sslseg.annotation import Annotation, Labels, painted, strokes
 from napari_sslseg.image import Image
 from napari_sslseg.job import Job, Notice, Progress, Stop
 from napari_sslseg.live import Live, Where
@@ -26,6 +26,7 @@ AROUND = 4  # px around painted objects, more than their contours are wide, so t
 READING = "reading the labels"
 NOTHING = np.zeros((0, 2), np.intp), np.zeros(0, np.intp), np.zeros(0, np.intp)
 
+Numbers = npt.NDArray[np.int32]  # of strokes
 Points = npt.NDArray[np.int32]  # (N, 4): y, x, value, number of the stroke
 Targets = tuple[
     npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.intp]
@@ -38,8 +39,8 @@ class _Sparse:
     def __init__(self) -> None:
         self.planes: dict[int, Points] = {}
 
-    def put(self, region: tuple[slice, ...], labels: Labels, stroke: int) -> set[int]:
-        """Replace what is painted in a part; the planes that it touches are returned.
+    def put(self, region: tuple[slice, ...], labels: Labels, numbers: int | Numbers) -> set[int]:
+        """Replace what is painted in a part, by strokes of these numbers; the planes that it touches are returned.
 
         Pixels whose label is what it was are of the stroke that they were of.
         """
@@ -48,7 +49,7 @@ class _Sparse:
         touched = set(range(z.start, z.start + len(labels)))
         for k, plane in enumerate(labels):
             at = np.nonzero(plane)
-            new = [at[0] + rows.start, at[1] + columns.start, plane[at], np.full(len(at[0]), stroke)]
+            new = [at[0] + rows.start, at[1] + columns.start, plane[at], np.broadcast_to(numbers, plane.shape)[at]]
             merged: Points = np.stack(new, 1, dtype=np.int32, casting="unsafe")
             if (before := self.planes.pop(z.start + k, None)) is not None:
                 y, x = before[:, 0], before[:, 1]
@@ -59,16 +60,34 @@ class _Sparse:
                 self.planes[z.start + k] = merged
         return touched
 
+    def read(self, annotation: Annotation, z: int, number: int) -> int:
+        """Replace a plane, the new strokes of which count from `number`; return how many strokes it has."""
+        before, count = self.planes.pop(z, None), 0
+        for box, labels, numbers in _read_strokes(annotation, z):
+            self.put((slice(z, z + 1), *box), labels[None], numbers + (number + count - 1) * (numbers > 0))
+            count += int(numbers.max(initial=0))
+        if before is not None and z in self.planes:
+            _keep(before, self.planes[z])
+        return count
+
+
+def _read_strokes(annotation: Annotation, z: int) -> Iterator[tuple[tuple[slice, slice], Labels, Numbers]]:
+    """Parts of a plane in which something is painted, their labels, and the stroke of each pixel; 0 where accepted."""
+    plane, accepted = annotation.plane(z), annotation.accepted_plane(z)
+    for box in painted(plane):
+        labels = plane[box]
+        yield box, labels, strokes(np.where(labels == accepted[box], 0, labels))[0]
+
 
 def _keep(before: Points, now: Points) -> None:
     """Give pixels that are as before the strokes that they were of."""
-    if np.array_equal(before[:, :3], now[:, :3]):
-        now[:, 3] = before[:, 3]
+    if not len(before):
         return
-    both = [(points[:, 0].astype(np.int64) << 32) | points[:, 1] for points in (before, now)]
-    _, old, new = np.intersect1d(*both, assume_unique=True, return_indices=True)
-    same = before[old, 2] == now[new, 2]
-    now[new[same], 3] = before[old[same], 3]
+    old, new = ((points[:, 0].astype(np.int64) << 32) | points[:, 1] for points in (before, now))
+    order = np.argsort(old)
+    at = order[np.searchsorted(old, new, sorter=order).clip(max=len(old) - 1)]
+    same = (old[at] == new) & (before[at, 2] == now[:, 2])
+    now[same, 3] = before[at[same], 3]
 
 
 class _Plane(NamedTuple):
@@ -126,7 +145,7 @@ class Feedback:
         self._marked: dict[str, tuple[Region, ...]] = {}
         self._times = 1
         self._new = True  # nothing was read from the disk yet
-        self._count = 0  # strokes that were told, and readings
+        self._count = 1  # the next number of a stroke; what was accepted has 0
         self._project: Project | None = None
         self._image = lru_cache(IMAGES)(self._magnified)
 
@@ -139,7 +158,6 @@ class Feedback:
         box: Box,
         strokes: Iterable[Stroke] = (),
         reread: bool = False,
-        earlier: Iterable[Stroke] = (),
         doubts: bool = False,
         patience: float = math.inf,
         runtime: RuntimeConfig | None = None,
@@ -161,9 +179,6 @@ class Feedback:
             What was painted since the last question. Each counts for as much as another, however many pixels it labels.
         reread : bool, optional
             Whether to read all labels from the disk again, before `strokes` are added.
-        earlier : iterable of Stroke, optional
-            What was painted before that, in this order. Where labels are read from the disk it tells which of them were
-            painted together; the others are of one stroke.
         doubts : bool, optional
             Whether to say how unsure it is.
         patience : float, optional
@@ -196,11 +211,14 @@ class Feedback:
         live = yield from self._begin(project, id, runtime or RuntimeConfig())
         if reread or self._new:
             self._new = True
-            self._put_strokes(project, earlier, entry.channels)
             if not (yield from self._read(project, entry.channels, stop)):
                 return nothing
             self._new = False
-        self._put_strokes(project, strokes, entry.channels)
+        for stroke in strokes:
+            if project.entry(stroke.image).channels == entry.channels:
+                sparse = self._strokes.setdefault(stroke.image, _Sparse())
+                self._stale |= {(stroke.image, z) for z in sparse.put(stroke.region, stroke.labels, self._count)}
+                self._count += 1
         values = yield from self._tell(project, live, stop)
         if values is None:
             return nothing
@@ -264,24 +282,13 @@ class Feedback:
                     if stop.requested:
                         return False
                     yield Progress(0.0, READING)
-                    plane = annotation.plane(z)
-                    self._put(id, (slice(z, z + 1), *(slice(0, n) for n in plane.shape)), plane[None])
+                    self._count += self._strokes.setdefault(id, _Sparse()).read(annotation, z, self._count)
+                    self._stale.add((id, z))
                     gone.discard((id, z))
         for id, z in gone:
             self._strokes[id].planes.pop(z, None)
         self._strokes = {id: sparse for id, sparse in self._strokes.items() if sparse.planes}
-        self._count += 1
         return True
-
-    def _put_strokes(self, project: Project, strokes: Iterable[Stroke], channels: int) -> None:
-        for stroke in strokes:
-            if project.entry(stroke.image).channels == channels:
-                self._put(*stroke)
-                self._count += 1
-
-    def _put(self, id: str, region: tuple[slice, ...], labels: Labels) -> None:
-        touched = self._strokes.setdefault(id, _Sparse()).put(region, labels, self._count)
-        self._stale |= {(id, z) for z in touched}
 
     def _tell(self, project: Project, live: Live, stop: Stop) -> Job[tuple[int, ...] | None]:
         """Tell the classifier what is painted now: label value of each of its classes; None if stopped."""

@@ -199,16 +199,18 @@ class LabelShelf:
             chunks.write(self.place(entry.id), values, region, before)
             self._note(entry.id)
 
-    def drop_empty(self, id: str) -> None:
-        """Remove an array in which all is 0, so that the next one may have another shape.
+    def drop(self, id: str, *, empty: bool = True) -> None:
+        """Remove an array, so that the next one may have another shape.
 
         Parameters
         ----------
         id : str
             Image id.
+        empty : bool, optional
+            Whether only one in which all is 0.
         """
         with alone(self.path.parent, self._lock(id), WAIT):
-            if self.place(id).exists() and not self.boxes(id):
+            if self.place(id).exists() and not (empty and self.boxes(id)):
                 remove(self.place(id))
                 self._note(id)
 

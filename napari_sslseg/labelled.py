@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from napari_sslseg import instances
 from napari_sslseg.annotation import Annotation, Labels, count, painted
+from napari_sslseg.drawn import draw, joined
 from napari_sslseg.errors import LabelError
 from napari_sslseg.image import Image
 from napari_sslseg.job import Stop, every
@@ -27,7 +28,8 @@ class Labelled:
         For each image its labelled planes, without what is in validation boxes: (Y, X) of 0 unlabelled, 1.. network
         classes.
     train, apart : list of Stroke
-        Strokes to learn from, and those kept apart for the score: some whole strokes, or all in validation boxes.
+        Strokes to learn from, and those kept apart for the score: some whole strokes, or all in validation boxes. Of
+        accepted masks some pixels are learnt from, and none is kept apart.
     values : tuple of int
         The label value of each network class; of objects (1, 2, 3): background, core, contour.
     size : ObjectSize, optional
@@ -91,6 +93,8 @@ def collect(pairs: list[tuple[Image, Annotation]], share: float, stop: Stop | No
     whole = [(i, a.completed()) for i, a in pairs]
     used = [(i, a) for i, a in whole if a.planes()]
     task = pairs[0][1].task if pairs else "semantic"
+    by_hand, accepted = draw([a for _, a in used], stop)
+    used = [(i, joined(by_hand[k], [s for s in accepted if s.image == k])) for k, (i, _) in enumerate(used)]
     parted = _parted([a for _, a in used])
     present = sorted({v for a, _ in parted for z in every(stop, a.planes()) for v in count(a.plane(z))})
     if task == "instance" and present and not (present[0] == 1 and len(present) > 1):
@@ -107,10 +111,11 @@ def collect(pairs: list[tuple[Image, Annotation]], share: float, stop: Stop | No
         )
     if task == "semantic" and len(present) > 255:
         raise LabelError(f"The labels hold {len(present)} classes", "At most 255 classes can be told apart")
-    train = list(every(stop, find_strokes([a for a, _ in parted])))
+    train = list(every(stop, find_strokes([a for a, _ in _parted(by_hand)])))
     apart = cut_up(list(every(stop, find_strokes([inside for _, inside in parted]))))
     if not apart:
         train, apart = hold_out(train, share)
+    train += accepted
     size = None
     if task == "instance":
         size = instances.measure(a.plane(z) for a, _ in parted for z in every(stop, a.planes()))
@@ -136,7 +141,10 @@ def _looked_up(table: npt.NDArray[np.uint8], plane: Labels) -> Targets:
 
 def _parted(annotations: list[Annotation]) -> list[tuple[Annotation, Annotation]]:
     """What lies outside of validation boxes, and inside."""
-    nothing = [replace(a, labels=np.zeros((1,) * a.labels.ndim, a.labels.dtype), within=None) for a in annotations]
+    nothing = [
+        replace(a, labels=np.zeros((1,) * a.labels.ndim, a.labels.dtype), within=None, accepted=None)
+        for a in annotations
+    ]
     return [a.parted() if a.validated else (a, none) for a, none in zip(annotations, nothing, strict=True)]
 
 

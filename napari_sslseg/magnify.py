@@ -88,8 +88,11 @@ def magnified(annotation: Annotation, times: int) -> Annotation:
     Annotation
         Labels of the enlarged image.
     """
-    regions = tuple(r.magnified(times) for r in annotation.regions)
-    return replace(annotation, labels=magnify_labels(annotation.labels, times), regions=regions)
+    if times == 1:
+        return annotation
+    regions, accepted = tuple(r.magnified(times) for r in annotation.regions), annotation.accepted
+    larger = None if accepted is None else magnify_labels(np.asarray(accepted), times)
+    return replace(annotation, labels=magnify_labels(annotation.labels, times), regions=regions, accepted=larger)
 
 
 def reduce(maps: Floats, times: int) -> Floats:

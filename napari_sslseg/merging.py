@@ -52,6 +52,7 @@ def merge_classes(
         before = labels[box].copy()
         labels[chosen] = into
         project.write_labels(id, labels[box], box, before)
+        project.merge_accepted(id, value, into)
         changed[id] = count(labels)
     yield Progress(1.0, "done")
     return changed

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from napari_sslseg import vast
 from napari_sslseg.annotation import Annotation, LabelClass, Labels
@@ -31,6 +32,7 @@ class Painted(Catalogue):
     def __init__(self, path: Path, contents: Contents) -> None:
         super().__init__(path, contents)
         self._labels = LabelShelf(path / "labels", np.uint16)
+        self._accepted = LabelShelf(path / "accepted", np.uint16)
 
     # ---------------------------------------------------------------- what labels mean
     @property
@@ -151,7 +153,10 @@ class Painted(Catalogue):
         Annotation
             The labels.
         """
-        return Annotation(self.labels(id), self.task, self.regions(id), self.painted_planes(id))
+        labels, accepted = self.labels(id), self._accepted.opened(id, np.uint16)
+        if accepted is not None and accepted.shape != labels.shape:
+            accepted = None  # of other axes, which it had before
+        return Annotation(labels, self.task, self.regions(id), self.painted_planes(id), accepted)
 
     def write_labels(
         self,
@@ -177,6 +182,35 @@ class Painted(Catalogue):
             window or command wrote since then. All are written if not given.
         """
         self._labels.write(self._kept(id), labels, region, before)
+
+    def note_accepted(self, id: str, values: Labels, region: tuple[slice, ...]) -> None:
+        """Note what became labels since masks were accepted; it counts for as long as the labels are the same.
+
+        Parameters
+        ----------
+        id : str
+            Image id.
+        values : numpy.ndarray
+            What was accepted, of the shape of `region`; 0 where nothing was.
+        region : tuple of slice
+            Where.
+        """
+        self._accepted.write(self._kept(id), values, region, np.zeros_like(values))
+
+    def merge_accepted(self, id: str, value: int, into: int) -> None:
+        """Keep in mind that labels were accepted which now have another value.
+
+        Parameters
+        ----------
+        id : str
+            Image id.
+        value, into : int
+            What they were, and what they are.
+        """
+        accepted = self._accepted.read(id)
+        if accepted is not None and (chosen := accepted == value).any():
+            (box,) = ndimage.find_objects(chosen.view(np.uint8))
+            self._accepted.write(self._kept(id), np.where(chosen, into, accepted)[box], box, accepted[box])
 
     def _kept(self, id: str) -> ImageEntry:
         """Find an image, or one that was taken out."""

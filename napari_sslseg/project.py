@@ -97,7 +97,8 @@ class Project(Masked):
                 assert file is not None, "else a copy was made"
                 new = self._images.refer(id, image, file, read_as)
             if new.shape != known.shape:
-                self._labels.drop_empty(id)
+                self._labels.drop(id)
+                self._accepted.drop(id, empty=False)  # it was taken back
             return known, new
 
         return (yield from self._copied(image if file is None else None, name, stop or Stop()))

@@ -48,3 +48,13 @@ def test_a_stop_leaves_the_images_that_come_later(project: Project) -> None:
     same = [np.array_equal(a, b) for a, b in zip(before, after, strict=True)]
     assert len(changed) == same.count(False) == 2
     assert same[2]
+
+
+def test_what_was_accepted_is_known_as_the_other_class_too(project: Project) -> None:
+    labels = project.labels("one")
+    accepted = np.where(np.arange(16)[:, None] >= 5, labels, 0).astype(np.uint16)
+    project.note_accepted("one", accepted, (slice(0, 16), slice(0, 16)))
+    run(merge_classes(project, 3, 2))
+    again = Project.open(project.path)
+    np.testing.assert_array_equal(again.annotation("one").by_hand().labels, np.where(accepted > 0, 0, labels))
+    assert again.annotation("two").accepted is None

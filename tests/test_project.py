@@ -473,7 +473,8 @@ def test_an_image_gets_another_pixel_size_and_keeps_its_labels(project):
 def test_an_image_gets_other_axes_and_keeps_its_id(tmp_path):
     project, image = Project.create(tmp_path / "p.sslseg"), picture("stack")
     project.add_image(image)
-    project.write_labels("a", np.ones((5, 40, 30), np.uint16))
+    project.write_labels("a", ones := np.ones((5, 40, 30), np.uint16))
+    project.note_accepted("a", ones, (slice(0, 5), slice(0, 40), slice(0, 30)))
     project.write_labels("a", np.zeros((5, 40, 30), np.uint16))
     flat = Image(image.data[0], (1.0, 1.0), "pixel", "a")
     assert project.set_axes("a", flat).id == "a"
@@ -481,6 +482,9 @@ def test_an_image_gets_other_axes_and_keeps_its_id(tmp_path):
     assert (found.entry("a").channels, found.entry("a").shape) == (5, (40, 30))
     np.testing.assert_array_equal(found.image("a").data, image.data[0])
     assert found.labels("a").shape == (40, 30)  # those of before, all erased, are gone
+    found.note_accepted("a", ones[0], (slice(0, 40), slice(0, 30)))
+    found.write_labels("a", ones[0])
+    assert not found.annotation("a").by_hand().labels.any()
 
 
 @pytest.mark.parametrize("what", ["strokes", "boxes", "masks"])
@@ -640,6 +644,23 @@ def test_labels_of_a_region_leave_the_rest_alone(tmp_path, region, monkeypatch):
 def test_a_region_can_be_written_first(project):
     project.write_labels("a", paint((5, 6)) + 1, np.s_[10:15, 20:26])
     assert (project.labels("a") > 0).sum() == 30
+
+
+def test_what_is_accepted_piece_by_piece_is_known_until_it_is_painted_over(tmp_path):
+    project = Project.create(tmp_path / "p.sslseg")
+    project.add_image(picture())
+    labels = np.zeros((40, 30), np.uint16)
+    assert project.annotation("a").accepted is None
+    for rows, value in ((slice(0, 10), 1), (slice(5, 20), 2)):
+        values = np.zeros((rows.stop - rows.start, 30), np.uint16)
+        values[:, ::2] = value
+        project.note_accepted("a", values, (rows, slice(0, 30)))
+        labels[rows][values > 0] = value
+    project.write_labels("a", labels)
+    labels[12:14] = 3
+    project.write_labels("a", labels)
+    by_hand = Project.open(project.path).annotation("a").by_hand()
+    np.testing.assert_array_equal(by_hand.labels, np.where(labels == 3, 3, 0))
 
 
 def test_erased_labels_are_gone_from_the_disk(project):

@@ -196,6 +196,8 @@ class Accept(QObject):
                 break
             if piece is not None:
                 change = self._takeback.write(layer, piece, change)
+                if self._session.needed_project.task == "semantic":
+                    self._canvas.painting.note_accepted(id, piece)
                 pixels, last = pixels + int(np.count_nonzero(piece.values)), max(last, int(piece.values.max()))
             yield share
         self._stopped = False

@@ -1,6 +1,5 @@
 """Live: the masks of what is looked at follow the brush, computed by a Python process of their own."""
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -24,7 +23,6 @@ from napari_sslseg.settings import RuntimeConfig
 SETTLE = 150  # ms without movement, of the view or of the brush, after which it asks
 PATIENCE, LONGEST = 1.0, 8.0  # s that strokes are looked at before an answer, the first one and a later one
 MOST = 2048  # px: side of the part of a view that is shown, around its middle
-REMEMBERED = 2**26  # bytes of strokes that are told again when labels are read anew
 
 
 class Answering(Protocol):
@@ -39,7 +37,6 @@ class Answering(Protocol):
         box: Box,
         strokes: Iterable[Stroke],
         reread: bool,
-        earlier: Iterable[Stroke],
         doubts: bool,
         patience: float,
         runtime: RuntimeConfig,
@@ -97,7 +94,6 @@ class Live(QObject):
         self.doubts = False  # whether it is shown where the masks are unsure
         self.said = ""  # what is going on, in a few words
         self._strokes: list[Stroke] = []  # painted since the last question
-        self._earlier: deque[Stroke] = deque()  # the last ones of this project
         self._reread = True  # whether what is on the disk is to be read first
         self._again = False
         self._patience = PATIENCE
@@ -175,14 +171,12 @@ class Live(QObject):
         self.changed.emit()
 
     def _project_changed(self) -> None:
-        self._earlier.clear()
         self.turn(False)
 
     def _images_changed(self) -> None:
         """What was painted on an image that is not there any more is not told."""
         project = self._session.needed_project
         self._strokes = [s for s in self._strokes if project.holds(s.image)]
-        self._earlier = deque(s for s in self._earlier if project.holds(s.image))
 
     def _clear(self) -> None:
         self._shown = None
@@ -199,9 +193,6 @@ class Live(QObject):
     # ---------------------------------------------------------------- what makes it ask
     def _painted(self, stroke: Stroke) -> None:
         """Ask, but not while the brush moves: it needs the processor itself."""
-        self._earlier.append(stroke)
-        while sum(s.labels.nbytes for s in self._earlier) > REMEMBERED:
-            self._earlier.popleft()
         if self.on:
             self._strokes.append(stroke)
             if self._canvas.painting.drawing:
@@ -254,7 +245,6 @@ class Live(QObject):
         z, box = view
         asked: dict[str, Any] = {"id": id, "z": z, "box": box, "strokes": self._strokes, "reread": self._reread}
         asked |= {"doubts": self.doubts, "patience": self._patience, "runtime": self._session.runtime}
-        asked["earlier"] = tuple(self._earlier) if self._reread else ()
         self._strokes, self._reread, self._again = [], False, False
         self._worker = JobWorker(lambda stop: self._answering.refresh(project, stop=stop, **asked))
         self._worker.spoke.connect(self._heard)

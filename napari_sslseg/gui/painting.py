@@ -8,6 +8,7 @@ from napari.layers import Image as ImageLayer
 from napari.layers import Labels as LabelsLayer
 from qtpy.QtCore import QObject, Signal
 
+from napari_sslseg.accepting import Piece
 from napari_sslseg.errors import StorageError
 from napari_sslseg.gui import layers, marks
 from napari_sslseg.gui.foot import say_keys
@@ -92,6 +93,19 @@ class Painting(QObject):
         self.viewer.layers.selection.active = layer
         self.choose(session.chosen or 1)
         return layer
+
+    def note_accepted(self, id: str, piece: Piece) -> None:
+        """Let it be known which labels are masks that were accepted.
+
+        Parameters
+        ----------
+        id : str
+            The image.
+        piece : Piece
+            What of them.
+        """
+        assert self._writer is not None, "a project has a writer"
+        self._writer.note_accepted(id, piece.values, piece.part)
 
     def bind_image(self, layer: ImageLayer) -> None:
         """Let the keys of classes paint where an image of the project is the active layer, not turn or move it.

@@ -39,6 +39,7 @@ class LabelWriter(QObject):
         self._project = project
         self._waiting: deque[tuple[str, Labels, Region, Labels, Labels]] = deque()
         self._refused: list[tuple[str, Labels, Region, Labels]] = []  # with what was there before
+        self._accepted: deque[tuple[str, Labels, Region]] = deque()  # to be noted, before the labels that they are
         self._counts: dict[str, dict[tuple[int, int, int], dict[int, int]]] = {}
         self._expected: set[Callable[[], None]] = set()  # who has something to put
         self._told: object = None  # what went wrong last, as long as it need not be told again
@@ -63,6 +64,23 @@ class LabelWriter(QObject):
         with self._change:
             self._again()
             self._waiting.append((id, labels, region, labels[region].copy(), before))
+            self._change.notify_all()
+            self._begin()
+
+    def note_accepted(self, id: str, values: Labels, region: Region) -> None:
+        """Note soon which labels were masks that somebody accepted.
+
+        Parameters
+        ----------
+        id : str
+            The image.
+        values : numpy.ndarray
+            Of the shape of `region`; 0 where nothing was accepted.
+        region : tuple of slice
+            Where.
+        """
+        with self._change:
+            self._accepted.append((id, values, region))
             self._change.notify_all()
             self._begin()
 
@@ -130,7 +148,7 @@ class LabelWriter(QObject):
         """
         with self._change:
             self._again()
-            if self._expected or self._waiting:
+            if self._expected or self._waiting or self._accepted:
                 self._begin()
                 self._hurried = True
                 self._change.notify_all()
@@ -151,13 +169,16 @@ class LabelWriter(QObject):
         while True:
             with self._change:
                 if self._expected:
-                    self._change.wait_for(lambda: self._waiting or self._hurried, DELAY / 1000)
+                    self._change.wait_for(lambda: self._waiting or self._accepted or self._hurried, DELAY / 1000)
                 expected, self._expected = self._expected, set()
             for hand_over in expected:
                 hand_over()
+            while self._accepted:
+                with suppress(Exception):  # a full disk: labels cannot be written either, and the user hears of that
+                    self._project.note_accepted(*self._accepted.popleft())
             with self._change:
                 if not self._waiting:
-                    if self._expected:
+                    if self._expected or self._accepted:
                         continue
                     self._thread, self._hurried = None, False
                     _busy.discard(self)

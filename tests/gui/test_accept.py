@@ -11,6 +11,7 @@ from napari_sslseg import refinement_file
 from napari_sslseg.gui import turns
 from napari_sslseg.io import read_labels
 from napari_sslseg.overlay import Box
+from napari_sslseg.project import Project
 from napari_sslseg.regions import Region
 from napari_sslseg.settings import Refinement
 
@@ -65,6 +66,28 @@ def test_accepted_masks_are_labels_and_one_undo_takes_them_back_in_their_turn(
     np.testing.assert_array_equal(layer.data, after)
     agree(predicted, layer, qtbot)
     assert predicted.result.accept.said.text() == "Accepted again"
+
+
+def test_it_is_known_which_labels_were_accepted_and_which_painted(predicted: Any, viewer: Any, qtbot: Any) -> None:
+    def by_hand() -> np.ndarray:
+        agree(predicted, layer, qtbot)
+        project = Project.open(predicted.desk.session.project.path)
+        return project.annotation(predicted.desk.session.current).by_hand().labels
+
+    layer = viewer.layers["field labels"]
+    before = np.array(layer.data)
+    predicted.result.accept.plane.trigger()
+    np.testing.assert_array_equal(by_hand(), before)
+    layer.brush_size = 3
+    layer.paint((45, 25), 1)  # it is no sign, after all
+    np.testing.assert_array_equal(by_hand(), np.where((SIGNS == 2) & (layer.data == 1), 1, before))
+    layer.undo()
+    np.testing.assert_array_equal(by_hand(), before)
+    layer.undo()
+    np.testing.assert_array_equal(by_hand(), before)
+    layer.redo()
+    assert (np.asarray(layer.data) > 0).all()
+    np.testing.assert_array_equal(by_hand(), before)
 
 
 def test_what_is_seen_is_accepted_without_check_boxes(predicted: Any, viewer: Any, monkeypatch: Any) -> None:

@@ -279,24 +279,6 @@ def test_turned_off_it_leaves_nothing_and_asks_nothing(
     dock.train.live.click()  # and on again
     qtbot.waitUntil(lambda: len(answers.asked) > count and settled(dock))
     assert answers.asked[count]["reread"]
-    assert [int(stroke.labels.max()) for stroke in answers.asked[count]["earlier"]] == [1, 2]  # in their order
-    layer.paint((40, 20), 1)
-    qtbot.waitUntil(lambda: bool(answers.asked[-1]["strokes"]) and settled(dock))
-    assert answers.asked[-1]["earlier"] == ()  # they are known
-
-
-def test_only_the_last_strokes_are_told_again(
-    dock: Dock, image: Any, answers: FakeAnswers, qtbot: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    layer = turned_on(dock, qtbot)
-    dock.train.live.click()
-    layer.paint((30, 20), 2)
-    dock.desk.canvas.painting.flush()
-    monkeypatch.setattr(live, "REMEMBERED", 2 * dock.desk.live._earlier[-1].labels.nbytes - 1)
-    layer.paint((50, 30), 2)
-    dock.desk.canvas.painting.flush()
-    ((_, region, _),) = dock.desk.live._earlier
-    assert all(part.start <= at < part.stop for part, at in zip(region, (50, 30), strict=True))
 
 
 def test_turned_off_while_it_computes_the_answer_is_dropped(
