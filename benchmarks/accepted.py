@@ -1,6 +1,7 @@
-"""What strokes that correct accepted masks tell live mode, beside the mass of labels that the masks have become.
+"""What strokes tell that correct accepted masks, beside the mass of labels that the masks have become.
 
     OMP_NUM_THREADS=1 python benchmarks/accepted.py --bench ../shared/bench --tasks cyto_wbc,em_vnc_sstem --seeds 2
+    OMP_NUM_THREADS=1 python benchmarks/accepted.py ... --images 1 --train 60
 
 Training images alone, strokes as `ablation.py` paints them on some of them. The masks of another image are accepted as
 labels; then there are four rounds of three strokes in the three largest errors of what is shown. One line of JSON a
@@ -8,6 +9,11 @@ task, seed, image and way: mean IoU of that image before and after each round, w
 of these that is shown as it was painted. Ways: ``together``, all labels of an image count as one stroke (as it was);
 ``turns``, strokes take turns with the accepted labels; ``alone``, the masks are not accepted. ``--starter`` takes
 another starter, which saw none of the labels.
+
+That is live mode. With ``--train`` masks are those of a training of so many steps, all strokes are painted in its
+errors, and then it trains anew in each way (``turns``: as much is drawn from accepted masks as is painted by hand), and
+in two more: ``right`` and ``right together``, with all labels of that image right, accepted where the masks were.
+``other`` is the mean IoU of another image.
 """
 
 import argparse
@@ -15,18 +21,22 @@ import json
 import sys
 from pathlib import Path
 
+import ablation
 import numpy as np
 from ablation import paint, split_training
 from guesses import mean_iou
 from skimage.measure import label
 
 from napari_sslseg import model, starter
+from napari_sslseg import segmenter as segmenters
+from napari_sslseg.annotation import Annotation
+from napari_sslseg.finetuning import finetune
 from napari_sslseg.image import Image
 from napari_sslseg.job import Stop, run
 from napari_sslseg.live import Live, Where
 from napari_sslseg.overlay import Box
 from napari_sslseg.runtime import Runtime
-from napari_sslseg.settings import RuntimeConfig
+from napari_sslseg.settings import FinetuneConfig, PredictConfig, RuntimeConfig
 from napari_sslseg.tile_cache import TileCache
 
 ROUNDS, ERRORS = 4, 3
@@ -96,6 +106,53 @@ def study(fewlabel, task, seed: int, count: int):
             yield {"seed": seed, "image": n, "way": way, **found}
 
 
+def train(images, drawn, task, seed: int, steps: int, wanted: list, accepted: dict) -> list[np.ndarray]:
+    """Train, and return masks of planes."""
+    pairs = [(images[str(i)], Annotation(d, task.kind, accepted=accepted.get(i))) for i, d in drawn.items()]
+    config = FinetuneConfig(start="starter", steps=steps)
+    trained = run(finetune(pairs, config, runtime=RuntimeConfig(seed=seed)))
+    segmenter, values = segmenters.load(trained, Runtime.make(RuntimeConfig())), np.asarray(trained.config["values"])
+    share = {"score": trained.config.get("pixel_share", 0.0)}
+    found = []
+    for id, z in wanted:
+        (maps,) = ablation.probabilities(
+            segmenter, trained, images[str(id)], (z or 0,), PredictConfig(flips=False), share
+        )
+        found.append(values[maps.argmax(0)][0])
+    return found
+
+
+def study_training(fewlabel, task, seed: int, count: int, steps: int):
+    """One line for each image and way, of trainings."""
+    images, drawn, score_on = paint(fewlabel, task, "few", seed)
+    places = [(id, len(task.truth(id)) // 2 if z is None and task.truth(id).ndim == 3 else z) for id, z in score_on]
+    truths = [(task.truth(id) if z is None else task.truth(id)[z]).astype(np.uint16) for id, z in places]
+    for n in range(count):
+        (id, z), truth, other = places[n], truths[n], truths[n + 1]
+        (shown,) = train(images, drawn, task, seed, steps, [places[n]], {})
+        rng, by_hand = np.random.default_rng([seed, n]), np.zeros(truth.shape, np.uint16)
+        length = int(np.clip(min(truth.shape) / 12, 8, 40))
+        for _ in range(ROUNDS):
+            for mask, c in errors(shown, truth, by_hand > 0):
+                by_hand[fewlabel.stroke(mask, length, rng)] = c
+        corrected, right = by_hand > 0, np.where(shown == truth, shown, 0)
+        shown = shown.astype(np.uint16)
+        over = np.where(corrected, by_hand, shown)
+        ways = {"alone": (by_hand, None), "together": (over, None), "turns": (over, shown)}
+        ways |= {"right": (truth, right.astype(np.uint16)), "right together": (truth, None)}
+        before = round(mean_iou(shown, truth), 3)
+        for way, (plane, accepted) in ways.items():
+            labels = {k: v.copy() for k, v in drawn.items()}
+            labels[id], taken = (np.zeros(task.truth(id).shape, np.uint16) for _ in range(2))
+            labels[id][() if z is None else z] = plane
+            taken[() if z is None else z] = 0 if accepted is None else accepted
+            known = {} if accepted is None else {id: taken}
+            found, beside = train(images, labels, task, seed, steps, places[n : n + 2], known)
+            iou, heard = mean_iou(found[~corrected], truth[~corrected]), (found == truth)[corrected].mean()
+            line = {"before": before, "iou": iou, "heard": float(heard), "other": mean_iou(beside, other)}
+            yield {"seed": seed, "image": n, "way": way, **{k: round(v, 3) for k, v in line.items()}}
+
+
 def main() -> None:
     """Print one line a task, seed, image and way."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -103,6 +160,7 @@ def main() -> None:
     p.add_argument("--tasks", required=True)
     p.add_argument("--seeds", type=int, default=1)
     p.add_argument("--images", type=int, default=2, help="how many are corrected")
+    p.add_argument("--train", type=int, metavar="STEPS")
     p.add_argument("--starter", type=Path)
     options = p.parse_args()
     sys.path.insert(0, str(options.bench))
@@ -113,7 +171,11 @@ def main() -> None:
     for name in options.tasks.split(","):
         task = split_training(fewlabel, options.bench.parent / "data" / name)
         for seed in range(options.seeds):
-            for found in study(fewlabel, task, seed, options.images):
+            for found in (
+                study_training(fewlabel, task, seed, options.images, options.train)
+                if options.train
+                else study(fewlabel, task, seed, options.images)
+            ):
                 print(json.dumps({"task": name, **found}), flush=True)
 
 

@@ -1,7 +1,8 @@
 """Accepting: what of predicted masks becomes labels: only what nobody painted.
 
-What is accepted fills pixels that are unlabelled; a painted pixel stays what it is, whatever the masks say. Nothing is
-accepted in validation boxes: labels that are masks themselves would make the score of these masks lie.
+What is accepted fills pixels that are unlabelled; a painted pixel stays what it is, whatever the masks say. Classes
+that were accepted before, and nobody painted over, become what the masks say now. Nothing is accepted in validation
+boxes: labels that are masks themselves would make the score of these masks lie.
 """
 
 import zlib
@@ -21,10 +22,14 @@ Masks = npt.NDArray[np.unsignedinteger[Any]]
 
 
 class Piece(NamedTuple):
-    """What becomes labels in a part of an image: `values` has the shape of `part`, 0 where nothing does."""
+    """What becomes labels in a part of an image: `values` has the shape of `part`, 0 where nothing does.
+
+    `before` is what was accepted there earlier; 0, or None in all of the part, where nothing was labelled.
+    """
 
     part: Part
     values: Labels
+    before: Labels | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,8 @@ class Outcome:
         Pixels, or objects where these are painted, left out since they lie in a validation box.
     by_object : bool
         Whether objects are painted, and not classes.
+    replaced : int
+        Pixels among them that had been accepted as another class.
     """
 
     pixels: int = 0
@@ -53,6 +60,7 @@ class Outcome:
     cut: int = 0
     guarded: int = 0
     by_object: bool = False
+    replaced: int = 0
 
     def __str__(self) -> str:
         what = f"{self.objects:,} object{'s' * (self.objects != 1)}, " if self.objects else ""
@@ -61,9 +69,10 @@ class Outcome:
         left += [f"{self.guarded:,} px in check boxes"] if self.guarded and not self.by_object else []
         left += [f"{self.guarded:,} in check boxes"] if self.guarded and self.by_object else []
         if self.pixels:
-            said = f"Accepted {what}{self.pixels:,} px"
+            anew = f", {self.replaced:,} of them in place of what was accepted before" if self.replaced else ""
+            said = f"Accepted {what}{self.pixels:,} px{anew}"
         else:
-            said = "Nothing was accepted" if left else "Nothing to accept: all of it is painted"
+            said = "Nothing was accepted" if left else "Nothing to accept: all of it is painted or accepted"
         return "\n".join([said, f"Left out: {left[0]}", *left[1:]]) if left else said
 
 
@@ -77,8 +86,9 @@ def fill_classes(
     known: Iterable[int],
     regions: Iterable[Region] = (),
     wanted: npt.NDArray[np.bool_] | None = None,
+    accepted: Any = None,
 ) -> Filling:
-    """Fill what is unlabelled with classes, a little at a time.
+    """Fill what nobody painted with classes, a little at a time.
 
     Parameters
     ----------
@@ -94,6 +104,8 @@ def fill_classes(
         Marked boxes.
     wanted : numpy.ndarray, optional
         (Y, X) bool of the size of a `box` in one plane: only these pixels.
+    accepted : array-like, optional
+        As `labels`, what they became where masks were accepted before.
 
     Yields
     ------
@@ -109,18 +121,21 @@ def fill_classes(
     """
     classes = np.zeros(max(known := list(known), default=0) + 1, np.uint16)
     classes[known] = known
-    pixels, kept = 0, 0
+    pixels, replaced, kept = 0, 0, 0
     for share, part in parts(box):
         values = looked_up(classes, masks[part])
         if wanted is not None:
             rows = slice(part[-2].start - box[-2].start, part[-2].stop - box[-2].start)
             values *= wanted[rows].reshape(values.shape)
-        values[labels[part] != 0] = 0
+        now = labels[part]
+        painted = (now != 0) & ((now != accepted[part]) if accepted is not None else True)
+        values[painted | (now == values)] = 0
         kept += clear(values, part, regions)
-        found = int(np.count_nonzero(values))
-        pixels += found
-        yield share, Piece(part, values) if found else None
-    return Outcome(pixels, guarded=kept)
+        before = np.where(values != 0, now, 0)
+        found, changed = (int(np.count_nonzero(v)) for v in (values, before))
+        pixels, replaced = pixels + found, replaced + changed
+        yield share, Piece(part, values, before if changed else None) if found else None
+    return Outcome(pixels, guarded=kept, replaced=replaced)
 
 
 @dataclass(frozen=True)
@@ -133,10 +148,13 @@ class Kept:
         Where.
     packed : bytes
         The values.
+    packed_before : bytes, optional
+        What was accepted there earlier.
     """
 
     part: Part
     packed: bytes
+    packed_before: bytes | None = None
 
     @classmethod
     def of(cls, piece: Piece) -> Self:
@@ -152,7 +170,23 @@ class Kept:
         Kept
             Some hundredths of its size.
         """
-        return cls(piece.part, zlib.compress(piece.values.tobytes(), 1))
+        before = None if piece.before is None else _packed(piece.before)
+        return cls(piece.part, _packed(piece.values), before)
+
+    def piece(self) -> Piece:
+        """Unpack it.
+
+        Returns
+        -------
+        Piece
+            What was written.
+        """
+        shape = tuple(s.stop - s.start for s in self.part)
+        values, before = (
+            np.frombuffer(zlib.decompress(p), np.uint16).reshape(shape) if p is not None else np.zeros(shape, np.uint16)
+            for p in (self.packed, self.packed_before)
+        )
+        return Piece(self.part, values, before)
 
     def after(self, now: Labels, *, back: bool) -> Labels:
         """Say what the labels of the part become; what was painted there since stays.
@@ -169,10 +203,15 @@ class Kept:
         numpy.ndarray
             The labels then.
         """
-        values = np.frombuffer(zlib.decompress(self.packed), np.uint16).reshape(now.shape)
+        _, values, before = self.piece()
+        assert before is not None, "it is unpacked"
         if back:
-            return np.where((values != 0) & (now == values), np.uint16(0), now)
-        return np.where(now == 0, values, now)
+            return np.where((values != 0) & (now == values), before, now)
+        return np.where((values != 0) & (now == before), values, now)
+
+
+def _packed(values: Labels) -> bytes:
+    return zlib.compress(values.tobytes(), 1)
 
 
 def parts(box: Part) -> Iterator[tuple[float, Part]]:

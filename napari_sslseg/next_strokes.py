@@ -101,7 +101,7 @@ def _painted(project: Project, id: str, side: int, labelled: bool) -> npt.NDArra
     rows, columns = (-(-n // side) for n in shape[1:])
     result = np.zeros((shape[0], rows, columns), np.float32)
     if labelled:
-        annotation = project.annotation(id)
+        annotation = project.annotation(id).by_hand()  # what was only accepted may be looked at once more
         for z in annotation.planes():
             y, x = np.nonzero(annotation.plane(z))
             np.add.at(result[z], (y // side, x // side), 1 / side**2)

@@ -14,6 +14,7 @@ from napari_sslseg.annotation import Annotation, LabelClass, Labels
 from napari_sslseg.catalogue import Catalogue
 from napari_sslseg.contents import Contents, ImageEntry, joined
 from napari_sslseg.errors import LabelError, ProjectError
+from napari_sslseg.io.on_disk import OnDisk
 from napari_sslseg.label_shelf import LabelShelf
 from napari_sslseg.regions import Region
 
@@ -153,10 +154,22 @@ class Painted(Catalogue):
         Annotation
             The labels.
         """
-        labels, accepted = self.labels(id), self._accepted.opened(id, np.uint16)
-        if accepted is not None and accepted.shape != labels.shape:
-            accepted = None  # of other axes, which it had before
-        return Annotation(labels, self.task, self.regions(id), self.painted_planes(id), accepted)
+        return Annotation(self.labels(id), self.task, self.regions(id), self.painted_planes(id), self.accepted(id))
+
+    def accepted(self, id: str) -> OnDisk | None:
+        """Say what became labels since masks were accepted; where labels are something else by now, somebody painted.
+
+        Parameters
+        ----------
+        id : str
+            Image id.
+
+        Returns
+        -------
+        OnDisk, optional
+            ([Z,] Y, X), 0 where nothing was accepted; None if nothing was at all.
+        """
+        return self._accepted.opened(id, np.uint16)
 
     def write_labels(
         self,

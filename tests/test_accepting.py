@@ -210,3 +210,40 @@ def test_what_was_accepted_is_taken_back_and_brought_back_and_what_was_painted_s
         after[one.part] = one.after(after[one.part], back=False)
     np.testing.assert_array_equal(after[1:], masks[1:])
     assert (after[0] == 3).all()
+
+
+def test_classes_that_were_accepted_become_what_the_masks_say_now_and_painted_ones_stay(labels, masks):
+    """Taken back they are what was accepted before, and so they are brought back."""
+    rng = np.random.default_rng(3)
+    box = tuple(slice(0, n) for n in labels.shape)
+    first, second = (rng.integers(1, 3, labels.shape).astype(np.uint16) for _ in range(2))
+    by_hand, accepted = labels.copy(), np.zeros_like(labels)
+    states, changes = [labels.copy()], []
+    for found in (first, second):
+        kept, outcome = [], None
+        filling = fill_classes(labels, found, box, [1, 2], accepted=accepted.copy())
+        while outcome is None:
+            try:
+                _, piece = next(filling)
+            except StopIteration as end:
+                outcome = end.value
+                continue
+            if piece is not None:
+                kept.append(Kept.of(piece))
+                part = labels[piece.part]
+                part[piece.values > 0] = piece.values[piece.values > 0]
+                accepted[piece.part][piece.values > 0] = piece.values[piece.values > 0]
+        np.testing.assert_array_equal(labels, np.where(by_hand > 0, by_hand, found))
+        changes.append(kept)
+        states.append(labels.copy())
+    changed = int(((first != second) & (by_hand == 0)).sum())
+    assert (outcome.pixels, outcome.replaced) == (changed, changed)
+    assert f"{changed:,} of them in place of what was accepted before" in str(outcome)
+    for kept, before in zip(reversed(changes), reversed(states[:-1]), strict=True):
+        for one in kept:
+            labels[one.part] = one.after(labels[one.part], back=True)
+        np.testing.assert_array_equal(labels, before)
+    for kept, after in zip(changes, states[1:], strict=True):
+        for one in kept:
+            labels[one.part] = one.after(labels[one.part], back=False)
+        np.testing.assert_array_equal(labels, after)

@@ -1,4 +1,4 @@
-"""Accept: masks become labels, in the layer that one paints on, as far as nothing is painted there."""
+"""Accept: masks become labels, in the layer that one paints on, as far as nobody painted there."""
 
 import math
 import time
@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject, Signal
 from qtpy.QtGui import QKeySequence
 
 from napari_sslseg import vast
-from napari_sslseg.accepting import Filling, Outcome, Part, fill_classes
+from napari_sslseg.accepting import Filling, Outcome, Part, Piece, fill_classes
 from napari_sslseg.errors import UserError
 from napari_sslseg.gui import marks
 from napari_sslseg.gui.desk import Desk
@@ -64,6 +64,7 @@ class Accept(QObject):
         self.turns.failed.connect(tell)
         self._takeback = Takeback(self._canvas.painting, self.turns)
         self._takeback.replayed.connect(self._replayed)
+        self._takeback.accepted.connect(self._accepted)
         self._canvas.painting.accepting.connect(self.here)
         self.pick = Pick(self._canvas, self)
         self.pick.changed.connect(self.changed)
@@ -181,7 +182,9 @@ class Accept(QObject):
         if project.task == "instance":
             timed = project.entry(self._session.current or "").timed
             return fill_objects(labels, masks, box, boxes, above=self._session.chosen, at=at, timed=timed)
-        return fill_classes(labels, masks, box, [c.value for c in project.classes], boxes, wanted)
+        self._canvas.painting.flush()  # what was accepted just now is read from the disk
+        accepted = project.accepted(self._session.current or "")
+        return fill_classes(labels, masks, box, [c.value for c in project.classes], boxes, wanted, accepted)
 
     # ---------------------------------------------------------------- having it written
     def _accept(self, id: str, layer: LabelsLayer, filling: Filling) -> Iterator[float]:
@@ -196,8 +199,6 @@ class Accept(QObject):
                 break
             if piece is not None:
                 change = self._takeback.write(layer, piece, change)
-                if self._session.needed_project.task == "semantic":
-                    self._canvas.painting.note_accepted(id, piece)
                 pixels, last = pixels + int(np.count_nonzero(piece.values)), max(last, int(piece.values.max()))
             yield share
         self._stopped = False
@@ -211,6 +212,12 @@ class Accept(QObject):
 
     def _there(self, layer: LabelsLayer) -> bool:
         return self._canvas.alive and layer in self._canvas.viewer.layers
+
+    def _accepted(self, layer: LabelsLayer, piece: Piece) -> None:
+        """Let it be known what nobody painted; of objects each counts as one, whoever painted it."""
+        mark = marks.mark_of(layer)
+        if mark is not None and self._session.needed_project.task == "semantic":
+            self._canvas.painting.note_accepted(mark.image, piece)
 
     def _replayed(self, back: bool) -> None:
         self.said = "Taken back" if back else "Accepted again"

@@ -23,7 +23,8 @@ class AcceptRow(QWidget):
         self._desk, self.accept = desk, accept_of(desk)
         self.button = QPushButton("✓ Accept")
         self.button.setToolTip(
-            "Turn masks that are right into labels, as if you had painted them.\nWhat you painted stays as it is"
+            "Turn masks that are right into labels. What you painted stays as it is;\n"
+            "classes that you accepted before become what the masks say now"
         )
         self.menu = QMenu(self.button)
         self.menu.setToolTipsVisible(True)

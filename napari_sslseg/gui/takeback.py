@@ -30,13 +30,18 @@ class Change:
         The layer.
     marker : tuple of numpy.ndarray
         Index of the pixel that napari keeps.
+    before, value : int
+        What was there, and what was written.
     pieces : list of Kept
         All pixels, packed.
     """
 
     layer: "weakref.ref[LabelsLayer]"
     marker: tuple[Any, ...]
+    before: int
+    value: int
     pieces: list[Kept] = field(default_factory=list)
+    done: bool = True  # it is not taken back
 
 
 class Takeback(QObject):
@@ -51,15 +56,17 @@ class Takeback(QObject):
     """
 
     replayed = Signal(bool)  # a change was taken back, True, or brought back
+    accepted = Signal(object, object)  # a layer, and the piece that nobody painted in it
 
     def __init__(self, painting: Painting, turns: Turns) -> None:
         super().__init__(turns)
         self._turns = turns
         self._changes: deque[Change] = deque(maxlen=STEPS)
+        self._marks = False  # whether a marker is being written, which is no undo or redo of another one
         painting.wrote.connect(self._wrote)
 
     def write(self, layer: LabelsLayer, piece: Piece, change: Change | None = None) -> Change:
-        """Write a piece where nothing is painted.
+        """Write a piece where nobody painted.
 
         Parameters
         ----------
@@ -78,11 +85,14 @@ class Takeback(QObject):
         if change is None:
             first = np.unravel_index(int(np.flatnonzero(piece.values)[0]), piece.values.shape)
             marker = tuple(np.array([int(i) + p.start]) for i, p in zip(first, piece.part, strict=True))
-            layer.data_setitem(marker, int(piece.values[first]), refresh=False)
-            change = Change(weakref.ref(layer), marker)
+            change = Change(weakref.ref(layer), marker, int(layer.data[marker][0]), int(piece.values[first]))
+            self._marks = True
+            layer.data_setitem(marker, change.value, refresh=False)
+            self._marks = False
             self._changes.append(change)
         change.pieces.append(Kept.of(piece))
         layer.data[piece.part] = np.where(piece.values > 0, piece.values, np.asarray(layer.data)[piece.part])
+        self.accepted.emit(layer, piece)
         return change
 
     def forget(self) -> None:
@@ -90,17 +100,23 @@ class Takeback(QObject):
         self._changes.clear()
 
     def _wrote(self, layer: LabelsLayer, key: Any) -> None:
-        if not (isinstance(key, tuple) and all(isinstance(k, np.ndarray) and k.shape == (1,) for k in key)):
+        if self._marks or not (
+            isinstance(key, tuple) and all(isinstance(k, np.ndarray) and k.shape == (1,) for k in key)
+        ):
             return  # neither napari's undo nor its redo of a marker
-        back = not layer.data[key].any()
+        now = int(layer.data[key][0])
         for change in reversed(self._changes):
-            if change.layer() is layer and np.array_equal(change.marker, key):
-                self._turns.add(self._replay(layer, change, back=back))
+            met = change.layer() is layer and np.array_equal(change.marker, key)
+            if met and now == (change.before if change.done else change.value):
+                self._turns.add(self._replay(layer, change, back=change.done))
+                change.done = not change.done
                 return
 
     def _replay(self, layer: LabelsLayer, change: Change, *, back: bool) -> Iterator[float]:
         for k, kept in enumerate(change.pieces):
             layer.data[kept.part] = kept.after(np.asarray(layer.data)[kept.part], back=back)
+            part, values, before = kept.piece()
+            self.accepted.emit(layer, Piece(part, before if back and before is not None else values))
             yield (k + 1) / len(change.pieces)
         layer.refresh()
         self.replayed.emit(back)

@@ -90,6 +90,40 @@ def test_it_is_known_which_labels_were_accepted_and_which_painted(predicted: Any
     np.testing.assert_array_equal(by_hand(), before)
 
 
+def test_masks_accepted_anew_take_the_place_of_those_before_but_not_of_strokes(
+    predicted: Any, viewer: Any, qtbot: Any
+) -> None:
+    layer, accept = viewer.layers["field labels"], predicted.result.accept
+    painted = np.array(layer.data)
+    accept.plane.trigger()
+    agree(predicted, layer, qtbot)
+    once = np.array(layer.data)
+    layer.brush_size = 3
+    layer.paint((45, 25), 1)
+    stroke = np.asarray(layer.data) != once
+    corrected = np.array(layer.data)
+    better = np.where(np.arange(48) < 30, SIGNS, 3 - SIGNS).astype(np.uint16)  # what another training finds
+    viewer.layers["field masks"].data[...] = better
+    accept.plane.trigger()
+    agree(predicted, layer, qtbot)
+    twice = np.array(layer.data)
+    np.testing.assert_array_equal(twice, np.where(stroke | (painted > 0), corrected, better))
+    changed = int((twice != corrected).sum())
+    assert f"{changed:,} of them in place of what was accepted before" in accept.said.text()
+    hand = np.where(stroke, 1, painted)
+    for step, after in (("undo", corrected), ("undo", once), ("undo", painted), ("redo", once), ("redo", corrected)):
+        getattr(layer, step)()
+        agree(predicted, layer, qtbot)
+        np.testing.assert_array_equal(layer.data, after)
+    layer.redo()
+    agree(predicted, layer, qtbot)
+    np.testing.assert_array_equal(layer.data, twice)
+    project = Project.open(predicted.desk.session.project.path)
+    np.testing.assert_array_equal(project.annotation(predicted.desk.session.current).by_hand().labels, hand)
+    accept.plane.trigger()
+    assert accept.said.text() == "Nothing to accept: all of it is painted or accepted"
+
+
 def test_what_is_seen_is_accepted_without_check_boxes(predicted: Any, viewer: Any, monkeypatch: Any) -> None:
     project = predicted.desk.session.project
     project.set_regions("field", [Region((0, 1), (40, 45), (0, 48), validation=True)])
