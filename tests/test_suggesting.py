@@ -148,6 +148,14 @@ def test_after_training_planes_are_predicted_once(project, monkeypatch):
     assert run(next_strokes.suggest(project, count=4, size=64)) == found
 
 
+def test_where_masks_were_accepted_one_may_look_once_more_but_not_where_one_painted(project):
+    for entry in project.images:
+        project.write_labels(entry.id, np.ones(entry.shape, np.uint16))
+    assert run(next_strokes.suggest(project, count=2, size=64)) == []
+    project.note_accepted("disks0", np.ones((128, 128), np.uint16), (slice(0, 128), slice(0, 128)))
+    assert {s.image for s in run(next_strokes.suggest(project, count=2, size=64))} == {"disks0"}
+
+
 def test_stopped_or_without_images_nothing_is_suggested(project, tmp_path):
     stop = Stop()
     stop.request()
