@@ -143,7 +143,8 @@ def study_training(fewlabel, task, seed: int, count: int, steps: int):
         before = round(mean_iou(shown, truth), 3)
         for way, (plane, accepted) in ways.items():
             labels = {k: v.copy() for k, v in drawn.items()}
-            labels[id], taken = (np.zeros(task.truth(id).shape, np.uint16) for _ in range(2))
+            taken = np.zeros(task.truth(id).shape, np.uint16)
+            labels.setdefault(id, taken.copy())
             labels[id][() if z is None else z] = plane
             taken[() if z is None else z] = 0 if accepted is None else accepted
             known = {} if accepted is None else {id: taken}

@@ -38,11 +38,11 @@ def draw(annotations: list[Annotation], stop: Stop | None = None) -> tuple[list[
     """
     by_hand = [replace(a, accepted=None) if a.task == "instance" else a.by_hand() for a in annotations]
     taken = [(k, z) for k, a in enumerate(annotations) if a.accepted is not None for z in a.planes()]
+    if not taken:
+        return by_hand, []
     candidates: list[Stroke] = []
     for k, z in every(stop, taken):
         candidates += _differing(k, z, annotations[k].plane(z), by_hand[k].plane(z))
-    if not candidates:
-        return by_hand, []
     strokes, pixels = Counter[int](), Counter[int]()
     for stroke in every(stop, find_strokes(by_hand)):
         strokes[stroke.value] += 1
