@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_sslseg import lot
 from napari_sslseg.annotation import Annotation, Labels, painted
@@ -12,6 +13,7 @@ from napari_sslseg.strokes import Stroke, find_strokes, groups
 
 SIDE = 256  # px of the squares from which they are drawn
 SQUARES, PIXELS = 16, 1000  # that are drawn at least, of each class, however little is painted by hand
+MOST = 8192  # pixels of a class and plane that may be drawn, about
 
 
 def draw(annotations: list[Annotation], stop: Stop | None = None) -> tuple[list[Annotation], list[Stroke]]:
@@ -84,6 +86,9 @@ def _differing(image: int, z: int, plane: Labels, by_hand: Labels) -> list[Strok
     for rows, columns in painted(plane):
         points = np.argwhere(plane[rows, columns] != by_hand[rows, columns]) + np.array([rows.start, columns.start])
         values = plane[tuple(points.T)].astype(np.intp)
+        last = np.minimum(MOST / np.maximum(np.bincount(values), 1), 1.0) * 2.0**64
+        likely = _rank(points, image, z) <= last[values]
+        points, values = points[likely], values[likely]
         y, x = points.T // SIDE
         down, across = (n // SIDE + 1 for n in plane.shape)
         for at in groups((values * down + y) * across + x):
@@ -93,7 +98,7 @@ def _differing(image: int, z: int, plane: Labels, by_hand: Labels) -> list[Strok
 
 def _drawn(squares: list[Stroke], most: int, pixels: int) -> list[Stroke]:
     """Some squares of a class, and some pixels of each; squares with more of them are the likelier ones."""
-    ranks = [lot.rank(s.points, (s.image << 40) ^ s.z) for s in squares]
+    ranks = [_rank(s.points, s.image, s.z) for s in squares]
     chosen = sorted(range(len(squares)), key=lambda k: int(ranks[k].min()))[:most]
     every_rank = np.concatenate([ranks[k] for k in chosen])
     whose = np.repeat(np.arange(len(chosen)), [len(ranks[k]) for k in chosen])
@@ -101,3 +106,7 @@ def _drawn(squares: list[Stroke], most: int, pixels: int) -> list[Stroke]:
     used = np.sort(lot.lowest(every_rank, np.arange(len(points)), pixels))
     parts = [used[at] for at in groups(whose[used])]
     return [replace(squares[chosen[whose[part[0]]]], points=points[part]) for part in parts]
+
+
+def _rank(points: npt.NDArray[np.intp], image: int, z: int) -> lot.Ranks:
+    return lot.rank(points, (image << 40) ^ z)

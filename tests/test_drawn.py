@@ -62,6 +62,15 @@ def test_however_little_is_painted_some_is_drawn_and_the_same_whenever_it_is_ask
         assert all(len(np.unique(s.points // drawn.SIDE, axis=0)) == 1 for s in of_class)
 
 
+def test_of_very_many_pixels_the_same_are_drawn_without_looking_at_all(monkeypatch):
+    _, annotation, _ = accepted(strokes=2)
+    every = draw([annotation])[1]
+    monkeypatch.setattr(drawn, "MOST", 3000)
+    few = draw([annotation])[1]
+    assert len(every) == len(few)
+    assert all(np.array_equal(a.points, b.points) for a, b in zip(every, few, strict=True))
+
+
 def test_planes_of_a_stack_and_images_share_what_is_drawn():
     _, annotation, by_hand = accepted(300)
     nothing = np.zeros_like(by_hand)
