@@ -12,12 +12,12 @@ from napari_sslseg.job import Stop, every
 from napari_sslseg.strokes import Stroke, find_strokes, groups
 
 SIDE = 256  # px of the squares from which they are drawn
-SQUARES, PIXELS = 16, 1000  # that are drawn at least, of each class, however little is painted by hand
-MOST = 8192  # pixels of a class and plane that may be drawn, about
+SHARE, MASS = 0.3, 10000  # three pixels are drawn for ten that are painted by hand, as many as are if these are many
+SQUARES, PIXELS = 16, 300  # that are drawn at least, of each class, however little is painted by hand
 
 
 def draw(annotations: list[Annotation], stop: Stop | None = None) -> tuple[list[Annotation], list[Stroke]]:
-    """Draw by lot from what was accepted: of each class as many pixels, and squares, as are painted by hand.
+    """Draw by lot from what was accepted, of each class fewer pixels than are painted by hand, where these are few.
 
     Parameters
     ----------
@@ -42,17 +42,20 @@ def draw(annotations: list[Annotation], stop: Stop | None = None) -> tuple[list[
     taken = [(k, z) for k, a in enumerate(annotations) if a.accepted is not None for z in a.planes()]
     if not taken:
         return by_hand, []
-    candidates: list[Stroke] = []
-    for k, z in every(stop, taken):
-        candidates += _differing(k, z, annotations[k].plane(z), by_hand[k].plane(z))
     strokes, pixels = Counter[int](), Counter[int]()
     for stroke in every(stop, find_strokes(by_hand)):
         strokes[stroke.value] += 1
         pixels[stroke.value] += len(stroke.points)
+    wanted = np.full(np.iinfo(np.uint16).max + 1, PIXELS)
+    for value, n in pixels.items():
+        wanted[value] = max(PIXELS, round(n * min(1.0, max(SHARE, n / MASS))))
+    candidates: list[Stroke] = []
+    for k, z in every(stop, taken):
+        candidates += _differing(k, z, annotations[k].plane(z), by_hand[k].plane(z), wanted)
     found: list[Stroke] = []
     for value in sorted({s.value for s in candidates}):
         of_class = [s for s in candidates if s.value == value]
-        found += _drawn(of_class, max(SQUARES, strokes[value]), max(PIXELS, pixels[value]))
+        found += _drawn(of_class, max(SQUARES, strokes[value]), int(wanted[value]))
     return by_hand, found
 
 
@@ -80,13 +83,14 @@ def joined(annotation: Annotation, drawn: list[Stroke]) -> Annotation:
     return replace(annotation, labels=labels)
 
 
-def _differing(image: int, z: int, plane: Labels, by_hand: Labels) -> list[Stroke]:
-    """What of a plane was accepted, by class and square."""
+def _differing(image: int, z: int, plane: Labels, by_hand: Labels, wanted: npt.NDArray[np.int64]) -> list[Stroke]:
+    """What of a plane was accepted, by class and square; of many more than are wanted those of the lowest ranks."""
     found = []
     for rows, columns in painted(plane):
         points = np.argwhere(plane[rows, columns] != by_hand[rows, columns]) + np.array([rows.start, columns.start])
         values = plane[tuple(points.T)].astype(np.intp)
-        last = np.minimum(MOST / np.maximum(np.bincount(values), 1), 1.0) * 2.0**64
+        size = np.bincount(values)
+        last = np.minimum(4.0 * wanted[: len(size)] / np.maximum(size, 1), 1.0) * 2.0**64
         likely = _rank(points, image, z) <= last[values]
         points, values = points[likely], values[likely]
         y, x = points.T // SIDE
