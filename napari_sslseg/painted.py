@@ -169,7 +169,8 @@ class Painted(Catalogue):
         OnDisk, optional
             ([Z,] Y, X), 0 where nothing was accepted; None if nothing was at all.
         """
-        return self._accepted.opened(id, np.uint16)
+        found = self._accepted.opened(id, np.uint16)
+        return found if found is not None and found.shape == self._kept(id).shape else None
 
     def write_labels(
         self,

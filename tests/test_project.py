@@ -663,6 +663,14 @@ def test_what_is_accepted_piece_by_piece_is_known_until_it_is_painted_over(tmp_p
     np.testing.assert_array_equal(by_hand.labels, np.where(labels == 3, 3, 0))
 
 
+def test_what_was_accepted_before_an_image_had_other_axes_counts_no_more(tmp_path):
+    project = Project.create(tmp_path / "p.sslseg")
+    project.add_image(picture())
+    project._accepted.write(replace(project.entry("a"), shape=(4, 4)), np.ones((4, 4), np.uint16), None)
+    project.write_labels("a", np.ones((40, 30), np.uint16))
+    assert project.annotation("a").by_hand().labels.all()
+
+
 def test_erased_labels_are_gone_from_the_disk(project):
     project.write_labels("a", paint())
     project.write_labels("a", np.zeros((40, 30), np.uint16))
