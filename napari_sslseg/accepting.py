@@ -69,7 +69,8 @@ class Outcome:
         left += [f"{self.guarded:,} px in check boxes"] if self.guarded and not self.by_object else []
         left += [f"{self.guarded:,} in check boxes"] if self.guarded and self.by_object else []
         if self.pixels:
-            anew = f", {self.replaced:,} of them in place of what was accepted before" if self.replaced else ""
+            some = f", {self.replaced:,} of them" if self.replaced < self.pixels else ""
+            anew = f"{some} in place of what was accepted before" if self.replaced else ""
             said = f"Accepted {what}{self.pixels:,} px{anew}"
         else:
             said = "Nothing was accepted" if left else "Nothing to accept: all of it is painted or accepted"

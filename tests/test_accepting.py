@@ -238,7 +238,8 @@ def test_classes_that_were_accepted_become_what_the_masks_say_now_and_painted_on
         states.append(labels.copy())
     changed = int(((first != second) & (by_hand == 0)).sum())
     assert (outcome.pixels, outcome.replaced) == (changed, changed)
-    assert f"{changed:,} of them in place of what was accepted before" in str(outcome)
+    assert str(outcome) == f"Accepted {changed:,} px in place of what was accepted before"
+    assert str(Outcome(1200, replaced=30)) == "Accepted 1,200 px, 30 of them in place of what was accepted before"
     for kept, before in zip(reversed(changes), reversed(states[:-1]), strict=True):
         for one in kept:
             labels[one.part] = one.after(labels[one.part], back=True)

@@ -109,7 +109,7 @@ def test_masks_accepted_anew_take_the_place_of_those_before_but_not_of_strokes(
     twice = np.array(layer.data)
     np.testing.assert_array_equal(twice, np.where(stroke | (painted > 0), corrected, better))
     changed = int((twice != corrected).sum())
-    assert f"{changed:,} of them in place of what was accepted before" in accept.said.text()
+    assert f"Accepted {changed:,} px in place of what was accepted before\n" in accept.said.text()
     hand = np.where(stroke, 1, painted)
     for step, after in (("undo", corrected), ("undo", once), ("undo", painted), ("redo", once), ("redo", corrected)):
         getattr(layer, step)()
