@@ -87,8 +87,10 @@ class Takeback(QObject):
             marker = tuple(np.array([int(i) + p.start]) for i, p in zip(first, piece.part, strict=True))
             change = Change(weakref.ref(layer), marker, int(layer.data[marker][0]), int(piece.values[first]))
             self._marks = True
-            layer.data_setitem(marker, change.value, refresh=False)
-            self._marks = False
+            try:
+                layer.data_setitem(marker, change.value, refresh=False)
+            finally:
+                self._marks = False
             self._changes.append(change)
         change.pieces.append(Kept.of(piece))
         layer.data[piece.part] = np.where(piece.values > 0, piece.values, np.asarray(layer.data)[piece.part])
