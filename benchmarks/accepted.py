@@ -31,7 +31,6 @@ from napari_sslseg import model, starter
 from napari_sslseg import segmenter as segmenters
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.finetuning import finetune
-from napari_sslseg.image import Image
 from napari_sslseg.job import Stop, run
 from napari_sslseg.live import Live, Where
 from napari_sslseg.overlay import Box
@@ -100,9 +99,8 @@ def study(fewlabel, task, seed: int, count: int):
             for name, labels in drawn.items():
                 for k, plane in enumerate(labels if labels.ndim == 3 else labels[None]):
                     tell(engine, Where(str(name), k), np.minimum(plane, most), None)
-            given: dict[str, Image] = images
             rng = np.random.default_rng([seed, n])
-            found = correct(fewlabel, engine, given, Where(str(id), z or 0), truth, way, rng)
+            found = correct(fewlabel, engine, images, Where(str(id), z or 0), truth, way, rng)
             yield {"seed": seed, "image": n, "way": way, **found}
 
 

@@ -31,6 +31,22 @@ class Piece(NamedTuple):
     values: Labels
     before: Labels | None = None
 
+    def over(self, now: Labels) -> Labels:
+        """Say what labels become, where they are what they were before.
+
+        Parameters
+        ----------
+        now : numpy.ndarray
+            Labels of the part.
+
+        Returns
+        -------
+        numpy.ndarray
+            The labels then; what was painted there since stays.
+        """
+        before = np.zeros_like(self.values) if self.before is None else self.before
+        return np.where((self.values != before) & (now == before), self.values, now)
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -174,20 +190,25 @@ class Kept:
         before = None if piece.before is None else _packed(piece.before)
         return cls(piece.part, _packed(piece.values), before)
 
-    def piece(self) -> Piece:
+    def piece(self, *, back: bool) -> Piece:
         """Unpack it.
+
+        Parameters
+        ----------
+        back : bool
+            Whether it is taken back, or brought back.
 
         Returns
         -------
         Piece
-            What was written.
+            What to write then.
         """
         shape = tuple(s.stop - s.start for s in self.part)
         values, before = (
             np.frombuffer(zlib.decompress(p), np.uint16).reshape(shape) if p is not None else np.zeros(shape, np.uint16)
             for p in (self.packed, self.packed_before)
         )
-        return Piece(self.part, values, before)
+        return Piece(self.part, before, values) if back else Piece(self.part, values, before)
 
     def after(self, now: Labels, *, back: bool) -> Labels:
         """Say what the labels of the part become; what was painted there since stays.
@@ -204,11 +225,7 @@ class Kept:
         numpy.ndarray
             The labels then.
         """
-        _, values, before = self.piece()
-        assert before is not None, "it is unpacked"
-        if back:
-            return np.where((values != 0) & (now == values), before, now)
-        return np.where((values != 0) & (now == before), values, now)
+        return self.piece(back=back).over(now)
 
 
 def _packed(values: Labels) -> bytes:

@@ -89,9 +89,7 @@ def _differing(image: int, z: int, plane: Labels, by_hand: Labels, wanted: npt.N
     for rows, columns in painted(plane):
         points = np.argwhere(plane[rows, columns] != by_hand[rows, columns]) + np.array([rows.start, columns.start])
         values = plane[tuple(points.T)].astype(np.intp)
-        size = np.bincount(values)
-        last = np.minimum(4.0 * wanted[: len(size)] / np.maximum(size, 1), 1.0) * 2.0**64
-        likely = _rank(points, image, z) <= last[values]
+        likely = lot.likely(_rank(points, image, z), values, wanted[: values.max(initial=-1) + 1])
         points, values = points[likely], values[likely]
         y, x = points.T // SIDE
         down, across = (n // SIDE + 1 for n in plane.shape)

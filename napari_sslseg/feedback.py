@@ -28,9 +28,8 @@ NOTHING = np.zeros((0, 2), np.intp), np.zeros(0, np.intp), np.zeros(0, np.intp)
 
 Numbers = npt.NDArray[np.int32]  # of strokes
 Points = npt.NDArray[np.int32]  # (N, 4): y, x, value, number of the stroke
-Targets = tuple[
-    npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.intp]
-]  # (N, 2) y, x, classes from 0, strokes
+Indices = npt.NDArray[np.intp]
+Targets = tuple[Indices, Indices, Indices]  # (N, 2) y, x, (N,) classes from 0, (N,) numbers of the strokes
 
 
 class _Sparse:
@@ -117,9 +116,9 @@ class _Plane(NamedTuple):
         classes = instances.to_targets(self.objects, width)
         places = np.argwhere(classes)
         at = tuple(places.T)
-        strokes = np.zeros(classes.shape, np.intp)
-        strokes[tuple((self.points[:, :2] - self.corner).T)] = self.points[:, 3]
-        return places + self.corner, np.searchsorted(values, classes[at]), strokes[at]
+        numbers = np.zeros(classes.shape, np.intp)
+        numbers[tuple((self.points[:, :2] - self.corner).T)] = self.points[:, 3]
+        return places + self.corner, np.searchsorted(values, classes[at]), numbers[at]
 
 
 class Feedback:

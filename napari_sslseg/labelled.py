@@ -111,7 +111,7 @@ def collect(pairs: list[tuple[Image, Annotation]], share: float, stop: Stop | No
         )
     if task == "semantic" and len(present) > 255:
         raise LabelError(f"The labels hold {len(present)} classes", "At most 255 classes can be told apart")
-    train = list(every(stop, find_strokes([a for a, _ in _parted(by_hand)])))
+    train = list(every(stop, find_strokes([a for a, _ in (_parted(by_hand) if accepted else parted)])))
     apart = cut_up(list(every(stop, find_strokes([inside for _, inside in parted]))))
     if not apart:
         train, apart = hold_out(train, share)

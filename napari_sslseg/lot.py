@@ -33,6 +33,27 @@ def rank(points: Places, plane: int) -> Ranks:
     return mixed
 
 
+def likely(ranks: Ranks, groups: npt.NDArray[np.integer[Any]], most: int | npt.NDArray[np.integer[Any]]) -> Indices:
+    """Leave out pixels that will not be among those of the lowest ranks of their group, without sorting any.
+
+    Parameters
+    ----------
+    ranks : numpy.ndarray
+        (N,) numbers of the pixels, as good as random.
+    groups : numpy.ndarray
+        (N,) the group of each, from 0.
+    most : int or numpy.ndarray
+        How many of a group may be drawn, or of each.
+
+    Returns
+    -------
+    numpy.ndarray
+        Indices of four times as many, about, of groups that have more; that they are too few is as good as impossible.
+    """
+    bound = np.minimum(4.0 * most / np.maximum(np.bincount(groups), 1), 1.0) * 2.0**64
+    return np.flatnonzero(ranks <= bound[groups])
+
+
 def turns(ranks: Ranks, groups: npt.NDArray[np.integer[Any]], most: int) -> tuple[Indices, Ranks]:
     """Let groups of pixels take turns, so that a small one is heard beside a very large one.
 
@@ -52,10 +73,7 @@ def turns(ranks: Ranks, groups: npt.NDArray[np.integer[Any]], most: int) -> tupl
     numpy.ndarray
         (M,) their turns: the first of each group before the second of any, those of a turn in no order.
     """
-    size = np.bincount(groups)
-    # four times as many as may be drawn, where there are more: that they are too few is as good as impossible
-    bound = np.minimum(4.0 * most / np.maximum(size, 1), 1.0) * 2.0**64
-    at = np.flatnonzero(ranks <= bound[groups])
+    at = likely(ranks, groups, most)
     at = at[np.lexsort((ranks[at], groups[at]))]
     groups = groups[at]
     turn = np.arange(len(at)) - np.searchsorted(groups, groups)

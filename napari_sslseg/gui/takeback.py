@@ -116,9 +116,9 @@ class Takeback(QObject):
 
     def _replay(self, layer: LabelsLayer, change: Change, *, back: bool) -> Iterator[float]:
         for k, kept in enumerate(change.pieces):
-            layer.data[kept.part] = kept.after(np.asarray(layer.data)[kept.part], back=back)
-            part, values, before = kept.piece()
-            self.accepted.emit(layer, Piece(part, before if back and before is not None else values))
+            piece = kept.piece(back=back)
+            layer.data[piece.part] = piece.over(np.asarray(layer.data)[piece.part])
+            self.accepted.emit(layer, piece)
             yield (k + 1) / len(change.pieces)
         layer.refresh()
         self.replayed.emit(back)
