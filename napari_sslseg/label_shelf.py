@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.contents import ImageEntry
@@ -199,30 +198,6 @@ class LabelShelf:
                 chunks.create(self.place(entry.id), entry.shape, self.dtype)
             chunks.write(self.place(entry.id), values, region, before)
             self._note(entry.id)
-
-    def merge(self, entry: ImageEntry, value: int, into: int) -> npt.NDArray[Any] | None:
-        """Give all pixels of one value another one; only the box around them is written.
-
-        Parameters
-        ----------
-        entry : ImageEntry
-            The image.
-        value, into : int
-            What they are, and what they become.
-
-        Returns
-        -------
-        numpy.ndarray, optional
-            ([Z,] Y, X), all of the array then; None if no pixel has that value.
-        """
-        found = self.read(entry.id)
-        if found is None or not (chosen := found == value).any():
-            return None
-        (box,) = ndimage.find_objects(chosen.view(np.uint8))
-        before = found[box].copy()
-        found[chosen] = into
-        self.write(entry, found[box], box, before)
-        return found
 
     def drop(self, id: str, *, empty: bool = True) -> None:
         """Remove an array, so that the next one may have another shape.

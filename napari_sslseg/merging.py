@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable
 
+import numpy as np
+from scipy import ndimage
+
 from napari_sslseg.annotation import count
 from napari_sslseg.job import Job, Progress, Stop
 from napari_sslseg.project import Project
@@ -41,8 +44,15 @@ def merge_classes(
         if stop is not None and stop.requested:
             break
         yield Progress(k / len(ids), f"image {k + 1} of {len(ids)}")
-        labels = project.merge_labels(id, value, into)
-        if labels is not None:
-            changed[id] = count(labels)
+        labels = project.labels(id)
+        chosen = labels == value
+        if not chosen.any():
+            continue
+        (box,) = ndimage.find_objects(chosen.view(np.uint8))
+        before = labels[box].copy()
+        labels[chosen] = into
+        project.write_labels(id, labels[box], box, before)
+        project.merge_accepted(id, value, into)
+        changed[id] = count(labels)
     yield Progress(1.0, "done")
     return changed

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from napari_sslseg import vast
 from napari_sslseg.annotation import Annotation, LabelClass, Labels
@@ -210,25 +211,20 @@ class Painted(Catalogue):
         """
         self._accepted.write(self._kept(id), values, region, np.zeros_like(values))
 
-    def merge_labels(self, id: str, value: int, into: int) -> Labels | None:
-        """Give all pixels that are painted as one class to another one; those that were accepted count as before.
+    def merge_accepted(self, id: str, value: int, into: int) -> None:
+        """Keep in mind that labels were accepted which now have another value.
 
         Parameters
         ----------
         id : str
             Image id.
         value, into : int
-            What they are, and what they become.
-
-        Returns
-        -------
-        numpy.ndarray, optional
-            ([Z,] Y, X), all labels of the image then; None if nothing was painted as that class.
+            What they were, and what they are.
         """
-        labels = self._labels.merge(self._kept(id), value, into)
-        if labels is not None:
-            self._accepted.merge(self._kept(id), value, into)
-        return labels
+        accepted = self._accepted.read(id)
+        if accepted is not None and (chosen := accepted == value).any():
+            (box,) = ndimage.find_objects(chosen.view(np.uint8))
+            self._accepted.write(self._kept(id), np.where(chosen, into, accepted)[box], box, accepted[box])
 
     def _kept(self, id: str) -> ImageEntry:
         """Find an image, or one that was taken out."""
