@@ -1,4 +1,8 @@
-"""Strokes: the connected pieces of sparse labels, and which of them are kept apart for the score."""
+"""Strokes: the connected pieces of sparse labels, and which of them are kept apart for the score.
+
+What is labelled completely has no strokes. It is cut into squares, and what is in a square is kept apart together: else
+the few specks of a class beside its one large piece would be its strokes, and the score would rest on them.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -8,11 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sslseg.annotation import Annotation, Labels, painted, strokes
+from napari_sslseg.areas import area
+
+SQUARE = 64  # px: side of the squares into which areas are cut
 
 
 @dataclass(frozen=True, eq=False)
 class Stroke:
-    """One connected piece of labels.
+    """One connected piece of labels, or all of a class in a square of what is labelled completely.
 
     Parameters
     ----------
@@ -22,19 +29,22 @@ class Stroke:
         Its class, 1 or more; of objects 1 is background and 2 any object.
     points : numpy.ndarray
         (N, 2) pixel coordinates (y, x).
+    square : tuple of int, optional
+        Upper left corner (y, x) of the square, of what is in one.
     """
 
     image: int
     z: int
     value: int
     points: npt.NDArray[np.intp]
+    square: tuple[int, int] | None = None
 
     @property
-    def key(self) -> tuple[int, int, int, int]:
-        """A number that stays the same while the stroke does, and an order to break ties."""
-        y, x = (int(v) for v in self.points[0])
+    def key(self) -> tuple[int, int, int, int, int]:
+        """A number that stays the same while the stroke does, and an order to break ties; one for all in a square."""
+        y, x = self.square or (int(v) for v in self.points[0])
         scattered = (y * 73856093 ^ x * 19349663 ^ self.z * 83492791) % 1000003
-        return scattered, self.image, y, x
+        return scattered, self.image, self.z, y, x
 
 
 def find_strokes(annotations: list[Annotation]) -> Iterator[Stroke]:
@@ -51,20 +61,34 @@ def find_strokes(annotations: list[Annotation]) -> Iterator[Stroke]:
         In order of image, plane and place.
     """
     for i, annotation in enumerate(annotations):
+        objects = annotation.task == "instance"  # each of which stays whole
         for z in annotation.planes():
             plane = annotation.plane(z)
-            parts = [piece for box in painted(plane) for piece in _pieces(plane[box], (box[0].start, box[1].start))]
-            for at in sorted(parts, key=lambda points: tuple(points[0])):
+            for square, at in sorted(_pieces(plane, objects), key=lambda piece: tuple(piece[1][0])):
                 value = int(plane[tuple(at[0])])
-                yield Stroke(i, z, min(value, 2) if annotation.task == "instance" else value, at)
+                yield Stroke(i, z, min(value, 2) if objects else value, at, square)
 
 
-def _pieces(part: Labels, corner: tuple[int, int]) -> Iterator[npt.NDArray[np.intp]]:
-    """Yield the pixels (y, x) of each stroke of a part of a plane, counted from the corner of the plane."""
-    numbered = strokes(part)[0]
-    points = np.argwhere(numbered)
-    for at in groups(numbered[tuple(points.T)]):
-        yield points[at] + corner
+def _pieces(plane: Labels, objects: bool) -> Iterator[tuple[tuple[int, int] | None, npt.NDArray[np.intp]]]:
+    """Yield the square, if it is of one, and the pixels (y, x) of each stroke of a plane."""
+    for rows, columns in painted(plane):
+        part, corner = plane[rows, columns], np.array([rows.start, columns.start], np.intp)
+        if not objects and (full := area(part, plane.shape)).any():
+            for at in _squares(plane, np.argwhere(full) + corner):
+                yield (int(at[0, 0]) // SQUARE * SQUARE, int(at[0, 1]) // SQUARE * SQUARE), at
+            part = np.where(full, 0, part)
+        numbered = strokes(part)[0]
+        points = np.argwhere(numbered)
+        for at in groups(numbered[tuple(points.T)]):
+            yield None, points[at] + corner
+
+
+def _squares(plane: Labels, points: npt.NDArray[np.intp]) -> Iterator[npt.NDArray[np.intp]]:
+    """Part pixels (y, x) by square and by class."""
+    rows, columns = points.T // SQUARE
+    square = rows * (plane.shape[1] // SQUARE + 1) + columns
+    for at in groups(square * (int(plane.max()) + 1) + plane[tuple(points.T)]):
+        yield points[at]
 
 
 def groups(keys: npt.NDArray[np.integer[Any]]) -> list[npt.NDArray[np.intp]]:
@@ -84,7 +108,7 @@ def groups(keys: npt.NDArray[np.integer[Any]]) -> list[npt.NDArray[np.intp]]:
     return np.split(order, np.flatnonzero(np.diff(keys[order])) + 1) if len(order) else []
 
 
-def cut_up(found: list[Stroke], side: int = 64) -> list[Stroke]:
+def cut_up(found: list[Stroke], side: int = SQUARE) -> list[Stroke]:
     """Cut large pieces, such as those of a part that is labelled completely, so that there are several of a class.
 
     Parameters
@@ -110,6 +134,8 @@ def cut_up(found: list[Stroke], side: int = 64) -> list[Stroke]:
 def hold_out(found: list[Stroke], share: float, least: int = 4) -> tuple[list[Stroke], list[Stroke]]:
     """Keep some whole strokes of each class apart, the same ones for as long as they exist.
 
+    Of what is labelled completely whole squares are kept apart, with all classes in them.
+
     Parameters
     ----------
     found : list of Stroke
@@ -126,9 +152,16 @@ def hold_out(found: list[Stroke], share: float, least: int = 4) -> tuple[list[St
     list of Stroke
         Strokes kept apart.
     """
-    apart: set[int] = set()
-    for value in {s.value for s in found}:
-        of_class = sorted((s.key, k) for k, s in enumerate(found) if s.value == value)
-        if len(of_class) >= least:
-            apart |= {k for _, k in of_class[: int(np.ceil(share * len(of_class) - 1e-9))]}
-    return [s for k, s in enumerate(found) if k not in apart], [s for k, s in enumerate(found) if k in apart]
+    keys = {v: sorted({s.key for s in found if s.value == v}) for v in sorted({s.value for s in found})}
+    wanted = {v: int(np.ceil(share * len(k) - 1e-9)) if len(k) >= least else 0 for v, k in keys.items()}
+    chosen = {key for value, k in keys.items() for key in k[: wanted[value]]}
+    apart = set()
+    for value in filter(
+        wanted.get, keys
+    ):  # of a square with a key that is chosen, all classes; but half of each is left
+        both = [k for k in keys[value] if k in chosen]
+        apart |= {(value, key) for key in both[: max(wanted[value], len(keys[value]) // 2)]}
+    return (
+        [s for s in found if (s.value, s.key) not in apart],
+        [s for s in found if (s.value, s.key) in apart],
+    )
