@@ -165,7 +165,8 @@ def mark(
     image : str
         Id of the image; `info` lists them.
     box : str
-        The box in pixels, ends not included: y0:y1,x0:x1, or z0:z1,y0:y1,x0:x1 in a stack.
+        The box in pixels, ends not included: y0:y1,x0:x1, or z0:z1,y0:y1,x0:x1 in a stack. Of the same box marked
+        before, the new mark counts.
     validation : bool
         What is painted in it is never learnt from; the score is taken there.
     complete : bool
@@ -180,7 +181,8 @@ def mark(
     entry, kept = opened.entry(image), () if clear else opened.regions(image)
     if box is not None:
         planes = entry.shape[0] if len(entry.shape) == 3 else 1
-        kept = (*kept, replace(parse(box, planes), validation=validation, complete=complete))
+        new = replace(parse(box, planes), validation=validation, complete=complete)
+        kept = (*(r for r in kept if str(r) != str(new)), new)
     opened.set_regions(image, kept)
     say(f"{image}: {count(len(kept), 'box', 'boxes')}" + "".join(f"\n  {_marked(r)}" for r in kept))
     return DONE

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sslseg import suggesting, uncertainty_files
+from napari_sslseg.errors import ConfigError
 from napari_sslseg.job import Job, Progress, Stop
 from napari_sslseg.masking import predict_project
 from napari_sslseg.overlay import Box
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 PLANES = 24  # that are predicted for it, where no masks were asked for yet
 PARTS = 120  # that are looked at, before there is a model
 SIDE = 256  # px: what the encoder is shown of each
+LEAST = 8  # px: least side of a part that somebody asks for
 SIZES = (64, 256)  # px: least and greatest side of a part that nobody chose
 FLAT = 0.2  # share of them, those with the least contrast, that is left out: mostly empty ground
 
@@ -61,7 +63,15 @@ def suggest(
     -------
     list of Suggestion
         The best first; none if stopped, or if everything is painted.
+
+    Raises
+    ------
+    ConfigError
+        If no part is asked for, or parts of fewer than 8 pixels along a side.
     """
+    if count < 1 or (size is not None and size < LEAST):
+        asked = f"{count} parts of images" if count < 1 else f"Parts of {size} px"
+        raise ConfigError(f"{asked} were asked for", f"At least one part, of at least {LEAST} px")
     runtime, stop = runtime or RuntimeConfig(), stop or Stop()
     if not project.images:
         return []

@@ -458,6 +458,9 @@ def test_boxes_are_marked_listed_and_forgotten(command, trained, tmp_path):
     assert "    box 0:1,0:20,10:40 validation, complete\n" in command("info", path)[1]
     assert json.loads(command("info", path, "--json")[1])["regions"]["d0"][0]["x"] == [10, 40]
     assert command("mark", path, "--image", "d0", "--box", "0:99,0:9", "--validation")[0] == cli.FAILED
+    again = command("mark", path, "--image", "d0", "--box", "0:20,10:40", "--validation")
+    assert again[1] == "d0: 1 box\n  0:1,0:20,10:40 validation\n"
+    assert command("mark", path, "--image", "d0", "--box", "0:20,10:41", "--complete")[1].startswith("d0: 2 boxes\n")
     assert command("mark", path, "--image", "d0", "--clear")[1] == "d0: 0 boxes\n"
 
 
@@ -472,6 +475,13 @@ def test_where_to_paint_next_is_said(command, trained, tmp_path):
         json.loads(line) for line in command("suggest", trained, "--number", 2, "--events", "json")[1].splitlines()
     ]
     assert next(line["rank"] for line in lines if line["event"] == "suggestion") == 1
+
+
+@pytest.mark.parametrize("asked", [("--number", 0), ("--number", -3), ("--size", 0)])
+def test_no_place_to_paint_is_no_answer(command, trained, asked):
+    code, _, err = command("suggest", trained, *asked)
+    assert code == cli.FAILED
+    assert "were asked for. At least one part, of at least 8 px." in err
 
 
 def test_a_project_that_was_not_pretrained_cannot_be_compared(command, trained):
