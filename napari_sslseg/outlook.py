@@ -8,6 +8,7 @@ from torch import Tensor
 
 from napari_sslseg import patches
 from napari_sslseg.calibration import Calibration
+from napari_sslseg.decision import Doubles, expected_iou
 from napari_sslseg.image import Image
 from napari_sslseg.job import Job, Progress, Stop
 from napari_sslseg.segmenter import Segmenter
@@ -37,7 +38,27 @@ class Outlook:
     beside: Tensor | None
     places: Tensor
 
-    def iou(self, calibration: Calibration, share: float) -> tuple[float, ...] | None:
+    def believed(self, calibration: Calibration, share: float) -> Doubles:
+        """Say how probable each class is for these pixels.
+
+        Parameters
+        ----------
+        calibration : Calibration
+            What is done to the average of both.
+        share : float
+            Weight of the pixel classifier in it, 0 to 1; without one not used.
+
+        Returns
+        -------
+        numpy.ndarray
+            (N, K), summing to 1 over K.
+        """
+        both = self.alone if self.beside is None else (1 - share) * self.alone + share * self.beside
+        weighed = (calibration(both) * self.places).double()
+        found: Doubles = (weighed / weighed.sum(1, keepdim=True)).numpy()
+        return found
+
+    def iou(self, believed: Calibration, decided: Calibration, share: float) -> tuple[float, ...] | None:
         """Estimate the IoU of each class in whole images, of which no label is needed.
 
         The mean of two estimates: what the masks have if each pixel is as probably right as it seems (Li et al., MICCAI
@@ -46,8 +67,10 @@ class Outlook:
 
         Parameters
         ----------
-        calibration : Calibration
-            What is done to the average of both.
+        believed : Calibration
+            What makes probabilities of the average of both.
+        decided : Calibration
+            After what the most probable class of a pixel is that of the mask.
         share : float
             Weight of the pixel classifier in it, 0 to 1.
 
@@ -58,14 +81,12 @@ class Outlook:
         """
         if self.beside is None:
             return None
-        views = ((1 - share) * self.alone + share * self.beside, self.alone, self.beside)
-        both, alone, beside = ((calibration(v) * self.places).numpy() for v in views)
-        both /= both.sum(1, keepdims=True)
-        classes = range(both.shape[1])
-        masks, mine, other = (v.argmax(1) for v in (both, alone, beside))
-        sure = [_iou(both[masks == k, k].sum(), both[:, k].sum(), (masks == k).sum()) for k in classes]
-        alike = [_iou(((mine == k) & (other == k)).sum(), (mine == k).sum(), (other == k).sum()) for k in classes]
-        return tuple((a + b) / 2 for a, b in zip(sure, alike, strict=True))
+        masks, mine, other = (self.believed(decided, s).argmax(1) for s in (share, 0.0, 1.0))
+        sure = expected_iou(self.believed(believed, share), masks)
+        alike = [
+            _iou(((mine == k) & (other == k)).sum(), (mine == k).sum(), (other == k).sum()) for k in range(len(sure))
+        ]
+        return tuple((float(a) + b) / 2 for a, b in zip(sure, alike, strict=True))
 
 
 def _iou(both: float, one: float, other: float) -> float:

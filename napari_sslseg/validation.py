@@ -6,6 +6,7 @@ from typing import Any
 
 from napari_sslseg import object_score, outlook
 from napari_sslseg.calibration import Calibration
+from napari_sslseg.decision import favour
 from napari_sslseg.image import Image
 from napari_sslseg.job import Job, Stop
 from napari_sslseg.labelled import Labelled
@@ -15,7 +16,6 @@ from napari_sslseg.segmenter import Segmenter
 
 MARGIN = 0.08  # IoU on a few strokes by which the network alone must be better for the pixel classifier to be left out
 ENOUGH = 2  # strokes of each class kept apart, for them to speak against the pixel classifier
-UNCALIBRATED = 0.5  # of the weight of class frequencies, where no stroke tells how sure the probabilities may be
 
 
 def telling(labelled: Labelled) -> bool:
@@ -79,7 +79,7 @@ class Validation:
     pool : list of Image
         Images in which classes are as frequent as in those to predict.
     weight : float
-        How far class frequencies count, 0 to 1; half of it where no strokes are kept apart.
+        How far class frequencies count, 0 to 1.
     machine : Runtime
         Seed.
     stop : Stop
@@ -135,6 +135,8 @@ class Validation:
     def expect(self, segmenter: Segmenter, done: float) -> Job[dict[str, float]]:
         """Let a segmenter expect classes as often as it finds them in the images, and estimate how right it is there.
 
+        Then it favours some, so that the masks of all are as right as can be expected.
+
         Parameters
         ----------
         segmenter : Segmenter
@@ -157,10 +159,12 @@ class Validation:
         seen = yield from outlook.look(segmenter, self.pool, self.machine.numbers(9), self.stop, done)
         if seen is None:
             return {}
-        weight = self.weight * (1.0 if self.labelled.apart else UNCALIBRATED)
-        prior = tuple(share**weight for share in seen.frequencies)
-        segmenter.calibration = replace(segmenter.calibration, prior=prior)
-        found = seen.iou(segmenter.calibration, segmenter.share) if self.labelled.apart else None
+        prior = tuple(share**self.weight for share in seen.frequencies)
+        believed = replace(segmenter.calibration, prior=prior)
+        favoured = favour(seen.believed(believed, segmenter.share))
+        decided = replace(believed, prior=tuple(p * f for p, f in zip(prior, favoured, strict=True)))
+        segmenter.calibration = decided
+        found = seen.iou(believed, decided, segmenter.share) if self.labelled.apart else None
         return {str(v): iou for v, iou in zip(self.labelled.values, found or (), strict=bool(found))}
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scenes import annotated, disks, objects
 
-from napari_sslseg import outlook, segmenter
+from napari_sslseg import outlook, segmenter, validation
 from napari_sslseg.annotation import Annotation
 from napari_sslseg.calibration import Calibration
 from napari_sslseg.finetuning import finetune
@@ -70,6 +70,12 @@ def test_a_surer_segmenter_finds_frequencies_further_from_even():
     assert max(more) > max(less)
 
 
+@pytest.fixture
+def impartial(monkeypatch):
+    monkeypatch.setattr(validation, "favour", lambda believed: (1.0,) * believed.shape[1])
+
+
+@pytest.mark.usefixtures("impartial")
 def test_a_trained_network_expects_classes_as_it_finds_them():
     image, annotation, _ = annotated()
     half = run(finetune([(image, annotation)], FinetuneConfig(**SMALL, frequencies=0.5)))
@@ -107,15 +113,28 @@ def test_a_run_that_goes_on_after_its_score_keeps_what_was_chosen():
     assert resumed.config["pixel_share"] == whole.config["pixel_share"]
 
 
-def test_without_strokes_kept_apart_frequencies_count_half():
+@pytest.mark.usefixtures("impartial")
+def test_frequencies_count_without_strokes_kept_apart():
     image, annotation, _ = annotated()
     full, half = (
         run(finetune([(image, annotation)], FinetuneConfig(**SMALL, hold_out=0.0, pixels=0.0, frequencies=f)))
         for f in (1.0, 0.5)
     )
     assert full.config["calibration"]["temperature"] == 1
-    assert sum(v**2 for v in full.config["calibration"]["prior"]) == pytest.approx(1)
-    assert sum(v**4 for v in half.config["calibration"]["prior"]) == pytest.approx(1)
+    assert sum(full.config["calibration"]["prior"]) == pytest.approx(1)
+    assert sum(v**2 for v in half.config["calibration"]["prior"]) == pytest.approx(1)
+
+
+def test_the_class_that_a_training_favours_is_in_its_prior(monkeypatch):
+    image, annotation, _ = annotated()
+    asked = []
+    monkeypatch.setattr(validation, "favour", lambda believed: asked.append(believed) or (0.25, 1.0))
+    trained = run(finetune([(image, annotation)], FinetuneConfig(**SMALL)))
+    assert all(np.allclose(believed.sum(1), 1) for believed in asked)
+    monkeypatch.setattr(validation, "favour", lambda believed: (1.0, 1.0))
+    plain = run(finetune([(image, annotation)], FinetuneConfig(**SMALL)))
+    first, second = plain.config["calibration"]["prior"]
+    assert trained.config["calibration"]["prior"] == pytest.approx([first / 4, second])
 
 
 def test_a_model_of_an_older_version_is_used_as_it_was():
@@ -145,7 +164,9 @@ def an_outlook(alone, beside, places=None):
 def test_iou_is_as_probable_and_as_agreed_on_by_hand():
     alone = even([0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.4, 0.6])
     beside = even([0.9, 0.1], [0.3, 0.7], [0.4, 0.6], [0.2, 0.8])
-    found = an_outlook(alone, beside).iou(Calibration(), 0.5)  # together: 0.9, 0.5, 0.3, 0.3 of the first class
+    found = an_outlook(alone, beside).iou(
+        Calibration(), Calibration(), 0.5
+    )  # together: 0.9, 0.5, 0.3, 0.3 of the first class
     sure = (1.4 / (2 + 2.0 - 1.4), 1.4 / (2 + 2.0 - 1.4))  # masks of two pixels each, and 2.0 expected of each
     alike = (1 / 2, 2 / 3)
     assert found == pytest.approx([(a + b) / 2 for a, b in zip(sure, alike, strict=True)], rel=1e-6)
@@ -153,15 +174,16 @@ def test_iou_is_as_probable_and_as_agreed_on_by_hand():
 
 def test_two_that_are_sure_and_agree_are_expected_to_be_right():
     sure = even([1, 0], [0, 1], [1, 0])
-    assert an_outlook(sure, sure).iou(Calibration(), 0.5) == pytest.approx((1, 1), abs=1e-5)
-    assert an_outlook(sure, 1 - sure).iou(Calibration(), 0.3)[0] < 0.5
+    assert an_outlook(sure, sure).iou(Calibration(), Calibration(), 0.5) == pytest.approx((1, 1), abs=1e-5)
+    assert an_outlook(sure, 1 - sure).iou(Calibration(), Calibration(), 0.3)[0] < 0.5
 
 
 def test_places_and_frequencies_count_in_what_is_to_be_expected():
     doubtful = even([0.5, 0.5], [0.55, 0.45])
-    placed = an_outlook(doubtful, doubtful, even([99, 1], [1, 99])).iou(Calibration(), 0.5)
+    placed = an_outlook(doubtful, doubtful, even([99, 1], [1, 99])).iou(Calibration(), Calibration(), 0.5)
     assert placed == pytest.approx((0.99, 0.99), abs=0.02)
-    often = an_outlook(doubtful, doubtful).iou(Calibration(prior=(0.99, 0.01)), 0.5)
+    rare = Calibration(prior=(0.99, 0.01))
+    often = an_outlook(doubtful, doubtful).iou(rare, rare, 0.5)
     assert often[0] > 0.98
     assert often[1] == pytest.approx(0.0, abs=0.02)
 
@@ -169,7 +191,7 @@ def test_places_and_frequencies_count_in_what_is_to_be_expected():
 def test_without_a_pixel_classifier_nothing_is_expected():
     seen = run(outlook.look(untrained(), [disks(64)[0]], np.random.default_rng(0), Stop()))
     assert seen.beside is None
-    assert seen.iou(Calibration(), 0.0) is None
+    assert seen.iou(Calibration(), Calibration(), 0.0) is None
 
 
 def test_a_training_says_what_to_expect_in_whole_images():
