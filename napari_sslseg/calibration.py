@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-LEAST, MOST = 0.02, 5.0  # temperatures
+COLDEST, HOTTEST = 0.02, 5.0  # temperatures
 TINY = 1e-6
 ENOUGH = 20000  # pixels of a class that tell a temperature; of more, every second, third, ...
 
@@ -77,7 +77,11 @@ class Calibration:
 
 
 def temperature(
-    even: npt.NDArray[np.floating[Any]], truth: npt.NDArray[np.integer[Any]], strokes: int, spread: float = 2.0
+    even: npt.NDArray[np.floating[Any]],
+    truth: npt.NDArray[np.integer[Any]],
+    strokes: int,
+    spread: float = 2.0,
+    most: float = HOTTEST,
 ) -> float:
     """Find how sure probabilities may be, from pixels that were not learnt from; every class weighs the same.
 
@@ -94,11 +98,13 @@ def temperature(
         How many strokes the pixels belong to.
     spread : float, optional
         Standard deviation of the logarithm.
+    most : float, optional
+        The highest temperature there is.
 
     Returns
     -------
     float
-        The most probable temperature, 0.02 to 5.
+        The most probable temperature, from 0.02 on.
     """
     each = [np.flatnonzero(truth == k) for k in np.unique(truth)]
     some = np.sort(np.concatenate([at[:: -(-len(at) // ENOUGH)] for at in each]))
@@ -113,5 +119,5 @@ def temperature(
         each = np.log(np.exp(shifted).sum(1)) - shifted[rows, truth]
         return float(weight @ each + 0.5 * (log / spread) ** 2)
 
-    found = minimize_scalar(surprise, bounds=(np.log(LEAST), np.log(MOST)), method="bounded")
+    found = minimize_scalar(surprise, bounds=(np.log(COLDEST), np.log(most)), method="bounded")
     return float(np.exp(found.x))

@@ -14,11 +14,12 @@ Doubles = npt.NDArray[np.float64]
 STEPS = (1.0, 0.5, 0.25, 0.125)  # by which logarithms of factors are changed, one after the other
 MOST = 6.0  # that logarithms of two factors may differ by
 SWEEPS = 4  # at most, for each step
+CAUTION = 0.5  # how far beliefs are trusted
 CLASSES = 16  # with more of them all are taken as probable as they are: it would take too long
 
 
 def favour(believed: Doubles) -> tuple[float, ...]:
-    """Choose by how much classes are favoured.
+    """Choose by how much classes are favoured: half, in logarithms, of what would be best if all beliefs were right.
 
     Parameters
     ----------
@@ -30,26 +31,43 @@ def favour(believed: Doubles) -> tuple[float, ...]:
     tuple of float
         What the probabilities of each class are multiplied by before the most probable one is taken; the greatest is 1.
     """
+    logs = CAUTION * best(believed)
+    factors: list[float] = np.exp(logs - logs.max()).tolist()
+    return tuple(factors)
+
+
+def best(believed: Doubles) -> Doubles:
+    """Find the factors by which masks are expected to be the most right.
+
+    Parameters
+    ----------
+    believed : numpy.ndarray
+        (N, K) probabilities, which sum to 1 over K.
+
+    Returns
+    -------
+    numpy.ndarray
+        (K,) their logarithms; 0 where there are too many classes to try.
+    """
     count = int(believed.shape[1])
-    if count > CLASSES or not len(believed):
-        return (1.0,) * count
     logs: Doubles = np.zeros(count)
+    if count > CLASSES or not len(believed):
+        return logs
     total = believed.sum(0)
-    best = float(expected_iou(believed, taken(believed, logs), total).mean())
+    most = float(expected_iou(believed, taken(believed, logs), total).mean())
     for step in STEPS:
         for _ in range(SWEEPS):
-            before = best
+            before = most
             for changed, by in ((k, way * step) for k in range(count) for way in (1, -1)):
                 tried = logs.copy()
                 tried[changed] += by
                 if tried.max() - tried.min() <= MOST:
                     now = float(expected_iou(believed, taken(believed, tried), total).mean())
-                    if now > best + 1e-6:
-                        best, logs = now, tried
-            if best == before:
+                    if now > most + 1e-6:
+                        most, logs = now, tried
+            if most == before:
                 break
-    found: list[float] = np.exp(logs - logs.max()).tolist()
-    return tuple(found)
+    return logs
 
 
 def taken(believed: Doubles, logs: Doubles) -> npt.NDArray[np.intp]:

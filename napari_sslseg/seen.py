@@ -11,7 +11,7 @@ from torch import Tensor
 
 from napari_sslseg import metrics
 from napari_sslseg.atlas import relative
-from napari_sslseg.calibration import Calibration, temperature
+from napari_sslseg.calibration import HOTTEST, Calibration, temperature
 from napari_sslseg.evidence import Evidence
 from napari_sslseg.job import Job, Progress, Stop, until
 from napari_sslseg.labelled import Labelled
@@ -101,15 +101,24 @@ class Seen:
             prediction[inside], truth[inside] = found[at], self.truth[at]
             yield prediction, truth, (1.0, *labelled.images[number].spacing)[-3:]
 
-    def temperature(self) -> float:
+    def temperature(self, labelled: Labelled) -> float:
         """Find how sure the probabilities may be.
+
+        Strokes are painted where masks were wrong, so that what was learnt seems less sure by them than it is anywhere
+        else: they never make it less sure. What is in validation boxes may.
+
+        Parameters
+        ----------
+        labelled : Labelled
+            What there is to learn from.
 
         Returns
         -------
         float
-            As `calibration.temperature`.
+            As `calibration.temperature`; at most 1 by strokes.
         """
-        return temperature(self.even.numpy(), self.truth.astype(np.int64) - 1, len(np.unique(self.owners)))
+        truth, strokes = self.truth.astype(np.int64) - 1, len(np.unique(self.owners))
+        return temperature(self.even.numpy(), truth, strokes, most=HOTTEST if labelled.validated else 1.0)
 
 
 def _classes(weighed: Tensor) -> Targets:

@@ -92,8 +92,8 @@ class FinetuneConfig(Config):
         strokes. Never for objects.
     frequencies : float
         How far class frequencies, as they are found in the images, count: 0 as if all classes were equally frequent,
-        1 in full; half of it where no strokes could be kept apart to calibrate with. Never for objects, nor with an
-        encoder that starts from random weights.
+        1 in full, after which classes are favoured so that masks overlap with what is there as well as can be
+        expected. Never for objects, nor with an encoder that starts from random weights.
     atlas : bool
         Whether to learn where in the images each class lies, if on each labelled image the others foretell it; needs
         three of them. Never for objects.

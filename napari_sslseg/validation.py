@@ -119,7 +119,7 @@ class Validation:
         if seen is None:
             return {}
         if self.weight > 0:
-            segmenter.calibration = Calibration(seen.temperature())
+            segmenter.calibration = Calibration(seen.temperature(self.labelled))
             yield from self.expect(segmenter, done)
         chosen = {"share": segmenter.share, "calibration": segmenter.calibration.to_dict()}
         return {**seen.score(self.labelled, segmenter.calibration), "chosen": chosen}

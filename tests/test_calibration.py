@@ -41,6 +41,7 @@ def test_temperatures_stay_in_bounds():
     sure = np.array([[0.6, 0.4], [0.4, 0.6]])
     assert temperature(sure, np.array([0, 1]), 10**9) == pytest.approx(0.02, rel=0.5)
     assert temperature(sure, np.array([1, 0]), 10**9) == pytest.approx(5.0, rel=0.01)
+    assert temperature(sure, np.array([1, 0]), 10**9, most=1.0) == pytest.approx(1.0, rel=0.01)
 
 
 def test_few_strokes_change_little():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_sslseg import decision
-from napari_sslseg.decision import expected_iou, favour
+from napari_sslseg.decision import best, expected_iou, favour
 
 
 def random_beliefs(pixels, classes, seed=0, rare=1.0):
@@ -34,8 +34,8 @@ def test_the_expected_iou_is_that_of_drawn_truths_on_average():
 @pytest.mark.parametrize("seed", range(4))
 def test_two_classes_are_favoured_as_the_best_of_all_thresholds_would(seed):
     believed = random_beliefs(3000, 2, seed, rare=0.2)
-    best = max(mean_expected(believed, (np.exp(-x), 1)) for x in np.linspace(-6, 6, 241))
-    assert mean_expected(believed, favour(believed)) > best - 0.005
+    most = max(mean_expected(believed, (np.exp(-x), 1)) for x in np.linspace(-6, 6, 241))
+    assert mean_expected(believed, np.exp(best(believed))) > most - 0.005
 
 
 @pytest.mark.parametrize("classes", [3, 5])
@@ -44,17 +44,25 @@ def test_favouring_is_never_expected_to_harm(classes):
         believed = random_beliefs(2000, classes, seed, rare=0.1)
         factors = favour(believed)
         assert max(factors) == 1
-        assert min(factors) >= np.exp(-decision.MOST) * 0.999
-        assert mean_expected(believed, factors) >= mean_expected(believed, np.ones(classes))
+        assert min(factors) >= np.exp(-decision.MOST / 2) * 0.999
+        assert mean_expected(believed, np.exp(best(believed))) >= mean_expected(believed, factors)
+        assert mean_expected(believed, factors) >= mean_expected(believed, np.ones(classes)) - 0.002
 
 
 def test_a_rare_class_that_is_never_the_most_probable_is_found():
     believed = np.full((1000, 2), (0.99, 0.01))
-    believed[:50] = 0.6, 0.4
+    believed[:50] = 0.52, 0.48
     assert (believed.argmax(1) == 0).all()
     masks = (believed * favour(believed)).argmax(1)
     assert (masks[:50] == 1).all()
     assert (masks[50:] == 0).all()
+
+
+def test_half_of_what_would_be_best_is_done():
+    believed = random_beliefs(3000, 3, 5, rare=0.2)
+    logs = best(believed)
+    assert np.ptp(logs) > 0.2
+    assert np.log(favour(believed)) == pytest.approx((logs - logs.max()) / 2)
 
 
 def test_where_all_is_sure_nothing_is_favoured():

@@ -269,3 +269,19 @@ def test_a_whole_box_and_single_pixels_are_looked_at_in_their_places():
     inside = strokes.places[:, 2] >= 20
     y, x = strokes.places[inside, 2:].T
     assert np.allclose(strokes.even.numpy()[inside, 0], bright[y - 20, x], atol=1e-5)
+
+
+def test_strokes_do_not_make_probabilities_less_sure_but_validation_boxes_may():
+    image, truth = disks(96)
+    drawn = np.array(paint(truth, strokes=12))
+    strokes = collect([(image, Annotation(drawn))], 0.3)
+    box = Region((0, 1), (0, 96), (48, 96), validation=True)
+    boxes = collect([(image, Annotation(drawn, regions=(box,)))], 0.3)
+    wrong = np.arange(400) % 2
+    sure = torch.tensor([[0.99, 0.01], [0.01, 0.99]])[wrong]
+    places, own = np.zeros((400, 4), np.intp), np.arange(400)
+    told = seen.Seen(sure, torch.ones(400, 2), (2 - wrong).astype(np.uint8), own, places)
+    assert told.temperature(strokes) == pytest.approx(1.0, rel=0.01)
+    assert told.temperature(boxes) > 4
+    right = replace(told, truth=(1 + wrong).astype(np.uint8))
+    assert right.temperature(strokes) < 0.5
