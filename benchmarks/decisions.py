@@ -4,8 +4,8 @@
         --kinds few,tiny,dense,correct --out decisions.jsonl
 
 Training images alone, strokes as `ablation.py` paints them on some of them; ``dense``: the images with strokes of
-budget few are labelled completely; ``correct``: from budget tiny, and then rounds of three strokes in the largest errors of
-masks, as `fewlabel.py` simulates them. One line of JSON a training: the temperature, the calibration error of
+budget few are labelled completely; ``correct``: from budget tiny, and then rounds of three strokes in the largest
+errors of masks, as `fewlabel.py` simulates them. One line of JSON a training: the temperature, the calibration error of
 probabilities on scored images with it and with 1 where it is higher, and the mean IoU by every rule, all from the same
 probabilities:
 
