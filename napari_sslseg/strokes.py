@@ -74,8 +74,10 @@ def _pieces(plane: Labels, objects: bool) -> Iterator[tuple[tuple[int, int] | No
     for rows, columns in painted(plane):
         part, corner = plane[rows, columns], np.array([rows.start, columns.start], np.intp)
         if not objects and (full := area(part, plane.shape)).any():
-            for at in _squares(plane, np.argwhere(full) + corner):
-                yield (int(at[0, 0]) // SQUARE * SQUARE, int(at[0, 1]) // SQUARE * SQUARE), at
+            for at in _squares(part, full):
+                yield _corner(at[0] + corner), at + corner
+            if full.all():
+                continue
             part = np.where(full, 0, part)
         numbered = strokes(part)[0]
         points = np.argwhere(numbered)
@@ -83,12 +85,20 @@ def _pieces(plane: Labels, objects: bool) -> Iterator[tuple[tuple[int, int] | No
             yield None, points[at] + corner
 
 
-def _squares(plane: Labels, points: npt.NDArray[np.intp]) -> Iterator[npt.NDArray[np.intp]]:
-    """Part pixels (y, x) by square and by class."""
-    rows, columns = points.T // SQUARE
-    square = rows * (plane.shape[1] // SQUARE + 1) + columns
-    for at in groups(square * (int(plane.max()) + 1) + plane[tuple(points.T)]):
-        yield points[at]
+def _squares(part: Labels, full: npt.NDArray[np.bool_]) -> Iterator[npt.NDArray[np.intp]]:
+    """Part the pixels (y, x) of areas by square and by class; a box of what is painted begins with a square."""
+    count = int(part.max()) + 1
+    for top in range(0, len(part), SQUARE):
+        points = np.argwhere(full[top : top + SQUARE])
+        points[:, 0] += top
+        for at in groups(points[:, 1] // SQUARE * count + part[tuple(points.T)]):
+            yield points[at]
+
+
+def _corner(point: npt.NDArray[np.intp]) -> tuple[int, int]:
+    """Upper left corner of the square of a pixel."""
+    y, x = (int(n) // SQUARE * SQUARE for n in point)
+    return y, x
 
 
 def groups(keys: npt.NDArray[np.integer[Any]]) -> list[npt.NDArray[np.intp]]:
