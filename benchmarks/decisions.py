@@ -30,6 +30,7 @@ import ablation
 import numpy as np
 import torch
 from ablation import paint, split_training
+from honesty import as_classes
 from skimage.measure import label
 
 from napari_sslseg import calibration, decision, metrics, outlook, seen, validation
@@ -166,6 +167,7 @@ def main() -> None:
     p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--steps", type=int, default=60)
     p.add_argument("--start", default="starter")
+    p.add_argument("--foreground", action="store_true", help="objects as one class")
     p.add_argument("--out", type=Path, required=True)
     options = p.parse_args()
     sys.path.insert(0, str(options.bench))
@@ -179,6 +181,7 @@ def main() -> None:
             for kind in options.kinds.split(","):
                 if (name, kind, seed) not in done:
                     task = split_training(fewlabel, options.bench.parent / "data" / name)
+                    task = as_classes(task) if options.foreground else task
                     for found in study(fewlabel, task, kind, seed, options.rounds, config):
                         with options.out.open("a") as file:
                             file.write(json.dumps({"task": name, "kind": kind, "seed": seed, **found}) + "\n")
