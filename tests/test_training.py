@@ -135,7 +135,7 @@ def test_a_stopped_job_returns_its_best_state():
 @pytest.mark.parametrize(
     ("task", "module", "name"),
     [
-        ("semantic", strokes, "strokes"),
+        ("semantic", strokes, "_pieces"),
         ("semantic", labelled, "_looked_up"),
         ("instance", instances, "sizes"),
         ("instance", instances, "to_targets"),
