@@ -19,7 +19,7 @@ Indices = npt.NDArray[np.intp] | Sequence[int]
 
 RIDGE = 0.03  # penalty on the squared weights, beside the log-likelihood of one observation a stroke
 POWER = 0.7  # how far it counts: looks and places tell partly the same
-MOST_PIXELS = 1000  # of one stroke, evenly spread: of an image that is labelled all over, no more has to be fitted
+MOST_PIXELS, ALL_PIXELS = 1000, 20000  # of one stroke and of all: of images labelled all over no more has to be fitted
 IMAGES = 3  # labelled images at least that show how far places tell
 STROKES = 4  # at least on such an image, of all classes; the first few where masks were wrong lie anywhere
 GAIN = 0.1  # nats a stroke, mean less standard deviation over images left out, from which on it is used
@@ -254,8 +254,9 @@ def _observed(
     known, truth, weight = [], [], []
     of_class = {v: sum(s.value == v for s in strokes) for v in values}
     classes = sum(count > 0 for count in of_class.values())
+    most = max(1, min(MOST_PIXELS, ALL_PIXELS // len(strokes)))
     for stroke in strokes:
-        points = stroke.points[:: -(-len(stroke.points) // MOST_PIXELS)]
+        points = stroke.points[:: -(-len(stroke.points) // most)]
         count = len(points)
         image, voxels = images[stroke.image], np.insert(points, 0, stroke.z, 1)
         known.append(_powers(relative(voxels, image.shape, image.timed)))

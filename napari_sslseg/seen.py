@@ -105,7 +105,7 @@ class Seen:
         """Find how sure the probabilities may be.
 
         Strokes are painted where masks were wrong, so that what was learnt seems less sure by them than it is anywhere
-        else: they never make it less sure. What is in validation boxes may.
+        else: they never make it less sure. What is in validation boxes, or labelled completely, may.
 
         Parameters
         ----------
@@ -118,7 +118,8 @@ class Seen:
             As `calibration.temperature`; at most 1 by strokes.
         """
         truth, strokes = self.truth.astype(np.int64) - 1, len(np.unique(self.owners))
-        return temperature(self.even.numpy(), truth, strokes, most=HOTTEST if labelled.validated else 1.0)
+        anywhere = labelled.validated or all(s.square is not None for s in labelled.apart)
+        return temperature(self.even.numpy(), truth, strokes, most=HOTTEST if anywhere else 1.0)
 
 
 def _classes(weighed: Tensor) -> Targets:

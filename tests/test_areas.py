@@ -149,3 +149,14 @@ def test_completely_labelled_images_say_where_classes_lie():
     images = [Image(np.zeros((1, 128, 128), np.uint8)) for _ in truths]
     found = list(find_strokes([Annotation(t) for t in truths]))
     assert len(atlas.gains(found, images, (1, 2))) == 3
+
+
+def test_where_classes_lie_is_learnt_from_so_many_pixels_however_much_is_labelled(monkeypatch):
+    sizes, powers = [], atlas._powers
+    monkeypatch.setattr(atlas, "_powers", lambda places: sizes.append(len(places)) or powers(places))
+    truth = disks(1024, 1024)
+    truth[:, ::40] = 3
+    found = list(find_strokes([Annotation(truth)]))
+    assert len(found) > 500
+    atlas.fit(found, [Image(np.zeros((1, *truth.shape), np.uint8))], (1, 2, 3))
+    assert sum(sizes) <= atlas.ALL_PIXELS

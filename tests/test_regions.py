@@ -271,7 +271,7 @@ def test_a_whole_box_and_single_pixels_are_looked_at_in_their_places():
     assert np.allclose(strokes.even.numpy()[inside, 0], bright[y - 20, x], atol=1e-5)
 
 
-def test_strokes_do_not_make_probabilities_less_sure_but_validation_boxes_may():
+def test_strokes_do_not_make_probabilities_less_sure_but_boxes_and_complete_labels_may():
     image, truth = disks(96)
     drawn = np.array(paint(truth, strokes=12))
     strokes = collect([(image, Annotation(drawn))], 0.3)
@@ -283,5 +283,6 @@ def test_strokes_do_not_make_probabilities_less_sure_but_validation_boxes_may():
     told = seen.Seen(sure, torch.ones(400, 2), (2 - wrong).astype(np.uint8), own, places)
     assert told.temperature(strokes) == pytest.approx(1.0, rel=0.01)
     assert told.temperature(boxes) > 4
+    assert told.temperature(collect([(image, Annotation(truth))], 0.3)) > 4
     right = replace(told, truth=(1 + wrong).astype(np.uint8))
     assert right.temperature(strokes) < 0.5
