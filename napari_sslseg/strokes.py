@@ -166,11 +166,10 @@ def hold_out(found: list[Stroke], share: float, least: int = 4) -> tuple[list[St
     wanted = {v: int(np.ceil(share * len(k) - 1e-9)) if len(k) >= least else 0 for v, k in keys.items()}
     chosen = {key for value, k in keys.items() for key in k[: wanted[value]]}
     apart = set()
-    for value in filter(
-        wanted.get, keys
-    ):  # of a square with a key that is chosen, all classes; but half of each is left
-        both = [k for k in keys[value] if k in chosen]
-        apart |= {(value, key) for key in both[: max(wanted[value], len(keys[value]) // 2)]}
+    for value, of_class in keys.items():
+        if wanted[value]:  # of a square that is chosen all classes, but at least half of each class is left
+            both = [key for key in of_class if key in chosen]
+            apart |= {(value, key) for key in both[: max(wanted[value], len(of_class) // 2)]}
     return (
         [s for s in found if (s.value, s.key) not in apart],
         [s for s in found if (s.value, s.key) in apart],
