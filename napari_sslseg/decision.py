@@ -53,8 +53,11 @@ def best(believed: Doubles) -> Doubles:
     logs: Doubles = np.zeros(count)
     if count > CLASSES or not len(believed):
         return logs
-    total = believed.sum(0)
-    most = float(expected_iou(believed, taken(believed, logs), total).mean())
+
+    def worth(logs: Doubles) -> float:
+        return float(expected_iou(believed, (believed * np.exp(logs)).argmax(1)).mean())
+
+    most = worth(logs)
     for step in STEPS:
         for _ in range(SWEEPS):
             before = most
@@ -62,7 +65,7 @@ def best(believed: Doubles) -> Doubles:
                 tried = logs.copy()
                 tried[changed] += by
                 if tried.max() - tried.min() <= MOST:
-                    now = float(expected_iou(believed, taken(believed, tried), total).mean())
+                    now = worth(tried)
                     if now > most + 1e-6:
                         most, logs = now, tried
             if most == before:
@@ -70,26 +73,7 @@ def best(believed: Doubles) -> Doubles:
     return logs
 
 
-def taken(believed: Doubles, logs: Doubles) -> npt.NDArray[np.intp]:
-    """Take a class for each pixel.
-
-    Parameters
-    ----------
-    believed : numpy.ndarray
-        (N, K) probabilities.
-    logs : numpy.ndarray
-        (K,) logarithms of what they are multiplied by.
-
-    Returns
-    -------
-    numpy.ndarray
-        (N,) classes from 0.
-    """
-    found: npt.NDArray[np.intp] = (believed * np.exp(logs)).argmax(1)
-    return found
-
-
-def expected_iou(believed: Doubles, masks: npt.NDArray[np.intp], total: Doubles | None = None) -> Doubles:
+def expected_iou(believed: Doubles, masks: npt.NDArray[np.intp]) -> Doubles:
     """Estimate the IoU of masks, if each pixel is of each class as probably as is believed.
 
     Parameters
@@ -98,8 +82,6 @@ def expected_iou(believed: Doubles, masks: npt.NDArray[np.intp], total: Doubles 
         (N, K) probabilities, which sum to 1 over K.
     masks : numpy.ndarray
         (N,) classes from 0.
-    total : numpy.ndarray, optional
-        (K,) their sums over pixels, if they are known.
 
     Returns
     -------
@@ -108,6 +90,6 @@ def expected_iou(believed: Doubles, masks: npt.NDArray[np.intp], total: Doubles 
     """
     count = believed.shape[1]
     right = np.bincount(masks, believed[np.arange(len(masks)), masks], count)
-    union = np.bincount(masks, minlength=count) + (believed.sum(0) if total is None else total) - right
+    union = np.bincount(masks, minlength=count) + believed.sum(0) - right
     result: Doubles = right / np.maximum(union, 1e-9)
     return result

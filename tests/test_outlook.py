@@ -164,9 +164,8 @@ def an_outlook(alone, beside, places=None):
 def test_iou_is_as_probable_and_as_agreed_on_by_hand():
     alone = even([0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.4, 0.6])
     beside = even([0.9, 0.1], [0.3, 0.7], [0.4, 0.6], [0.2, 0.8])
-    found = an_outlook(alone, beside).iou(
-        Calibration(), Calibration(), 0.5
-    )  # together: 0.9, 0.5, 0.3, 0.3 of the first class
+    together = an_outlook(alone, beside)  # 0.9, 0.5, 0.3, 0.3 of the first class
+    found = together.iou(Calibration(), Calibration(), 0.5)
     sure = (1.4 / (2 + 2.0 - 1.4), 1.4 / (2 + 2.0 - 1.4))  # masks of two pixels each, and 2.0 expected of each
     alike = (1 / 2, 2 / 3)
     assert found == pytest.approx([(a + b) / 2 for a, b in zip(sure, alike, strict=True)], rel=1e-6)
